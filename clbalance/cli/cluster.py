@@ -31,10 +31,9 @@ from clbalance.errors import StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Submitted
-from clbalance.model.request import Constraints
+from clbalance.model.request import Constraints, HiddenGpus
 from clbalance.node import agent_source, probe_script
 from clbalance.nodeset import Candidates, NodeSets, candidates
-from clbalance.policy.placement.gpu_choice import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds

@@ -8,7 +8,7 @@ from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.model.job_record import JobRecord
-from clbalance.policy.placement.gpu_choice import HiddenGpus
+from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.ports import Clock, Journal, Store, SweepListener, Transport

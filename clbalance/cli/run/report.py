@@ -13,7 +13,6 @@ from clbalance.model.job_record import NotStarted, Outcome
 from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.jobs.requeue import never_started
-from clbalance.policy.placement.gpu_rank import unreserved_gpus
 from clbalance.render import messages
 from clbalance.render.output.grouped import Gathered
 from clbalance.render.output.labelled import Labelled
@@ -40,6 +39,8 @@ class ShownRun:
         pass
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
+        from clbalance.policy.placement.gpu_rank import unreserved_gpus  # deferred import: docs/design/startup.md
+
         if self._options.explain:
             self._console.explain(plan)
         message = messages.placed(

@@ -19,7 +19,8 @@ from clbalance.engine.agent.protocol import (
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.model.job import Command, JobSpec, Script
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, OutOfMemory, TimedOut
-from clbalance.policy.placement.gpu_choice import HiddenGpus, cpus_near, visible_gpus
+from clbalance.model.request import HiddenGpus
+from clbalance.policy.placement.gpu_choice import cpus_near, visible_gpus
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 
 
@@ -62,39 +63,31 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
     }
 
 
-_CHOOSES_GPUS: Final = frozenset(
-    {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"}
-)
-
-
-def lease_request(request: Request, answer: Measured, job: JobSpec, hidden: HiddenGpus) -> dict[str, object]:
+def lease_request(request: Request, answer: Measured, name: str, hidden: HiddenGpus) -> dict[str, object]:
     """The lease that the node is asked for (docs/design/leases.md). It may have fewer free GPUs than we have seen.
 
-    A job without GPUs sees only some (docs/design/gpus.md), unless the user has chosen by a variable.
+    A job that asks for no GPU sees only some (docs/design/gpus.md).
     """
     found = gpu_candidates(matching_devices(answer, request), request) if request.gpus else ()
     candidates = () if isinstance(found, Unknown) else found
     # A copy that is bound to CPUs should get those near its GPUs.
     near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}
-    visible = None if _CHOOSES_GPUS.intersection(job.env) else visible_gpus(answer, request, hidden)
+    visible = visible_gpus(answer, request, hidden)
     seen = {} if visible is None else {"gpu_visible": visible}
-    return (
-        near
-        | seen
-        | {
-            "cpus": request.cpus,
-            "mem_bytes": request.mem_bytes,
-            "gpu_count": request.gpus,
-            "gpu_candidates": list(candidates),
-            "gpu_share": request.gpu_share,
-            "slots": request.slots,
-            "exclusive": request.exclusive,
-            "name": job.name,
-            "tmp_bytes": request.tmp_bytes,
-            "limit_cpus": request.limit_cpus,
-            "limit_mem_bytes": request.limit_mem_bytes,
-        }
-    )
+    lease = {
+        "cpus": request.cpus,
+        "mem_bytes": request.mem_bytes,
+        "gpu_count": request.gpus,
+        "gpu_candidates": list(candidates),
+        "gpu_share": request.gpu_share,
+        "slots": request.slots,
+        "exclusive": request.exclusive,
+        "name": name,
+        "tmp_bytes": request.tmp_bytes,
+        "limit_cpus": request.limit_cpus,
+        "limit_mem_bytes": request.limit_mem_bytes,
+    }
+    return lease | near | seen
 
 
 def start_spec(job: JobSpec, env: dict[str, str], *, fed: bool) -> dict[str, object]:

@@ -22,7 +22,8 @@ from clbalance.engine.agent.sessions import PROTOCOL, Agents, OnEvent
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
-from clbalance.policy.placement.gpu_choice import HiddenGpus, mps_limits, unread_gpus
+from clbalance.model.request import HiddenGpus
+from clbalance.policy.placement.gpu_choice import mps_limits, unread_gpus
 from clbalance.ports import Clock, Closed, JobInput, SweepListener
 
 KEEP_EVERY_S = 10.0
@@ -59,7 +60,7 @@ class Admission:
         *,
         request: Request,
         answers: Mapping[NodeName, Measured],
-        job: JobSpec,
+        name: str,
         hidden_gpus: HiddenGpus,
         for_tasks: bool = False,
         allocation_limits: Mapping[NodeName, float] | None = None,
@@ -68,7 +69,7 @@ class Admission:
         self._copies = copies
         self._request = request
         self._answers = answers
-        self._job = job
+        self._name = name
         self._hidden_gpus = hidden_gpus
         self._for_tasks = for_tasks
         self._allocation_limits = allocation_limits or {}
@@ -139,9 +140,9 @@ class Admission:
             return
         copy.phase = Phase.CLAIMING
         answer = self._answers[copy.node]
-        lease = lease_request(self._request, answer, self._job, self._hidden_gpus)
+        lease = lease_request(self._request, answer, self._name, self._hidden_gpus)
         if unread := unread_gpus(answer, self._request, self._hidden_gpus):
-            copy.untold = [f"the job sees every GPU, because they could not be read: {unread}"]
+            copy.untold = [f"no GPU is hidden from the job, because they could not be read: {unread}"]
         self._agents.ask(copy.node, "claim", job=self._copies.label)
         promised_cpus = self._allocation_limits.get(copy.node)
         capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}

@@ -66,7 +66,7 @@ class Dispatch:
             self._copies,
             request=request,
             answers=answers,
-            job=self.job,
+            name=self.job.name,
             hidden_gpus=self._services.hidden_gpus,
             allocation_limits=allocation_limits,
         )

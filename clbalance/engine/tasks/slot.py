@@ -84,7 +84,7 @@ class Slot:
             self._copies,
             request=request,
             answers={self.node: answer},
-            job=job,
+            name=job.name,
             hidden_gpus=services.hidden_gpus,
             for_tasks=True,
         )

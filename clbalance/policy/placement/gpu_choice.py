@@ -1,10 +1,10 @@
 """Choice of a node's GPUs for a job, its effect on fragmentation, what a job sees and may use, the cpus near. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
-from enum import StrEnum
 from itertools import groupby
 
 from clbalance.model import Gpu, Measured, Request, Unknown
+from clbalance.model.request import HiddenGpus
 from clbalance.policy.allocations import allocations_of
 from clbalance.policy.placement.fragmentation import Fragmentation, FreeGpus, fragmentation_of, without
 from clbalance.policy.placement.gpus import gpu_candidates, looks_free, matching_devices
@@ -79,16 +79,6 @@ def _left_by(measure: Fragmentation, free: FreeGpus, request: Request, place: in
 
 
 # -- the GPUs that a job sees which asks for none
-
-
-class HiddenGpus(StrEnum):
-    """The setting `gpus.hide`: which devices are hidden from a job without GPUs."""
-
-    LEASED = "leased"
-    """Those on which other users hold leases."""
-    USED = "used"
-    """Those, and all that other users' processes use."""
-    NEVER = "never"
 
 
 def visible_gpus(answer: Measured, request: Request, hidden: HiddenGpus) -> dict[str, list[int]] | None:

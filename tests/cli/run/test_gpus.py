@@ -243,7 +243,8 @@ def test_gpus_that_cannot_be_read_are_not_hidden_and_that_is_said(lab: Lab, clba
     done = clbalance("run", "-w", "node5", *SIGHT)
     assert done.text == "node5 unset unset\n"
     assert (
-        "warning: node5: the job sees every GPU, because they could not be read: NVIDIA-SMI has failed" in done.stderr
+        "warning: node5: no GPU is hidden from the job, because they could not be read: NVIDIA-SMI has failed"
+        in done.stderr
     )
 
 

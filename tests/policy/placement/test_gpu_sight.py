@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from clbalance.model import Gpu, GpuProcess, Lease, Measured, Request, Unknown
-from clbalance.policy.placement.gpu_choice import HiddenGpus, mps_limits, unread_gpus, visible_gpus
+from clbalance.model.request import HiddenGpus
+from clbalance.policy.placement.gpu_choice import mps_limits, unread_gpus, visible_gpus
 from clbalance.policy.placement.gpus import gpu_candidates
 from tests.policy.build import NOT_TOLD, gpu, lease, node
 
