@@ -1,6 +1,6 @@
 """Score: how good a node is for a request, as terms of 0…100 points and their weighted mean. Pure.
 
-An unknown term counts as the node's lowest known term, so an unknown value never helps a node.
+An unknown term counts as the node's lowest known term about its load, so an unknown value never helps a node.
 """
 
 import math
@@ -51,14 +51,15 @@ def total(load: NodeLoad, request: Request, weighed: Weighed) -> float:
 
 def _points(values: Sequence[float | Unknown], weighed: Weighed) -> list[float]:
     known = [
-        scorer.points(value)
+        (scorer, scorer.points(value))
         for (scorer, _), value in zip(weighed, values, strict=True)
         if not isinstance(value, Unknown)
     ]
     if len(known) == len(values):
-        return known
-    lowest, rest = min(known, default=0.0), iter(known)
-    return [lowest if isinstance(value, Unknown) else next(rest) for value in values]
+        return [points for _, points in known]
+    lowest = min((points for scorer, points in known if scorer is not GPU), default=0.0)
+    rest = iter(known)
+    return [lowest if isinstance(value, Unknown) else next(rest)[1] for value in values]
 
 
 def _mean(all_points: Sequence[float], weighed: Weighed) -> float:

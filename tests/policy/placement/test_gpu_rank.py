@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import Gpu, Lease, Plan, Request, Snapshot
-from clbalance.policy.placement.gpu_rank import unreserved_gpus
+from clbalance.policy.placement.gpu_rank import any_has_gpus, unreserved_gpus
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import KINDS, LEAST, policy_named
+from clbalance.policy.placement.score import score, scorers_of
 from clbalance.policy.placement.score_all import score_all
 from clbalance.policy.queue.cluster_state import ClusterState
 from tests.policy.build import NOW, gpu, lease, node, placed, sweep
@@ -101,6 +103,23 @@ class _Fixed:
 
 
 _FIXED = _Fixed()
+
+
+def test_an_unknown_use_of_the_cpus_is_not_taken_from_the_gpus() -> None:
+    plan = placed(sweep(node("a", ut=None, gpus=(gpu(0, held=True),))))
+    assert term(plan, "a", "cpu use")[0] == term(plan, "a", "run queue")[0] > term(plan, "a")[0]
+
+
+@patient
+@given(NODES, st.sampled_from([0.0, 8.0]))
+def test_the_quick_way_to_a_score_counts_gpus_alike(drawn: list[dict[str, object]], weight: float) -> None:
+    nodes = [node(f"n{at}", **one) for at, one in enumerate(drawn)]  # type: ignore[arg-type]
+    policy = policy_named("least", weights={"gpu": weight})
+    weighed = scorers_of(policy, Request(), among_gpus=any_has_gpus(nodes))
+    for answer, quick in zip(nodes, score_all(nodes, Request(), policy), strict=True):
+        load = effective_load(answer)
+        assert isinstance(load, NodeLoad)
+        assert quick == pytest.approx(score(load, Request(), weighed).total, abs=1e-9)
 
 
 # -- shares
