@@ -32,7 +32,7 @@ from clbalance.errors import StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Submitted
-from clbalance.model.request import Constraints
+from clbalance.model.request import Constraints, HiddenGpus
 from clbalance.node import agent_source, probe_script
 from clbalance.nodeset import Candidates, NodeSets, candidates
 from clbalance.policy.placement.policies import Policy
@@ -162,7 +162,14 @@ class ClusterContext:
 
     def with_node_settings(self, services: Services) -> Services:
         """The services with what the settings say of single nodes."""
-        return replace(services, cpu_factors=self.cpu_factors, slots=self.slots, labels=self.labels, taints=self.taints)
+        return replace(
+            services,
+            cpu_factors=self.cpu_factors,
+            slots=self.slots,
+            labels=self.labels,
+            taints=self.taints,
+            hidden_gpus=HiddenGpus(self.settings.gpus.hide),
+        )
 
 
 def cluster_context(

@@ -8,6 +8,7 @@ from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.model.job_record import JobRecord
+from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.ports import Clock, Journal, Store, SweepListener, Transport
@@ -41,6 +42,8 @@ class Services:
     """Only for nodes with a configured number of slots."""
     labels: Mapping[NodeName, Mapping[str, str]] = field(default_factory=dict)
     taints: Mapping[NodeName, frozenset[str]] = field(default_factory=dict)
+    hidden_gpus: HiddenGpus = HiddenGpus.LEASED
+    """From jobs that ask for no GPU."""
     notify: Callable[[str, JobRecord], None] = lambda *_: None
     """Runs the command of `--notify` for a job that is over."""
     start_queued: Callable[["Services", Collection[int]], None] = lambda *_: None

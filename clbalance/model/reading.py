@@ -174,6 +174,11 @@ class GpuProcess:
     lease: str = ""
     """The name of its job's lease; empty: it belongs to no job, or `uid` is not known either."""
 
+    @property
+    def is_mps_server(self) -> bool:
+        """Whether it is NVIDIA's server for processes that share a device. It stays when those are gone."""
+        return self.name.endswith("nvidia-cuda-mps-server")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
@@ -239,6 +244,8 @@ class Reading:
     """Valid leases of all users; leases that no process holds any more are left out."""
     drains: tuple[DrainMark, ...] | Unknown
     """Drain marks of all users that had not ended, by the node's own clock."""
+    gpu_mps: bool | Unknown = False
+    """Whether NVIDIA's MPS runs, by which processes share devices within limits."""
     gpus_missing: tuple[str, ...] = ()
     """Why devices of one vendor are not in `gpus`: its tool failed, and there are devices of another, or finds none."""
 

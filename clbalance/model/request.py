@@ -52,6 +52,16 @@ class Qos(StrEnum):
     """No requests and no limits for cpus and memory."""
 
 
+class HiddenGpus(StrEnum):
+    """The setting `gpus.hide`: which devices are hidden from a job without GPUs."""
+
+    LEASED = "leased"
+    """Those on which other users hold leases."""
+    USED = "used"
+    """Those, and all that other users' processes use."""
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`pick` copies to place (None: one on every node that fits), and the resources that each copy needs."""

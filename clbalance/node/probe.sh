@@ -490,6 +490,7 @@
   if command -v nvidia-smi >/dev/null; then
     set -- "$@" gpus gpu_processes gpu_log gpu_faults
     has_gpus=yes
+    [ ! -p "${CUDA_MPS_PIPE_DIRECTORY:-/tmp/nvidia-mps}/control" ] || echo "$m - mps 0"
     for part in "${CLBALANCE_PROCFS:-/proc}"/driver/nvidia/capabilities/gpu*/mig/gi*; do
       [ ! -e "$part" ] || set -- "$@" gpu_parts
       break

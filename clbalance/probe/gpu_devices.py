@@ -30,6 +30,8 @@ class Devices:
     """
 
     gpus: tuple[Gpu, ...] | Unknown
+    mps: bool | Unknown
+    """Whether NVIDIA's MPS runs: its control daemon has a pipe for clients, or its server is on a device."""
     missing: tuple[str, ...] = ()
 
 
@@ -39,11 +41,13 @@ def parse_devices(sections: Mapping[str, Section], files: Mapping[str, str]) -> 
     gpus = tuple(gpu for some in vendors if not isinstance(some, Unknown) for gpu in some)
     failed = [some for some in vendors if isinstance(some, Unknown)]
     if failed and not gpus:
-        return Devices(gpus=failed[0])
+        return Devices(gpus=failed[0], mps=failed[0])
+    processes = (one for gpu in gpus if not isinstance(gpu.processes, Unknown) for one in gpu.processes)
+    mps = "mps" in sections or any(one.is_mps_server for one in processes)
     missing = [some.reason for some in failed]
     if sections.get("gpus", _CUT_OFF).text.lstrip("\n").startswith(NO_DEVICES):  # they may all be lost
         missing.append("`nvidia-smi` finds no device")
-    return Devices(gpus=gpus, missing=tuple(missing))
+    return Devices(gpus=gpus, mps=mps, missing=tuple(missing))
 
 
 def _nvidia(sections: Mapping[str, Section], files: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:

@@ -56,6 +56,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
         gpus=gpus,
+        gpu_mps=devices.mps,
         gpus_missing=devices.missing,
         uid=uid,
         leases=parse_leases(marks),

@@ -36,12 +36,19 @@ def jobs_lost(first: int, last: int) -> str:
     )
 
 
-def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: int) -> str:
-    """The nodes of a job. `candidates`: how many nodes were asked; `fitting`: how many of them fit."""
-    if candidates <= 1:
-        return note(f"job {job_id} on {folded}")
-    best = f"the {chosen} least loaded" if chosen > 1 else "the least loaded"
-    return note(f"job {job_id} on {folded}, {best} of {fitting} that fit ({candidates} asked)")
+def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: int, free_gpus: int = 0) -> str:
+    """The nodes of a job. `candidates`: how many nodes were asked; `fitting`: how many of them fit.
+
+    `free_gpus`: how many GPUs of the chosen nodes are free, and not reserved by the job.
+    """
+    message = f"job {job_id} on {folded}"
+    if candidates > 1:
+        best = f"the {chosen} least loaded" if chosen > 1 else "the least loaded"
+        message += f", {best} of {fitting} that fit ({candidates} asked)"
+    if free_gpus:
+        each = " on each node" if chosen > 1 else ""
+        message += f"; {free_gpus} {'GPUs' if free_gpus > 1 else 'GPU'} free there; `--gpus 1` reserves one{each}"
+    return note(message)
 
 
 def sweep_progress(total: int, awaited: int, names: str | None, width: int) -> str:

@@ -194,6 +194,7 @@ KEYS: Mapping[str, ValueKind] = {
         for index in THRESHOLDS
         if (limit := index.threshold) is not None
     },
+    "gpus.hide": Text(expected='"leased", "used" or "never"', pattern="leased|used|never"),
     "rebalance.high": _LEVEL,
     "rebalance.low": _LEVEL,
     "rebalance.deviation": _LEVEL,

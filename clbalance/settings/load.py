@@ -8,7 +8,7 @@ from pathlib import Path
 from clbalance.lazy_dataclass import dataclass
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
-from clbalance.settings.values import PolicySettings, Settings, SshSettings
+from clbalance.settings.values import GpuSettings, PolicySettings, Settings, SshSettings
 
 # -- paths of settings files; nothing is opened here
 
@@ -121,6 +121,7 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
     return Settings(
         ssh=_ssh(values),
         policy=_policy(values),
+        gpus=GpuSettings(hide=_text(values.get("gpus.hide")) or GpuSettings().hide),
         thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
         rebalance={name: number_of(value) for name, value in _below("rebalance.", values)},
         groups_conf=_text(values.get("groups_conf")),

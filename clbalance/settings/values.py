@@ -31,6 +31,14 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSettings:
+    """What a job sees of the GPUs of its node if it asks for none."""
+
+    hide: str = "leased"
+    """The devices that are hidden: `leased` by others, also those `used` by others, or `never` any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupPolicy:
     """The policy for jobs of one group, if it differs from the general one."""
 
@@ -59,6 +67,7 @@ class Settings:
 
     ssh: SshSettings = SshSettings()
     policy: PolicySettings = field(default_factory=PolicySettings)
+    gpus: GpuSettings = GpuSettings()
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     """By the keys of `[thresholds]`; None: switched off, whatever the default is."""
     rebalance: Mapping[str, float | bool | None] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import placing, rebalancing, running, startup, sweeping, tasks
+from . import gpu_states, placing, rebalancing, running, startup, sweeping, tasks
 from .figure import Aggregate, table
 from .machine import machine
 from .site import Site, WrongRunError
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "policies": placing.policies,
     "names": placing.names,
     "stale": placing.stale,
+    "gpus": gpu_states.gpu_states,
     "rebalance": rebalancing.rebalance,
 }
 

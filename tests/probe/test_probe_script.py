@@ -179,6 +179,18 @@ def test_every_shell_looks_for_parts_only_where_there_are_any(node: Node) -> Non
     assert node.sections()["gpu_parts"].status == "0"
 
 
+def test_every_shell_sees_that_mps_takes_clients_and_opens_nothing(node: Node) -> None:
+    node.env["CUDA_MPS_PIPE_DIRECTORY"] = str(node.root / "mps")
+    (node.root / "mps").mkdir()
+    os.mkfifo(node.root / "mps/control")
+    assert node.reading().gpu_mps is False  # without a device of NVIDIA
+    node.program("nvidia-smi", SMI)
+    assert node.reading().gpu_mps is True
+    (node.root / "mps/control").unlink()
+    (node.root / "mps/control").touch()
+    assert node.reading().gpu_mps is False
+
+
 def test_a_kernel_log_that_may_not_be_read_is_told_as_unseen(node: Node) -> None:
     node.program("nvidia-smi", SMI)
     node.program("dmesg", "echo 'dmesg: read kernel buffer failed: Operation not permitted' >&2; exit 1")

@@ -166,6 +166,21 @@ def test_a_lock_that_somebody_holds_delays_nobody_who_looks_after_his_jobs(share
     assert leases_held(shared_lab.node("node1")) == []
 
 
+def test_a_job_without_gpus_does_not_come_across_those_of_others(shared_lab: Lab, clbalance: Command) -> None:
+    node5, sight = ("-w", "node5", "--cpus", "0.5"), "echo $CUDA_VISIBLE_DEVICES"
+    both = run(clbalance, *node5, text=sight).text.strip().split(",")
+    with job(clbalance, "-l", "bob", *node5, "--gpus", "1", "--name", "first"):
+        (left,) = run(clbalance, *node5, text=sight, user="alice").text.split()
+        assert left in both
+        assert run(clbalance, *node5, text=sight, user="bob").text.strip().split(",") == both
+        tasks = run(clbalance, *node5, "--no-label", "--array", "1-2", text=sight, user="alice")
+        assert tasks.text.split() == [left, left]
+        with job(clbalance, "-l", "bob", *node5, "--gpu-share", "0.5", "--name", "second"):
+            done = clbalance("run", "-l", "alice", *node5, "-c", sight)
+            assert (done.text, "the job sees no GPU" in done.stderr) == ("\n", True)
+    assert run(clbalance, *node5, text=sight, user="alice").text.strip().split(",") == both
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one cpu cannot be divided")
 def test_the_cpus_that_one_user_is_bound_to_are_nobody_elses(shared_lab: Lab, clbalance: Command) -> None:
     limits = ("--limit-cpus", "1", "--limit-mem", "256M")

@@ -45,6 +45,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {f"ssh.{name}": value for name, value in asdict(settings.ssh).items()}
     values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
     values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
+    values |= {"gpus.hide": settings.gpus.hide}
     values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}
     values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in thresholds.bounds}
     rebalance = {**asdict(BalanceSettings()), **settings.rebalance}

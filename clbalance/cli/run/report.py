@@ -39,6 +39,8 @@ class ShownRun:
         pass
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
+        from clbalance.policy.placement.gpu_rank import unreserved_gpus  # deferred import: docs/design/startup.md
+
         if self._options.explain:
             self._console.explain(plan)
         message = messages.placed(
@@ -47,6 +49,7 @@ class ShownRun:
             chosen=len(plan.chosen),
             candidates=len(self._candidates.nodes),
             fitting=len(plan.ranked),
+            free_gpus=unreserved_gpus(plan),
         )
         self._console.say(message)
         self._output.close()

@@ -51,6 +51,10 @@ class Copy:
     """Its node stopped answering before the start; nothing was started."""
     began_at: float | None = None
     """When it began, as a time of our monotonic clock: its node said how long it had been running. None: not told."""
+    env: dict[str, str] = field(default_factory=dict)
+    """Variables of this copy alone; those that the user has set win."""
+    untold: list[str] = field(default_factory=list)
+    """Warnings to be told when it starts."""
     warnings: list[str] = field(default_factory=list)
     received: dict[str, int] = field(default_factory=dict)
     """How many bytes of each stream have arrived here."""

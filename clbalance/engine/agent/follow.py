@@ -193,7 +193,7 @@ class Follow:
         copy.phase = Phase.RUNNING
         copy.started_at = self._clock.monotonic()
         self._agents.answered(copy.node)
-        for warning in warnings:
+        for warning in (*copy.untold, *warnings):
             self._warn(copy, warning)
         self._early_end.started()
         self._listener.started(copy.node, limits)

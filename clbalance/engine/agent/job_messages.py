@@ -31,8 +31,9 @@ from clbalance.model.job_record import (
     OutOfMemory,
     TimedOut,
 )
+from clbalance.model.request import HiddenGpus
 from clbalance.policy.jobs.record import FIRST_IS_OVER
-from clbalance.policy.placement.gpu_choice import cpus_near
+from clbalance.policy.placement.gpu_choice import cpus_near, visible_gpus
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 
 
@@ -118,13 +119,18 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, peers: Peers, port: 
     }
 
 
-def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
-    """The lease that the node is asked for (docs/design/leases.md). It may have fewer free GPUs than we have seen."""
+def lease_request(request: Request, answer: Measured, name: str, hidden: HiddenGpus) -> dict[str, object]:
+    """The lease that the node is asked for (docs/design/leases.md). It may have fewer free GPUs than we have seen.
+
+    A job that asks for no GPU sees only some (docs/design/gpus.md).
+    """
     found = gpu_candidates(matching_devices(answer, request), request) if request.gpus else ()
     candidates = () if isinstance(found, Unknown) else found
     # A copy that is bound to CPUs should get those near its GPUs.
     near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}
-    return near | {
+    visible = visible_gpus(answer, request, hidden)
+    seen = {} if visible is None else {"gpu_visible": visible}
+    lease = {
         "cpus": request.cpus,
         "mem_bytes": request.mem_bytes,
         "gpu_count": request.gpus,
@@ -137,6 +143,7 @@ def lease_request(request: Request, answer: Measured, name: str) -> dict[str, ob
         "limit_cpus": request.limit_cpus,
         "limit_mem_bytes": request.limit_mem_bytes,
     }
+    return lease | near | seen
 
 
 def holding_spec(job: JobSpec) -> dict[str, object]:

@@ -22,6 +22,8 @@ from clbalance.engine.agent.sessions import PROTOCOL, Agents, OnEvent
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
+from clbalance.model.request import HiddenGpus
+from clbalance.policy.placement.gpu_choice import mps_limits, unread_gpus
 from clbalance.ports import Clock, Closed, JobInput, SweepListener
 
 KEEP_EVERY_S = 10.0
@@ -59,6 +61,7 @@ class Admission:
         request: Request,
         answers: Mapping[NodeName, Measured],
         name: str,
+        hidden_gpus: HiddenGpus,
         for_tasks: bool = False,
         allocation_limits: Mapping[NodeName, float] | None = None,
     ) -> None:
@@ -67,6 +70,7 @@ class Admission:
         self._request = request
         self._answers = answers
         self._name = name
+        self._hidden_gpus = hidden_gpus
         self._for_tasks = for_tasks
         self._allocation_limits = allocation_limits or {}
         self.refusals: dict[NodeName, str] = {}
@@ -115,8 +119,9 @@ class Admission:
             case Claimed(boot_id=boot_id, incarnation=incarnation) if not copy.boot_id:
                 copy.boot_id, copy.incarnation = boot_id, incarnation
                 self._agents.expect(node, "admit")
-            case Admitted(port=port):
+            case Admitted(gpus=gpus, port=port):
                 copy.phase, copy.port = Phase.ADMITTED, port
+                copy.env.update(mps_limits(self._answers[node], gpus, self._request.gpu_share))
                 self._agents.answered(node)
             case Refused(promised_cpus=float(cpus), reason=reason):
                 self.crowded[node], self.refusals[node] = cpus, reason
@@ -135,7 +140,9 @@ class Admission:
             return
         copy.phase = Phase.CLAIMING
         answer = self._answers[copy.node]
-        lease = lease_request(self._request, answer, self._name)
+        lease = lease_request(self._request, answer, self._name, self._hidden_gpus)
+        if unread := unread_gpus(answer, self._request, self._hidden_gpus):
+            copy.untold = [f"no GPU is hidden from the job, because they could not be read: {unread}"]
         self._agents.ask(copy.node, "claim", job=self._copies.label)
         promised_cpus = self._allocation_limits.get(copy.node)
         capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
@@ -292,4 +299,4 @@ class LaunchSequence:
         peers = self._peers
         env = environment(self._job, copy.node, copy.rank, peers=peers, port=self._copies[peers.nodes[0]].port)
         hosts = "" if self._job.slots else peers.hosts
-        return start_spec(self._job, env, hosts=hosts, fed=self._stdin.live is not None)
+        return start_spec(self._job, copy.env | env, hosts=hosts, fed=self._stdin.live is not None)

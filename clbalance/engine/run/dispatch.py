@@ -70,6 +70,7 @@ class Dispatch:
             request=self._request,
             answers=answers,
             name=self.job.name,
+            hidden_gpus=self._services.hidden_gpus,
             allocation_limits=allocation_limits,
         )
         return asked.admit(self._services.listener, self._services.clock), asked.crowded

@@ -97,7 +97,13 @@ class Slot:
         self._channel = multiplexer.channel(label_of(job))
         self._listener = listener
         self._admission = Admission(
-            self._channel, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
+            self._channel,
+            self._copies,
+            request=request,
+            answers={self.node: answer},
+            name=job.name,
+            hidden_gpus=services.hidden_gpus,
+            for_tasks=True,
         )
         self._follow = Follow(
             self._channel, self._copies, services, _SlotEvents(self, listener), mode, limit_s=job.time_limit_s

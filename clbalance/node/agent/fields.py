@@ -82,6 +82,7 @@ WISH: "dict[str, Any]" = {
     "gpu_candidates": (list, REQUIRED),
     "gpu_share": (float, 1.0),
     "gpu_cpus": (list, []),  # for each candidate the cpus near it, as `0-3,8`
+    "gpu_visible": (dict, None),  # the GPUs that a job without any may see, each with the pids of processes on it
     "slots": (Count, REQUIRED),
     "exclusive": (bool, REQUIRED),
     "name": (str, ""),

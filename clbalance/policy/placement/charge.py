@@ -1,11 +1,13 @@
 """Charge: count a placement at once, and limit allocations to where another node becomes better. Pure."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from clbalance.model import Allocation, Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.allocations import age_s
 from clbalance.policy.placement.gpu_choice import devices_for
+from clbalance.policy.placement.gpu_rank import gpu_points
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy, Rule
 
@@ -83,6 +85,7 @@ def allocation_limits(plan: Plan, snapshot: Snapshot, request: Request, policy: 
     """For each chosen node the allocated cpus, of all leases, up to which it stays better than the runner-up.
 
     `snapshot`: the one that `plan` was made on. Empty if the run queue does not decide the order, or without runner-up.
+    A node has no limit whose GPUs make it better whatever its run queue.
     """
     if request.constraints.order or policy.rule is not Rule.BEST or not policy.weights.run_queue:
         return {}
@@ -93,14 +96,25 @@ def allocation_limits(plan: Plan, snapshot: Snapshot, request: Request, policy: 
     loads = {answer.node: effective_load(answer) for answer in measured}
     behind = loads[plan.runner_up]
     assert isinstance(behind, NodeLoad)  # it fits
-    delay = (behind.run_queue + request.cpus) / _speed(behind)
     limits: dict[NodeName, float] = {}
     for node in plan.chosen:
         load = loads[node]
         assert isinstance(load, NodeLoad)
-        capacity = delay * _speed(load) - request.cpus - load.run_queue
-        limits[node] = load.allocations.cpus + max(0.0, capacity)
+        capacity = _equal_delay(load, behind, request, policy) * _speed(load) - request.cpus - load.run_queue
+        if capacity < math.inf:
+            limits[node] = load.allocations.cpus + max(0.0, capacity)
     return limits
+
+
+def _equal_delay(load: NodeLoad, behind: NodeLoad, request: Request, policy: Policy) -> float:
+    """The delay on a node at which it is no better than `behind`, by run queue and GPUs; infinite if it always is."""
+    delay = (behind.run_queue + request.cpus) / _speed(behind)
+    ahead = gpu_points(load, request) - gpu_points(behind, request)
+    if not ahead or not policy.weights.gpu:
+        return delay
+    # As in `score.py`: 100 / (1 + delay) points of the run queue.
+    points = 100.0 / (1.0 + delay) - ahead * policy.weights.gpu / policy.weights.run_queue
+    return 100.0 / points - 1.0 if points > 0.0 else math.inf
 
 
 def with_allocations(snapshot: Snapshot, allocated: Mapping[NodeName, float]) -> Snapshot:

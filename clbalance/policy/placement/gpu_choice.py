@@ -1,11 +1,13 @@
-"""Choice of a node's GPUs for a job, its effect on fragmentation, and the cpus near a GPU. Pure."""
+"""Choice of a node's GPUs for a job, its effect on fragmentation, what a job sees and may use, the cpus near. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 
-from clbalance.model import Measured, Request, Unknown
+from clbalance.model import Gpu, Measured, Request, Unknown
+from clbalance.model.request import HiddenGpus
+from clbalance.policy.allocations import allocations_of
 from clbalance.policy.placement.fragmentation import Fragmentation, FreeGpus, fragmentation_of, without
-from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
+from clbalance.policy.placement.gpus import gpu_candidates, looks_free, matching_devices
 from clbalance.policy.placement.load import NodeLoad, available_cpus
 from clbalance.policy.placement.policies import Policy
 
@@ -74,6 +76,63 @@ def _smallest_after(measure: Fragmentation, free: FreeGpus, fitting: list[int], 
 
 def _left_by(measure: Fragmentation, free: FreeGpus, request: Request, place: int) -> float:
     return measure.of(FreeGpus(round(free.cpus - request.cpus, 6), without(free.devices, place, request.gpu_share)))
+
+
+# -- the GPUs that a job sees which asks for none
+
+
+def visible_gpus(answer: Measured, request: Request, hidden: HiddenGpus) -> dict[str, list[int]] | None:
+    """The devices that the job may see, in their order, each with the pids of processes that must be the user's own.
+
+    The node hides those of which that is not so, and those that others have leased by then. Process 0 stands for an
+    unknown one. A faulty device is left out: CUDA sees none of those after one that it cannot find. None: the job
+    sees all devices, or the node has none, or they cannot be read (`unread_gpus`).
+    """
+    gpus = answer.reading.gpus
+    if not _is_limited(request, hidden) or isinstance(gpus, Unknown) or not gpus:
+        return None
+    held = allocations_of(answer).gpu_shares
+    in_order = sorted(gpus, key=lambda gpu: (gpu.index, gpu.uuid))
+    return {
+        gpu.uuid: _pids(gpu, is_leased=gpu.uuid in held) if hidden is HiddenGpus.USED else []
+        for gpu in in_order
+        if not gpu.fault
+    }
+
+
+def unread_gpus(answer: Measured, request: Request, hidden: HiddenGpus) -> str:
+    """Why no device can be hidden from the job; empty if that is not so, or not wanted."""
+    gpus = answer.reading.gpus
+    return gpus.reason if _is_limited(request, hidden) and isinstance(gpus, Unknown) else ""
+
+
+def _is_limited(request: Request, hidden: HiddenGpus) -> bool:
+    return not (request.gpus or request.exclusive or hidden is HiddenGpus.NEVER)
+
+
+def _pids(gpu: Gpu, *, is_leased: bool) -> list[int]:
+    if not isinstance(gpu.processes, Unknown) and (pids := [one.pid for one in gpu.processes if not one.is_mps_server]):
+        return pids
+    # Used by a process that is not told. If it is leased, the holder's.
+    return [] if is_leased or looks_free(gpu) else [0]
+
+
+# -- NVIDIA's MPS keeps a share: without it, a share is an agreement
+
+
+def mps_limits(answer: Measured, uuids: Collection[str], share: float) -> Mapping[str, str]:
+    """The variables by which MPS limits a client to a share of its only device; empty if MPS does not run there."""
+    reading = answer.reading
+    if share >= 1.0 or reading.gpu_mps is not True or isinstance(reading.gpus, Unknown):
+        return {}
+    device = next((gpu for gpu in reading.gpus if gpu.uuid in uuids), None)
+    if device is None:
+        return {}
+    limits = {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(max(1, int(100.0 * share + _ROUNDING)))}
+    if not isinstance(device.mem_total_bytes, Unknown):
+        # The job sees one device, so its number is 0.
+        limits["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] = f"0={int(device.mem_total_bytes * share) >> 20}M"
+    return limits
 
 
 # -- the cpus near a GPU: those of its NUMA node

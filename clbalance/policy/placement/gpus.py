@@ -187,7 +187,9 @@ def looks_free(gpu: Gpu) -> bool:
     """
     use = gpu.use_pct
     idle = bool(gpu.parent) if isinstance(use, Unknown) else use <= IDLE_PCT
-    return idle and gpu.processes == () and not gpu.fault and _uses_at_most(gpu, IDLE_PCT)
+    processes = gpu.processes
+    unused = not isinstance(processes, Unknown) and all(one.is_mps_server for one in processes)
+    return idle and unused and not gpu.fault and _uses_at_most(gpu, IDLE_PCT)
 
 
 def is_usable(gpu: Gpu, held: float) -> bool:

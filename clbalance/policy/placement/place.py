@@ -9,6 +9,7 @@ from clbalance.model import NodeName, Plan, Request, Score, Snapshot, Unfit
 from clbalance.model.request import LazySequence
 from clbalance.policy.placement.charge import assume, last_used
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
+from clbalance.policy.placement.gpu_rank import any_has_gpus, share_terms
 from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Policy, Rule
 from clbalance.policy.placement.score import score, scorers_of
@@ -73,12 +74,13 @@ class _Field:
         return iter(sorted(found, key=lambda one: one.node))
 
     def _scores(self, places: Iterable[int]) -> Iterator[Score]:
-        request = self._asked.request
-        weighed = scorers_of(self._policy, request)
+        request, policy = self._asked.request, self._policy
+        weighed = scorers_of(policy, request, among_gpus=any_has_gpus(self.answers))
         for at in places:
             load = self._verdict(at)
             assert isinstance(load, NodeLoad)
-            yield self._by_order.get(load.answer.node) or score(load, request, weighed)
+            by_order = self._by_order.get(load.answer.node)
+            yield by_order or score(load, request, weighed, first=share_terms(load, request, policy))
 
     def _ordered(self) -> list[float]:
         """Points by `--order`, which compares all nodes that fit."""

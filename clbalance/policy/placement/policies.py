@@ -15,15 +15,16 @@ from clbalance.policy.placement.thresholds import Thresholds
 class Weights:
     """The weight of each scorer, relative to the others.
 
-    The run queue weighs as much as the other three measured terms, because only it includes recent placements.
+    The run queue weighs as much as the other three measured terms, because only it includes recent placements. The
+    GPUs weigh as much as these four together: where a node has some, they are what its users come for.
     """
 
     run_queue: float = 4.0
     cpu_use: float = 2.0
     memory: float = 1.0
     pressure: float = 1.0
-    gpu: float = 2.0
-    """For requests with GPUs only."""
+    gpu: float = 8.0
+    """Only where a node has GPUs."""
     risk: float = 0.0
     spread: float = 0.0
     packing: float = 0.0
@@ -67,11 +68,15 @@ class PolicyKind:
     rule: Rule = Rule.BEST
     weights: Mapping[str, float] = field(default_factory=dict)
     """Weights that differ from `Weights()`."""
+    fills_shares: bool = True
+    """As in `Policy`."""
 
 
 KINDS: Final[Mapping[str, PolicyKind]] = {
     "least": PolicyKind(message="the least loaded node"),
-    "spread": PolicyKind(message="the node with the largest unallocated share", weights=_only(spread=1.0)),
+    "spread": PolicyKind(
+        message="the node with the largest unallocated share", weights=_only(spread=1.0), fills_shares=False
+    ),
     "pack": PolicyKind(message="the fullest node that still fits", weights=_only(packing=1.0)),
     "p2c": PolicyKind(message="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
     "risk": PolicyKind(message="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
@@ -95,6 +100,8 @@ class Policy:
     """A snapshot that is older, or from the future, is not used."""
     workload: Workload = field(default_factory=Workload)
     """The mix of expected requests, for the `fragmentation` scorer only."""
+    fills_shares: bool = True
+    """A share of a GPU goes to a device that is shared already, on any node that fits, before a whole one is cut."""
 
 
 LEAST = Policy()
@@ -120,4 +127,5 @@ def policy_named(
         thresholds=thresholds or LEAST.thresholds,
         max_age_s=LEAST.max_age_s if max_age_s is None else max_age_s,
         workload=workload or LEAST.workload,
+        fills_shares=kind.fills_shares,
     )

@@ -1,6 +1,6 @@
 """Score: how good a node is for a request, as terms of 0…100 points and their weighted mean. Pure.
 
-An unknown term counts as the node's lowest known term, so an unknown value never helps a node.
+An unknown term counts as the node's lowest known term about its load, so an unknown value never helps a node.
 """
 
 import math
@@ -14,7 +14,7 @@ from clbalance.policy.indices import readers
 from clbalance.policy.indices.samples import R1M_PER_CPU
 from clbalance.policy.placement.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.placement.gpu_choice import growth
-from clbalance.policy.placement.gpus import matching_devices
+from clbalance.policy.placement.gpu_rank import gpu_points, gpu_text
 from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
 from clbalance.policy.placement.policies import Policy
 
@@ -33,15 +33,15 @@ Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
 """Scorers with weights, from `scorers_of`."""
 
 
-def score(load: NodeLoad, request: Request, weighed: Weighed) -> Score:
-    """The score of one node, with the source of each term."""
+def score(load: NodeLoad, request: Request, weighed: Weighed, first: tuple[Term, ...] = ()) -> Score:
+    """The score of one node, with the source of each term. `first`: terms without weight, shown before the rest."""
     values = [scorer.read(load, request) for scorer, _ in weighed]
     all_points = _points(values, weighed)
     terms = [
         Term(name=scorer.name, points=points, weight=weight, source=_text(scorer, load, request, value))
         for (scorer, weight), value, points in zip(weighed, values, all_points, strict=True)
     ]
-    return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=tuple(terms))
+    return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=(*first, *terms))
 
 
 def total(load: NodeLoad, request: Request, weighed: Weighed) -> float:
@@ -51,14 +51,15 @@ def total(load: NodeLoad, request: Request, weighed: Weighed) -> float:
 
 def _points(values: Sequence[float | Unknown], weighed: Weighed) -> list[float]:
     known = [
-        scorer.points(value)
+        (scorer, scorer.points(value))
         for (scorer, _), value in zip(weighed, values, strict=True)
         if not isinstance(value, Unknown)
     ]
     if len(known) == len(values):
-        return known
-    lowest, rest = min(known, default=0.0), iter(known)
-    return [lowest if isinstance(value, Unknown) else next(rest) for value in values]
+        return [points for _, points in known]
+    lowest = min((points for scorer, points in known if scorer is not GPU), default=0.0)
+    rest = iter(known)
+    return [lowest if isinstance(value, Unknown) else next(rest)[1] for value in values]
 
 
 def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
@@ -138,15 +139,6 @@ def _worst_pressure(load: NodeLoad, _: Request) -> float | Unknown:
     return worst
 
 
-def _gpu_memory_used(load: NodeLoad, request: Request) -> float | Unknown:
-    gpus = matching_devices(load.answer, request).reading.gpus
-    if isinstance(gpus, Unknown):
-        return gpus
-    used = sorted(pct for gpu in gpus if gpu.mem_total_bytes and not isinstance(pct := gpu.mem_used_pct, Unknown))
-    best = used[: request.gpus]
-    return sum(best) / len(best) if best else Unknown(reason="no GPUs")
-
-
 RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, message=_delay_text)
 CPU_USE = Scorer(
     name="cpu use",
@@ -168,9 +160,9 @@ PRESSURE = Scorer(
 )
 GPU = Scorer(
     name="gpu",
-    read=_gpu_memory_used,
-    points=_left,
-    message=lambda _, request, used: f"{used:.0f}% of the memory of {request.gpus} used",
+    read=gpu_points,
+    points=lambda points: points,
+    message=lambda load, request, _: gpu_text(load, request),
 )
 RISK = Scorer(
     name="risk",
@@ -202,15 +194,18 @@ def _fragmentation(measure: Fragmentation) -> Scorer:
     )
 
 
-def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], ...]:
-    """The scorers with their weights, without those of weight 0 or not relevant for `request`."""
+def scorers_of(policy: Policy, request: Request, *, among_gpus: bool = False) -> tuple[tuple[Scorer, float], ...]:
+    """The scorers with their weights, without those of weight 0 or not relevant for `request`.
+
+    `among_gpus`: some of the nodes to choose from have GPUs.
+    """
     weights = policy.weights
     weighed = (
         (RUN_QUEUE, weights.run_queue),
         (CPU_USE, weights.cpu_use),
         (MEMORY, weights.memory),
         (PRESSURE, weights.pressure),
-        (GPU, weights.gpu if request.gpus else 0.0),
+        (GPU, weights.gpu if request.gpus or among_gpus else 0.0),
         (RISK, weights.risk),
         (SPREAD, weights.spread),
         (PACKING, weights.packing),

@@ -3,9 +3,11 @@
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, Protocol, assert_never
 
 from clbalance.model import NodeName, Request, Score, Unfit
+from clbalance.policy.placement.gpu_rank import SHARED_FIRST
 from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Rule
 
@@ -32,8 +34,29 @@ def in_order(
     """Positions in `totals` and `names` of the nodes that fit, in the order of use.
 
     `last`: the node used last, for the rotating rule. A node is used at most once per request, and charging it does
-    not change the score of other nodes, so the first n are the choice of n rounds.
+    not change the score of other nodes, so the first n are the choice of n rounds. Nodes with a head start come first
+    by every rule.
     """
+    if rule is Rule.BEST or max(totals, default=0.0) < SHARED_FIRST:
+        return _by_rule(rule, totals, names, fits, rng, last)
+
+    def before(at: int) -> bool:
+        return totals[at] >= SHARED_FIRST and fits(at)
+
+    def after(at: int) -> bool:
+        return totals[at] < SHARED_FIRST and fits(at)
+
+    return chain.from_iterable(_by_rule(rule, totals, names, some, rng, last) for some in (before, after))
+
+
+def _by_rule(
+    rule: Rule,
+    totals: Sequence[float],
+    names: Sequence[NodeName],
+    fits: Callable[[int], bool],
+    rng: Rng,
+    last: NodeName | None,
+) -> Iterator[int]:
     match rule:
         case Rule.BEST:
             return filter(fits, _best_first(totals, names, rng))

@@ -15,6 +15,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Measured, NodeName, Reading, Request, Snapshot, Unknown
 from clbalance.policy.placement.charge import allocation_for
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
+from clbalance.policy.placement.gpu_rank import any_has_gpus, head_start
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy, Rule
 from clbalance.policy.placement.score import Weighed, scorers_of, total
@@ -74,6 +75,7 @@ class ClusterState:
         self._snapshot, self._policy, self._now = snapshot, policy, now
         self._loads: list[NodeLoad | Unknown | None] = [None] * len(self._answers)
         self._kinds: dict[Request, _RequestKind] = {}
+        self._among_gpus = any_has_gpus(self._answers)
         self._touched: list[int] = []
         self._last = snapshot.last_used
 
@@ -167,7 +169,7 @@ class ClusterState:
         if kind is None:
             kind = self._kinds[alike] = _RequestKind(
                 asked=filter_input(self._snapshot, alike, self._policy, self._now),
-                weighed=scorers_of(self._policy, alike),
+                weighed=scorers_of(self._policy, alike, among_gpus=self._among_gpus),
             )
             kind.totals = [self._total(at, kind) for at in range(len(self._answers))]
             kind.totals_of = self._answers.copy()
@@ -197,7 +199,10 @@ class ClusterState:
 
     def _total(self, at: int, kind: _RequestKind) -> float:
         found = unfit_reason(self._answers[at], kind.asked, self._load(at))
-        return total(found, kind.asked.request, kind.weighed) if isinstance(found, NodeLoad) else _UNFIT
+        if not isinstance(found, NodeLoad):
+            return _UNFIT
+        request = kind.asked.request
+        return total(found, request, kind.weighed) + head_start(found, request, self._policy)
 
 
 # -- `ClusterState` as the `FreeCapacity` of a queue

@@ -76,7 +76,7 @@ def test_prefer_adds_a_term(labelled: Command) -> None:
 
 
 def test_same_keeps_all_copies_together(lab: Lab, labelled: Command) -> None:
-    lab.node("node1").load(r1m=1.0)
+    lab.node("node1").load(r1m=5.0)
     done = labelled("pick", "--pick", "3", "--same", "rack", "--explain")
     assert done.stdout == b"node[6-8]\n"
     assert "rack is not r2: rack is r1" in done.stderr

@@ -1,6 +1,7 @@
 """GPUs as they are, on nodes of a lab: what is busy, held idle, faulty or cut is avoided, and told why."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -179,3 +180,80 @@ def test_memory_of_gpus_that_are_not_asked_for_is_a_mistake(clbalance: Command) 
     done = clbalance("pick", "--gpu-mem", "20G")
     assert (done.rc, "add `--gpus 1`" in done.stderr) == (2, True)
     assert clbalance("pick", "--gpus", "1", "--gpu-mem", "lots").rc == 2
+
+
+# -- jobs that ask for no GPU
+
+SIGHT = ("-c", 'echo "$CLBALANCE_NODE ${CUDA_VISIBLE_DEVICES-unset} ${CUDA_DEVICE_ORDER-unset}"')
+FILLED = tuple(GpuLoad(index=index, use_pct=95, mem_used_bytes=38 * GIB, process="train") for index in (0, 1))
+
+
+def test_the_first_command_of_the_readme_goes_where_gpus_are_free_and_says_how_to_reserve_one(
+    lab: Lab, clbalance: Command
+) -> None:
+    lab.node("node5").load(gpus=FILLED)
+    for number in (6, 7, 8):
+        lab.node(f"node{number}").load(r1m=0.5)
+    done = clbalance("run", "-g", "gpu-nodes", "--explain", "--", "true")
+    assert "; 2 GPUs free there; `--gpus 1` reserves one\n" in done.stderr
+    assert re.search(r"node5 +fits .* gpu 1[.][0-9]x8 [(]0 of 2 GPUs free [(]2 busy[)]", done.stderr), done.stderr
+    assert clbalance("pick", "-g", "gpu-nodes").text != "node5\n"
+    order = [line.split("\t")[0] for line in clbalance("load", "-g", "gpu-nodes", "--format", "plain").lines]
+    assert order[-1] == "node5"
+    assert re.search(r"gpu 1[.][0-9]x8", clbalance("explain", "last").text)
+    (clbalance.folder / "clbalance.toml").write_text("[policy.weights]\ngpu = 0\n")
+    assert clbalance("pick", "-g", "gpu-nodes").text == "node5\n"
+
+
+def test_of_all_nodes_a_job_without_gpus_takes_one_that_has_none(clbalance: Command) -> None:
+    done = clbalance("run", "-a", "-c", "echo $CLBALANCE_NODE")
+    assert done.text.strip() in {"node1", "node2", "node3", "node4"}
+    assert "GPU" not in done.stderr
+
+
+def test_a_job_without_gpus_sees_those_that_nobody_else_has_leased(lab: Lab, clbalance: Command) -> None:
+    both = ",".join(str(gpu["uuid"]) for gpu in gpus_of(clbalance, "node5"))
+    assert clbalance("run", "-q", "-w", "node5", *SIGHT).text == f"node5 {both} PCI_BUS_ID\n"
+    assert clbalance("run", "-q", "-w", "node5", "--exclusive", *SIGHT).text == "node5 unset unset\n"
+    assert clbalance("run", "-q", "-w", "node1", *SIGHT).text == "node1 unset unset\n"
+    chosen = ("--env", "CUDA_VISIBLE_DEVICES=1")
+    assert clbalance("run", "-q", "-w", "node5", *chosen, *SIGHT).text == "node5 1 unset\n"
+    tasks = ("--no-label", "--array", "1-2", "-c", 'echo "$CUDA_VISIBLE_DEVICES"')
+    assert clbalance("run", "-q", "-w", "node5", *tasks).text == f"{both}\n{both}\n"
+
+
+def test_what_strangers_use_is_hidden_where_that_is_set(lab: Lab, clbalance: Command) -> None:
+    lab.node("node5").load(gpus=FILLED[:1])
+    used, free = (str(gpu["uuid"]) for gpu in gpus_of(clbalance, "node5"))
+    for hide, seen in (("leased", f"{used},{free}"), ("used", free), ("never", "unset")):
+        (clbalance.folder / "clbalance.toml").write_text(f'[gpus]\nhide = "{hide}"\n')
+        assert clbalance("run", "-q", "-w", "node5", *SIGHT).text.split()[1] == seen
+    lab.node("node5").load(gpus=FILLED)
+    (clbalance.folder / "clbalance.toml").write_text('[gpus]\nhide = "used"\n')
+    done = clbalance("run", "-w", "node5", *SIGHT)
+    assert done.text == "node5  PCI_BUS_ID\n"
+    assert "warning: node5: the job sees no GPU: others have leased or use all of them\n" in done.stderr
+    (clbalance.folder / "clbalance.toml").write_text('[gpus]\nhide = "some"\n')
+    done = clbalance("run", "-w", "node5", "--", "true")
+    assert (done.rc, 'give "leased", "used" or "never"' in done.stderr) == (2, True)
+
+
+def test_gpus_that_cannot_be_read_are_not_hidden_and_that_is_said(lab: Lab, clbalance: Command) -> None:
+    lab.node("node5").load(gpu_tool="fail")
+    done = clbalance("run", "-w", "node5", *SIGHT)
+    assert done.text == "node5 unset unset\n"
+    assert (
+        "warning: node5: no GPU is hidden from the job, because they could not be read: NVIDIA-SMI has failed"
+        in done.stderr
+    )
+
+
+def test_where_mps_runs_a_share_is_a_limit(lab: Lab, clbalance: Command) -> None:
+    share = ("-q", "-w", "node5", "--gpu-share", "0.25")
+    limits = ("-c", 'echo "${CUDA_MPS_ACTIVE_THREAD_PERCENTAGE-no} ${CUDA_MPS_PINNED_DEVICE_MEM_LIMIT-no}"')
+    assert clbalance("run", *share, *limits).text == "no no\n"
+    lab.node("node5").load(gpus=(GpuLoad(index=0, process="nvidia-cuda-mps-server"),))
+    assert clbalance("run", *share, *limits).text == "25 0=10240M\n"
+    own = ("--env", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=50")
+    assert clbalance("run", *share, *own, *limits).text == "50 0=10240M\n"
+    assert clbalance("run", "-q", "-w", "node5", "--gpus", "1", *limits).text == "no no\n"

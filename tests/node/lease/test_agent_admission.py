@@ -111,6 +111,57 @@ def test_a_job_sees_its_devices_as_their_maker_names_them(node: Node, gpus: list
         assert client.output[job, "stdout"].decode() == shown + "\n"
 
 
+SIGHT = ["sh", "-c", 'echo "${CUDA_VISIBLE_DEVICES-unset} ${CUDA_DEVICE_ORDER-unset}"']
+
+
+def seen_by(client: AgentClient, spec: dict[str, object] | None = None, **asked: object) -> tuple[str, list[str]]:
+    """What a job prints of its GPUs, and the warnings at its start."""
+    job = client.admit(**asked)
+    client.ask("follow", job, window=1 << 20)
+    client.ask("start", job, spec={"argv": SIGHT} | (spec or {}))
+    warnings = client.until("started", job)["warnings"]
+    client.until("ended", job)
+    return client.output[job, "stdout"].decode().strip(), warnings
+
+
+@as_root
+def test_a_job_without_gpus_does_not_see_those_that_others_have_leased_when_it_starts(node: Node) -> None:
+    offered: dict[str, list[int]] = {gpu: [] for gpu in GPUS[:3]}
+    with node.client() as client, node.client(ALICE) as alice:
+        assert seen_by(client, gpu_visible=offered) == (f"{','.join(GPUS[:3])} PCI_BUS_ID", [])
+        client.admit(gpu_count=1, gpu_candidates=GPUS[2:3])
+        job = alice.admit(gpu_count=1, gpu_candidates=GPUS[:1])
+        assert seen_by(client, gpu_visible=offered) == (f"{GPUS[1]},{GPUS[2]} PCI_BUS_ID", [])
+        alice.ask("end", job, grace_s=0, why="enough")
+        alice.until_refused(job)
+        assert seen_by(client, gpu_visible=offered)[0].startswith(GPUS[0])
+
+
+@as_root
+def test_a_job_that_is_left_no_gpu_is_told_so(node: Node) -> None:
+    with node.client() as client, node.client(ALICE) as alice:
+        alice.admit(gpu_count=2, gpu_candidates=GPUS[:2])
+        shown, warnings = seen_by(client, gpu_visible={gpu: [] for gpu in GPUS[:2]})
+        assert (shown, warnings) == ("PCI_BUS_ID", ["the job sees no GPU: others have leased or use all of them"])
+
+
+def test_who_has_chosen_gpus_by_a_variable_sees_those(node: Node) -> None:
+    offered = {GPUS[0]: [0]}
+    with node.client() as client:
+        assert seen_by(client, {"env": {"CUDA_VISIBLE_DEVICES": "7"}}, gpu_visible=offered) == ("7 unset", [])
+        assert seen_by(client, {"env": {"HIP_VISIBLE_DEVICES": "0"}}, gpu_visible=offered) == ("unset unset", [])
+        assert seen_by(client) == ("unset unset", [])
+    with node.client(CUDA_VISIBLE_DEVICES="1") as client:
+        assert seen_by(client, gpu_visible=offered) == ("1 unset", [])
+
+
+def test_amds_gpus_are_hidden_by_amds_variables(node: Node) -> None:
+    offered = {"GPU-1a2b3c4d5e6f7081": [0], "GPU-719d230578348e8c": []}
+    with node.client() as client:
+        for hidden, shown in ((offered, "|GPU-719d230578348e8c|0|none"), ({gpu: [0] for gpu in offered}, "|||none")):
+            assert seen_by(client, {"argv": ["sh", "-c", f'echo "{SHOWN}"']}, gpu_visible=hidden)[0] == shown
+
+
 def test_a_share_of_a_gpu_is_kept_in_the_lease_and_told_to_the_job(node: Node) -> None:
     with node.client() as client:
         shows = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES $CLBALANCE_GPU_SHARE"]

@@ -1,13 +1,23 @@
 """What a node can still promise: the formulas at their edges, and each refusal in its words. Pure."""
 
 import math
+import os
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.node.agent.lease.capacity import LackError, Measured, Wish, free_cpus, free_mem, grant, visible
+from clbalance.node.agent.lease.capacity import (
+    LackError,
+    Measured,
+    Wish,
+    free_cpus,
+    free_mem,
+    grant,
+    visible,
+    visible_gpus,
+)
 from clbalance.node.agent.lease.files import Lease, parse_lease
 from clbalance.node.agent.protocol import RefusedError
 from clbalance.policy.placement import load as policy
@@ -216,6 +226,27 @@ def test_no_gpu_is_ever_promised_more_than_once(steps: list[tuple[float, list[st
             assert shares == [1.0] or 1.0 not in shares
 
 
+ME = os.geteuid()
+SEEN = [
+    ("all of them, also those of one's own leases", {0: [], 1: []}, [lease(ME, gpus=[GPUS[0]])], {0: True, 1: True}),
+    ("not one that another user has leased", {0: [], 1: []}, [lease(NOBODY, gpus=[GPUS[1]])], {0: True, 1: False}),
+    ("nor one of which he has a share", {0: []}, [lease(NOBODY, gpus=[GPUS[0]], gpu_share=0.25)], {0: False}),
+    ("one that only one's own processes use", {0: [os.getpid()]}, [], {0: True}),
+    ("not one that another's process uses beside one's own", {0: [os.getpid(), 2**22 + 1]}, [], {0: False}),
+    ("not one that an unknown process uses", {0: [0], 1: []}, [], {0: False, 1: True}),
+]
+
+
+@pytest.mark.parametrize(("offered", "leases", "seen"), [case[1:] for case in SEEN], ids=[case[0] for case in SEEN])
+def test_a_job_without_gpus_sees(offered: dict[int, list[int]], leases: list[Lease], seen: dict[int, bool]) -> None:
+    asked = wish(gpu_visible={GPUS[number]: pids for number, pids in offered.items()})
+    assert visible_gpus(asked, leases) == {GPUS[number]: is_seen for number, is_seen in seen.items()}
+
+
+def test_a_job_whose_view_is_not_restricted_sees_what_it_likes() -> None:
+    assert visible_gpus(wish(), [lease(NOBODY, gpus=[GPUS[0]])]) is None
+
+
 def test_no_gpus_asked_none_granted() -> None:
     assert grant(wish(cpus=1, gpu_candidates=GPUS), [], node()) == []
 
@@ -287,10 +318,13 @@ def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured
         ({"slots": True}, {}, "lease: 'slots' must be a whole number, 0 or more, not True"),
         ({"gpu_candidates": ["GPU-0,GPU-1"]}, {}, "lease: 'GPU-0,GPU-1' is no GPU's UUID"),
         ({"gpu_candidates": [0]}, {}, "lease: 0 is no GPU's UUID"),
+        ({"gpu_visible": {"GPU-\0": []}}, {}, "lease: 'GPU-\\x00' is no GPU's UUID"),
+        ({"gpu_visible": {GPUS[0]: "1"}}, {}, "lease: `gpu_visible` needs a list of pids, not '1'"),
+        ({"gpu_visible": {GPUS[0]: [-1]}}, {}, "lease: `gpu_visible` needs a list of pids, not [-1]"),
         (
             {"gpu": 1},
             {},
-            "lease has no field 'gpu'; it has cpus, exclusive, gpu_candidates, gpu_count, gpu_cpus, gpu_share, limit_cpus, limit_mem_bytes, mem_bytes, name, slots, tmp_bytes",
+            "lease has no field 'gpu'; it has cpus, exclusive, gpu_candidates, gpu_count, gpu_cpus, gpu_share, gpu_visible, limit_cpus, limit_mem_bytes, mem_bytes, name, slots, tmp_bytes",
         ),
         *(
             (

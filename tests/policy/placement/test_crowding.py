@@ -12,7 +12,7 @@ from clbalance.policy.allocations import allocations_of
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST, policy_named
-from tests.policy.build import NOW, lease, node, silent, sweep
+from tests.policy.build import NOW, gpu, lease, node, silent, sweep
 
 from .test_place import patient
 
@@ -52,6 +52,17 @@ def test_of_equals_the_first_to_come_wins() -> None:
 )
 def test_there_is_no_limit_where_nobody_would_be_better(limits: dict[str, float]) -> None:
     assert limits == {}
+
+
+def test_gpus_that_make_a_node_better_leave_it_better_under_more_load() -> None:
+    busy = gpu(0, used=60, use=90.0, held=True)
+    assert limits_of(sweep(node("a", r1m=1.0, gpus=(gpu(0),)), node("b", gpus=(busy,)))) == {}
+    assert limits_of(sweep(node("a", r1m=1.0), node("b", gpus=(gpu(0),)))) == {}
+    shared = lease(gpus=("GPU-0",), gpu_share=0.2)
+    (most,) = limits_of(sweep(node("a", gpus=(gpu(0),)), node("b", gpus=(gpu(0),), leases=(shared,)))).values()
+    assert 1.0 < most < 2.0  # 0.0 without the fifth of a device
+    (most,) = limits_of(sweep(node("a", gpus=(gpu(0),), leases=(shared,)), node("b", r1m=3.0, gpus=(gpu(0),)))).values()
+    assert 0.5 < most < 1.0  # 3.0 without it
 
 
 def test_what_a_node_says_is_promised_counts_as_if_placed_now() -> None:

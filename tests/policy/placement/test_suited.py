@@ -129,7 +129,7 @@ def test_fragmentation_takes_only_devices_that_count() -> None:
 def test_the_gpu_term_is_of_the_devices_that_count() -> None:
     half = with_cards("n", card(0, "T4", used=0), card(1, "A100", used=2**30, mem=40 * 2**30))
     (message,) = [term.source for term in wished(sweep(half), gpus=1, where=A100).ranked[0].terms if term.name == "gpu"]
-    assert message == "2% of the memory of 1 used"
+    assert message == "1 of 1 GPUs free"
 
 
 # -- jobs -----------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ class Supervisor:
         fail_point("forked")
         self.tied = task.spec.tied
         self.confinement.settle()
-        kept, warnings = self.confinement.kept_by, warnings + more + self.confinement.unkept
+        kept, warnings = self.confinement.kept_by, warnings + more + task.warnings + self.confinement.unkept
         self.tell("started", pid=self.life.first, cwd=shown(cwd), warnings=warnings, limits=kept)
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:

@@ -18,23 +18,32 @@ from clbalance.node.agent.job.program import (
 from clbalance.node.agent.lease.admission import OwnLease
 from clbalance.node.agent.protocol import APPEND, FOLDER, READ
 
+MYPY = False
+if MYPY:
+    from typing import Iterable
+
+
 # The GPUs that a job sees. Variables for another maker's GPUs belong here.
 
 # As ROCm's runtime names its devices: sixteen digits in one piece. NVIDIA's have dashes in them.
 AMD = re.compile(r"GPU-[0-9a-f]{16}")
 
 
-def show_devices(env: "dict[bytes, bytes]", gpus: "list[str]") -> None:
-    """Set the variables that let a job see these GPUs and no others.
+# Who sets one of these has chosen the GPUs of a job that asks for none.
+CHOSEN = (b"CUDA_VISIBLE_DEVICES", b"ROCR_VISIBLE_DEVICES", b"HIP_VISIBLE_DEVICES", b"GPU_DEVICE_ORDINAL")
 
-    Intel's Level Zero takes numbers, in ZE_AFFINITY_MASK; its devices are not measured yet.
+
+def show_devices(env: "dict[bytes, bytes]", gpus: "list[str]", present: "Iterable[str]" = ()) -> None:
+    """Set the variables that let a job see these GPUs and no others. `present`: those of the node, if known.
+
+    Intel's Level Zero takes numbers, in ZE_AFFINITY_MASK; its devices are not measured yet, so they are not leased.
     """
     amd = [gpu for gpu in gpus if AMD.fullmatch(gpu)]
     nvidia = [gpu for gpu in gpus if gpu not in amd]
     env[b"CUDA_DEVICE_ORDER"] = b"PCI_BUS_ID"
     # HIP reads CUDA's variable too, if its own is not set. Empty: no NVIDIA GPU.
     env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join(nvidia))
-    if amd:
+    if any(AMD.fullmatch(gpu) for gpu in [*gpus, *present]):
         env[b"ROCR_VISIBLE_DEVICES"] = os.fsencode(",".join(amd))
         # HIP numbers the devices that ROCr shows, from 0.
         env[b"HIP_VISIBLE_DEVICES"] = ",".join(str(number) for number in range(len(amd))).encode()
@@ -58,7 +67,7 @@ class Place:
 
 
 class Task:
-    """What a supervisor starts, where, and on which GPUs. If the lease has none, the GPU variables are not touched."""
+    """What a supervisor starts, where, and on which GPUs."""
 
     def __init__(self, place: Place, spec: Spec, lease: OwnLease) -> None:
         self.name = place.name
@@ -67,6 +76,8 @@ class Task:
         self.spec = spec
         self.gpus = lease.gpus
         self.gpu_share = lease.gpu_share
+        self.visible = lease.visible
+        self.warnings: "list[str]" = []
         self.limits = lease.limits
 
     def environment(self, cwd: bytes) -> "dict[bytes, bytes]":
@@ -86,6 +97,11 @@ class Task:
         if self.gpus:
             show_devices(env, self.gpus)
             env[b"CLBALANCE_GPU_SHARE"] = b"%g" % self.gpu_share
+        elif self.visible is not None and not any(name in env for name in CHOSEN):
+            shown = [gpu for gpu, is_shown in self.visible.items() if is_shown]
+            show_devices(env, shown, self.visible)
+            if not shown:
+                self.warnings.append("the job sees no GPU: others have leased or use all of them")
         return env
 
     def program(self, env: "dict[bytes, bytes]") -> "tuple[Program, list[str]]":

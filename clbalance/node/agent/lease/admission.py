@@ -7,7 +7,7 @@ import signal
 import time
 
 from clbalance.node.agent.folder import write_all
-from clbalance.node.agent.lease.capacity import LackError, Wish, grant, measure, measure_tmp
+from clbalance.node.agent.lease.capacity import LackError, Wish, grant, measure, measure_tmp, visible_gpus
 from clbalance.node.agent.lease.cpus import (
     JobLimits,
     choose_cpus,
@@ -70,6 +70,7 @@ class OwnLease:
         self.name = "lease-" + name
         self.gpus: "list[str]" = allocation["gpus"]
         self.gpu_share: float = allocation.get("gpu_share", 1.0)
+        self.visible: "dict[str, bool] | None" = None
         self.limits = JobLimits(allocation)
         content = mark_text(allocation)
         if len(content) > MARK_BYTES:
@@ -200,7 +201,9 @@ class Admission:
         allocation.update(self.cpus_for(leases, gpus))
         if len(mark_text(allocation)) > MARK_BYTES:
             allocation.pop("cpu_ids", None)
-        return OwnLease(self.home_fd, self.name, allocation)
+        lease = OwnLease(self.home_fd, self.name, allocation)
+        lease.visible = visible_gpus(wish, leases)
+        return lease
 
     def cpus_for(self, leases: "list[Lease]", gpus: "list[str]") -> "dict[str, str]":
         """The field `cpu_ids`: the cpus to bind the job to; nothing if its cpus are not limited."""

@@ -3,8 +3,8 @@
 import os
 import re
 
-from clbalance.node.agent.fields import CAPACITY, WISH, checked
-from clbalance.node.agent.lease.files import Lease, user_name
+from clbalance.node.agent.fields import CAPACITY, WISH, Count, checked, is_a
+from clbalance.node.agent.lease.files import Lease, owner_of_process, user_name
 from clbalance.node.agent.protocol import NOISE_CPUS, TAU_S, MisfitError, RefusedError, shown
 
 MYPY = False
@@ -19,9 +19,13 @@ class Wish:
         try:
             asked = checked(lease, WISH, "lease")
             known = checked(capacity, CAPACITY, "capacity")
-            for gpu in asked["gpu_candidates"]:
+            visible = asked["gpu_visible"] or {}
+            for gpu in [*asked["gpu_candidates"], *visible]:
                 if not isinstance(gpu, str) or not re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}", gpu):
                     raise MisfitError("lease: %.60r is no GPU's UUID" % (gpu,))
+            for pids in visible.values():
+                if not isinstance(pids, list) or not all(is_a(Count, pid) for pid in pids):
+                    raise MisfitError("lease: `gpu_visible` needs a list of pids, not %.60r" % (pids,))
             whole = asked["gpu_share"] == 1
             if not whole and not (0 < asked["gpu_share"] < 1 and asked["gpu_count"] == 1):
                 parts = asked["gpu_share"], asked["gpu_count"]
@@ -36,6 +40,7 @@ class Wish:
         self.gpu_cpus = dict(zip(asked["gpu_candidates"], map(str, asked["gpu_cpus"])))  # noqa: B905 - 3.6
         self.gpu_candidates = list(dict.fromkeys(asked["gpu_candidates"]))
         self.gpu_share = asked["gpu_share"]
+        self.gpu_visible = asked["gpu_visible"]
         self.slots = asked["slots"]
         self.exclusive = asked["exclusive"]
         self.name = asked["name"][:40]
@@ -245,6 +250,19 @@ def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
         what = "%g of a GPU asked, none of %d candidates has that" % (wish.gpu_share, len(wish.gpu_candidates))
     holding = [lease for lease in leases if lease.fields is not None and lease.fields["gpus"]]
     raise LackError("gpus", what, shares_of(holding, lambda some: "%g" % round(sum(held_gpus(some).values()), 3)))
+
+
+def visible_gpus(wish: Wish, leases: "list[Lease]") -> "dict[str, bool] | None":
+    """Whether a job without GPUs sees each of them: no other user holds a lease on it or runs one of those processes.
+
+    Process 0 stands for others. None: the job's view is not restricted.
+    """
+    if wish.gpu_visible is None:
+        return None
+    me = os.geteuid()
+    others = held_gpus([lease for lease in leases if lease.uid != me])
+    seen = wish.gpu_visible.items()
+    return {gpu: gpu not in others and all(owner_of_process(pid) == me for pid in pids) for gpu, pids in seen}
 
 
 def check_slots(wish: Wish, leases: "list[Lease]") -> None:
