@@ -18,7 +18,7 @@ from ClusterShell.Defaults import config_paths
 from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS, NodeSetException, ParsingEngine
 from ClusterShell.NodeUtils import GroupResolver, GroupResolverError, GroupSource, GroupSourceError
 
-from clbalance.errors import SettingsError
+from clbalance.errors import ClbalanceError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
 from clbalance.transport.group_files import Found, Scope, read_scope
@@ -54,6 +54,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         if results is not None:
             self._sources.setdefault(results.name, results)
         self._known: dict[tuple[str, str], list[str]] = {}
+        self._listed: dict[str, list[str]] = {}
         self._within: list[tuple[str, str]] = []
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
@@ -69,8 +70,10 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         """The names of all groups of a source; some are ranges. `sinfo` marks the default partition as `batch*`."""
         names: list[str] = super().grouplist(namespace)
         source = self._source(namespace)
-        marks = isinstance(source, Upcalls) and source.runs_map
-        return [name.rstrip("*") or name for name in names] if marks else names
+        if isinstance(source, Upcalls) and source.runs_map:
+            names = [name.rstrip("*") or name for name in names]
+        self._listed[source.name] = names
+        return names
 
     def all_nodes(self, namespace: str | None = None) -> list[str]:
         """All nodes of a source, if it can list them."""
@@ -87,6 +90,25 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         for name, source in self._sources.items():
             if isinstance(source, YamlGroups):
                 yield from ((name, group) for group in source.resolv_list())
+
+    @property
+    def default_name(self) -> str:
+        """The name of the default source; empty if there is none."""
+        return "" if self._default_source is None else str(self._default_source.name)
+
+    def known_groups(self) -> dict[str, list[str] | None]:
+        """The groups of each source by its name; None: they have not been listed, and that would run a command."""
+        return {
+            name: source.resolv_list() if isinstance(source, YamlGroups) else self._listed.get(name)
+            for name, source in self._sources.items()
+        }
+
+    def list_default(self) -> list[str]:
+        """The groups of the default source; empty if it cannot list them."""
+        try:
+            return self.grouplist()
+        except (ClbalanceError, GroupResolverError, GroupSourceError):
+            return []
 
     @property
     def problems(self) -> tuple[Problem, ...]:
