@@ -20,14 +20,14 @@ from tests.cli.command import Command
 from tests.cli.conftest import alone, folder  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
-DESIGN = ROOT / "docs" / "design"
+PAGES = ROOT / "docs" / "design"
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all pages."""
     made = tmp_path_factory.mktemp("pages")
-    write_pages(made, DESIGN)
+    write_pages(made, PAGES)
     return made
 
 

@@ -41,7 +41,7 @@ def tab(request: pytest.FixtureRequest, alone: Command) -> Iterator[Typed]:
     def typed(line: str) -> str:
         child.send(f"{line}\t")
         child.send("\x01printf '<%s>' \x05; echo '|'\r")  # at the beginning of the line, and at its end
-        child.expect(r"(<clbalance>[^\r\n]*)\|\r\n")
+        child.expect(r"(<(?:\./)?clbalance>[^\r\n]*)\|\r\n")
         return str(child.match[1])
 
     with closing(child):
@@ -83,13 +83,17 @@ EXPANDED = ("'$(touch pwned)", "'`touch pwned`", "'x;touch pwned", "'$HOM", "'n*
 
 def test_the_tab_key_completes_the_line_and_runs_nothing_in_it(tab: Typed, alone: Command) -> None:
     Path(alone.folder, "job.sh").touch()
+    trap = Path(alone.folder, "clbalance")
+    trap.write_text("#!/bin/sh\ntouch pwned\n")
+    trap.chmod(0o755)
     assert {line: tab(line) for line in LINES} == LINES
     for word in EXPANDED:
         for words in ("cancel", "load -w", "run --name", "pick --prefer rack="):
             tab(f"clbalance {words} {word}\t{word[0].strip(chr(92))}")
     for words in ("cancel", "load -w", "load -g", "pick --tolerate"):  # the whole list
         tab(f"clbalance {words} \t\t")
-    assert os.listdir(alone.folder) == ["job.sh"]
+    tab("./clbalance lo")
+    assert sorted(os.listdir(alone.folder)) == ["clbalance", "job.sh"]
 
 
 FISH = {

@@ -1,8 +1,8 @@
 # bash completion for clbalance: eval "$(clbalance completion bash)"
 _clbalance() {
-    local program=${1/#\~\//$HOME/} answer
+    local answer
     COMPREPLY=()
-    mapfile -t answer < <(_CLBALANCE_COMPLETE=line "$program" "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null)
+    mapfile -t answer < <(_CLBALANCE_COMPLETE=line command clbalance "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null)
     case ${answer[0]-} in
     words) COMPREPLY=("${answer[@]:1}") ;;
     files) compopt -o default ;;

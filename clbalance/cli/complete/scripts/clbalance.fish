@@ -2,8 +2,7 @@
 function __clbalance_complete
     set -l before (commandline -opc)
     set -l current (commandline -ct)
-    set -l program (string replace -r '^~/' "$HOME/" -- $before[1])
-    set -l answer (_CLBALANCE_COMPLETE=words command $program $before[2..-1] "$current" 2>/dev/null)
+    set -l answer (_CLBALANCE_COMPLETE=words command clbalance $before[2..-1] "$current" 2>/dev/null)
     set -l kept (string match -r -- '^--[^=]*=' "$current"; or echo)
     switch "$answer[1]"
         case words

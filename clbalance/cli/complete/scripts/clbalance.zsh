@@ -1,9 +1,9 @@
 #compdef clbalance
 # zsh completion for clbalance: eval "$(clbalance completion zsh)", after compinit
 _clbalance() {
-    local program=${(Q)words[1]/#\~\//$HOME/} line
+    local line
     local -a answer names shown
-    answer=("${(@f)$(_CLBALANCE_COMPLETE=words "$program" "${(@Q)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}")
+    answer=("${(@f)$(_CLBALANCE_COMPLETE=words command clbalance "${(@Q)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}")
     case ${answer[1]} in
     words)
         for line in "${(@)answer[2,-1]}"; do
