@@ -11,7 +11,7 @@ and a tool that probes them looks broken. Only a look-up of a group or source th
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ClusterShell.Defaults import config_paths
@@ -55,6 +55,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
             self._sources.setdefault(results.name, results)
         self._known: dict[tuple[str, str], list[str]] = {}
         self._listed: dict[str, list[str]] = {}
+        self._answered: set[str] = set()
         self._within: list[tuple[str, str]] = []
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
@@ -64,6 +65,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
             with self._inside(source, group):
                 nodes = super().group_nodes(group, namespace)
                 self._known[source.name, group] = self._without_groups(nodes, source, group)
+            self._answered.add(source.name)
         return self._known[source.name, group]
 
     def grouplist(self, namespace: str | None = None) -> list[str]:
@@ -79,7 +81,9 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         """All nodes of a source, if it can list them."""
         source = self._source(namespace)
         with self._inside(source, "*"):
-            return self._without_groups(super().all_nodes(namespace), source, "*")
+            nodes = self._without_groups(super().all_nodes(namespace), source, "*")
+        self._answered.add(source.name)
+        return nodes
 
     def named(self, source: str, group: str) -> str:
         """A group's name for messages, with file and line if they are known."""
@@ -103,12 +107,13 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
             for name, source in self._sources.items()
         }
 
-    def list_default(self) -> list[str]:
-        """The groups of the default source; empty if it cannot list them."""
-        try:
-            return self.grouplist()
-        except (ClbalanceError, GroupResolverError, GroupSourceError):
-            return []
+    def list_default(self) -> bool:
+        """Have the default source list its groups, if it has answered already; whether it was asked."""
+        if self.default_name not in self._answered:
+            return False
+        with suppress(ClbalanceError, GroupResolverError, GroupSourceError):
+            self.grouplist()
+        return True
 
     @property
     def problems(self) -> tuple[Problem, ...]:

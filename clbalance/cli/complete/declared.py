@@ -60,7 +60,7 @@ def _option(option: Any) -> Option:
         names=tuple(sorted([*option.opts, *option.secondary_opts], key=lambda name: (-len(name), name))),
         value=None if takes_none else _value(option),
         repeats=bool(option.multiple),
-        help=option.help or "",
+        help=" ".join((option.help or "").split()),
     )
 
 

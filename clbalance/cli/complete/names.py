@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,11 +32,11 @@ class Groups(Protocol):
 
     def known_groups(self) -> dict[str, list[str] | None]: ...
 
-    def list_default(self) -> list[str]: ...
+    def list_default(self) -> bool: ...
 
 
 def names_in(folder: Path | None, kind: str) -> list[str]:
-    """The names of a kind: `group` as `SOURCE:NAME`, `default` (the source that needs no name), `label`, `taint`."""
+    """The names of a kind: `group` as `SOURCE:NAME`, `default` and `asked` (sources), `label`, `taint`."""
     lines = (_text_in(folder) or "").splitlines() if folder is not None else []
     return [line.removeprefix(f"{kind} ") for line in lines if line.startswith(f"{kind} ")]
 
@@ -45,15 +44,15 @@ def names_in(folder: Path | None, kind: str) -> list[str]:
 def remember_names(groups: Groups | None, facts: Iterable["NodeFacts"]) -> None:
     """Keep the names of groups, and those in the settings. Of a source that was not listed, the old ones stay.
 
-    The default source is listed the first time that it is met, which may run its command. Without a state folder
-    nothing is kept: opening the store tells of that.
+    The default source is listed the first time that it has answered, which may run one more command of it. Without a
+    state folder nothing is kept: opening the store tells of that.
     """
     try:
         folder = state_directory(os.environ, this_machine()).path
     except StoreError:
         return
     lines = sorted({*_of_settings(facts), *(() if groups is None else _of_groups(groups, folder))})
-    text = "".join(f"{line}\n" for line in islice(lines, _MOST))
+    text = "".join(f"{line}\n" for line in lines[:_MOST])
     if text != _text_in(folder):
         replace_small(folder / FILE, text)
 
@@ -66,10 +65,11 @@ def _text_in(folder: Path) -> str | None:
 
 
 def _of_groups(groups: Groups, folder: Path) -> Iterator[str]:
-    if groups.default_name not in ("", *names_in(folder, "default")):
-        groups.list_default()
-    if is_plain(groups.default_name):
-        yield f"default {groups.default_name}"
+    default = groups.default_name
+    if is_plain(default):
+        yield f"default {default}"
+        if default in names_in(folder, "asked") or groups.list_default():
+            yield f"asked {default}"
     before = names_in(folder, "group")
     for source, listed in groups.known_groups().items():
         names = [name for of, _, name in (one.partition(":") for one in before) if of == source]

@@ -27,7 +27,8 @@ def test_after_a_first_command_its_nodes_groups_labels_and_taints_are_offered(cl
     (clbalance.folder / "clbalance.toml").write_text(SETTINGS)
     assert offered(clbalance, "load", "-w", "") == []
     assert clbalance("load", "-w", "node[1-3]").rc == 0
-    assert offered(clbalance, "load", "-w", "node") == ["node1", "node2", "node3"]
+    assert offered(clbalance, "load", "-w", "") == ["node1", "node2", "node3"]
+    assert clbalance("load", "-a").rc == 0
     assert offered(clbalance, "load", "-g", "gpu") == ["gpu-nodes"]
     assert offered(clbalance, "pick", "--prefer", "") == ["rack=r1"]
     assert offered(clbalance, "pick", "--tolerate", "") == ["maintenance"]
@@ -38,7 +39,7 @@ def test_only_names_of_groups_labels_and_taints_are_kept_and_written_when_they_c
     (clbalance.folder / "clbalance.toml").write_text(SETTINGS)
     clbalance("load", "-a")
     lines = kept(clbalance).read_text().splitlines()
-    assert {line.split()[0] for line in lines} == {"default", "group", "label", "taint"}
+    assert {line.split()[0] for line in lines} == {"asked", "default", "group", "label", "taint"}
     assert "default local" in lines
     first = kept(clbalance).stat()
     clbalance("load", "-g", "gpu-nodes")
@@ -46,7 +47,7 @@ def test_only_names_of_groups_labels_and_taints_are_kept_and_written_when_they_c
     assert kept(clbalance).stat().st_ino == first.st_ino
     (clbalance.folder / "clbalance.toml").write_text("")
     clbalance("load", "-w", "node1")
-    assert {line.split()[0] for line in kept(clbalance).read_text().splitlines()} == {"default", "group"}
+    assert {line.split()[0] for line in kept(clbalance).read_text().splitlines()} == {"asked", "default", "group"}
 
 
 def test_a_list_of_groups_that_fails_is_asked_for_once_and_said_by_nobody(clbalance: Command, tmp_path: Path) -> None:
@@ -54,9 +55,10 @@ def test_a_list_of_groups_that_fails_is_asked_for_once_and_said_by_nobody(clbala
     conf.write_text(
         f"[Main]\ndefault: odd\n[odd]\nmap: echo node1\nall: echo node1\nlist: echo x >> {tmp_path}/asked; false\n"
     )
-    for _ in range(3):
-        done = clbalance("load", "--groups-conf", str(conf), "-w", "node1")
+    for nodes in (["-w", "node1"], ["-a"], ["-a"]):
+        done = clbalance("load", "--groups-conf", str(conf), *nodes)
         assert (done.rc, done.stderr) == (0, "")
+        assert (tmp_path / "asked").exists() == (nodes == ["-a"])
     assert (tmp_path / "asked").read_text() == "x\n"
     assert offered(clbalance, "load", "-g", "") == []
 
