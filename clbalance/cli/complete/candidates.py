@@ -10,6 +10,8 @@ from clbalance.cli.complete.wanted import Wanted
 _MOST_LISTED = 20  # jobs that are over, where nothing is typed yet
 _ACTIVE = frozenset({"PENDING", "RUNNING"})
 _NODE_SET = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\]-]*")
+_LISTS = frozenset({"COLUMNS", "STATES"})
+"""Kinds of values that are lists of words."""
 _SHELL: Mapping[str, str] = {
     "COMMAND": "commands",
     "DIR": "folders",
@@ -57,9 +59,21 @@ def _names(wanted: Wanted) -> Iterable[Candidate]:
 
 def _values(wanted: Wanted, known: KnownNames) -> Iterable[Candidate]:
     assert wanted.value is not None
+    if wanted.value.kind in _LISTS:
+        return _list(wanted.text, wanted.value.words)
     words = [Candidate(word) for word in wanted.value.words]
     of_kind = _KINDS.get(wanted.value.kind)
     return words if of_kind is None else [*words, *of_kind(wanted, known)]
+
+
+def _list(text: str, words: Iterable[str]) -> Iterable[Candidate]:
+    """The last element of a list such as `failed,tim`, in capitals if it is typed so; `-` may stand before it."""
+    before, comma, element = text.rpartition(",")
+    kept = f"{before}{comma}{'-' if element.startswith('-') else ''}"
+    if not all(one.lstrip("-").isidentifier() for one in before.split(",") if before):
+        return []
+    there = before.lower().split(",")
+    return [Candidate(f"{kept}{word.upper() if element.isupper() else word}") for word in words if word not in there]
 
 
 def _groups(wanted: Wanted, known: KnownNames) -> Iterable[Candidate]:

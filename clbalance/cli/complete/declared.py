@@ -21,7 +21,7 @@ _WORDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "INDEX": lambda: (series.name for series in (ANSWERS, *NODE_SERIES, *GPU_SERIES)),
     "POLICY": lambda: POLICIES,
     "SIGNAL": lambda: _SIGNALS,
-    "STATE": lambda: (state.value for state in JobState),
+    "STATES": lambda: (state.value.lower() for state in JobState),
 }
 """The words for kinds of values of which the program knows all."""
 _KIND = re.compile(r"\[?([A-Z]+(?:=[A-Z]+)?)(?:\]|\[[^\[\]]*\])?(?:\.\.\.)?")

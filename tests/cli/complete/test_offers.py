@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
+from clbalance.cli.complete.candidates import answer_for
+from clbalance.cli.complete.commands import Command, Value
+from clbalance.cli.complete.known import KnownNames
+from clbalance.cli.complete.wanted import Wanted
+from tests.cli import command as called
 
 from .conftest import HOSTILE, NODES, Ask
 
@@ -73,14 +77,33 @@ def test_what_may_stand_at_the_cursor_is_offered(ask: Ask, typed: list[str], off
     assert ask(*typed) == offered
 
 
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("", ["failed", "timeout"]),
+        ("fa", ["failed"]),
+        ("failed,", ["failed,timeout"]),
+        ("FAILED,TI", ["FAILED,TIMEOUT"]),
+        ("-ti", ["-timeout"]),
+        ("failed,-ti", ["failed,-timeout"]),
+        ("$(reboot),ti", []),
+    ],
+)
+def test_of_a_list_the_last_element_is_completed(text: str, offered: list[str]) -> None:
+    command = Command(help="", options=(), arguments=(), commands={}, mixed=True)
+    value = Value("STATES", ("failed", "timeout"))
+    found = answer_for(Wanted(command, text, value=value), KnownNames(None), is_plain_word=True)
+    assert [one.word for one in found.candidates] == offered
+
+
 def test_nodes_and_groups_are_offered_together(ask: Ask) -> None:
     assert ask("load", "-x", "") == [*ALL_NODES, "@gpu", "@cpu"]
 
 
 def test_a_verb_without_arguments_offers_its_options_at_once(ask: Ask) -> None:
-    assert "--apply" in ask("rebalance", "")
-    assert "-w" not in ask("rebalance", "")
-    assert "-w" in ask("rebalance", "-")
+    assert "--json" in ask("config", "path", "")
+    assert "-q" not in ask("config", "path", "")
+    assert "-q" in ask("config", "path", "-")
 
 
 @pytest.mark.parametrize(
@@ -105,17 +128,17 @@ def test_a_damaged_file_only_costs_what_it_has(ask: Ask, state: Path, file: str,
         ask(*typed)
 
 
-def test_without_a_state_folder_verbs_are_offered_all_the_same(alone: Command, state: Path) -> None:
+def test_without_a_state_folder_verbs_are_offered_all_the_same(alone: called.Command, state: Path) -> None:
     state.chmod(0o777)
     done = alone("lo", env={"_CLBALANCE_COMPLETE": "words"})
     assert (done.lines[1:], done.stderr) == (["load\t" + line(alone, "load"), "logs\t" + line(alone, "logs")], "")
 
 
-def line(command: Command, verb: str) -> str:
+def line(command: called.Command, verb: str) -> str:
     """The line of a verb in the list of verbs."""
     return next(one.split(maxsplit=1)[1] for one in command("--help").lines if one.split()[:1] == [verb])
 
 
-def test_a_call_that_no_script_of_ours_makes_gets_nothing(alone: Command) -> None:
+def test_a_call_that_no_script_of_ours_makes_gets_nothing(alone: called.Command) -> None:
     for way in ("complete_bash", "", "line"):
         assert alone("run", "job.sh", "x", env={"_CLBALANCE_COMPLETE": way}).stdout == b""
