@@ -1,4 +1,7 @@
-"""The way in: `clbalance` and `python -m clbalance`. `--version` is answered before anything heavy is imported."""
+"""The way in: `clbalance` and `python -m clbalance`.
+
+`--version` and completion are answered before anything heavy is imported.
+"""
 
 import gc
 import os
@@ -9,6 +12,8 @@ def main() -> int:
     """The exit code for what was typed."""
     _fill_closed_descriptors()
     arguments = sys.argv[1:]
+    if "_CLBALANCE_COMPLETE" in os.environ:
+        return _complete(arguments)
     if arguments in (["--version"], ["-V"]):
         from clbalance import __version__
 
@@ -30,6 +35,17 @@ def main() -> int:
     finally:
         ignore_at_the_end()  # the interpreter's own end is not to be disturbed
         gc.freeze()  # nor to walk over every object once more, which took 10 ms
+
+
+def _complete(arguments: list[str]) -> int:
+    """Answer a shell's Tab key."""
+    gc.disable()
+    from clbalance.cli.complete.answer import answer
+
+    try:
+        return answer(arguments)
+    finally:
+        gc.freeze()
 
 
 def _fill_closed_descriptors() -> None:

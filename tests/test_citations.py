@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
 CODE = sorted(
     file
-    for top in ("clbalance", "tests", "scripts")
+    for top in ("clbalance", "man_pages", "tests", "scripts")
     for file in (ROOT / top).rglob("*.*")
     if file.suffix in {".py", ".sh"}
 )

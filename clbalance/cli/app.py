@@ -15,9 +15,6 @@ from clbalance import __version__
 from clbalance.cli.verbs import VERBS
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
-_COMPLETION = "_CLBALANCE_COMPLETE"
-"""The environment variable that a shell sets when it asks for completions."""
-
 
 def carry_out(arguments: Sequence[str]) -> int:
     """Carry out what was typed; the exit code. Errors of a user or a node never give a traceback."""
@@ -41,24 +38,40 @@ def carry_out(arguments: Sequence[str]) -> int:
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """The program with only the parts that `arguments` need: their verb, or the names of all verbs."""
-    app = typer.Typer(
+    app = _without_verbs()
+    first = next((word for word in arguments if word != "--"), "")
+    if first in VERBS:
+        _register(app, first)
+        return app
+    for verb, (_, line) in VERBS.items():
+        app.command(verb, help=line)(_by_name_alone)
+    return app
+
+
+def whole_app() -> typer.Typer:
+    """The program with all verbs and their options, for completion and the man pages."""
+    app = _without_verbs()
+    for verb in VERBS:
+        _register(app, verb)
+    return app
+
+
+def _register(app: typer.Typer, verb: str) -> None:
+    import_module(f"clbalance.cli.verbs.{VERBS[verb][0]}.{verb}").register(app)
+
+
+def _without_verbs() -> typer.Typer:
+    return typer.Typer(
         name="clbalance",
         help="Put work on the least loaded nodes of a cluster, over plain ssh.",
         epilog="Try it on a cluster in a box: clbalance lab up 8",
         no_args_is_help=True,
-        add_completion=True,
+        add_completion=False,  # ours is `clbalance completion`
         rich_markup_mode=None,  # rich help doubles the time that --help takes
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         callback=_whole,  # without one, typer would make a single verb the whole program
     )
-    first = next((word for word in arguments if word != "--"), "")
-    for verb in [first] if first in VERBS else VERBS:
-        if verb == first or _COMPLETION in os.environ:
-            import_module(f"clbalance.cli.verbs.{VERBS[verb][0]}.{verb}").register(app)
-        else:
-            app.command(verb, help=VERBS[verb][1])(_by_name_alone)
-    return app
 
 
 def _tell_version(wanted: bool) -> None:

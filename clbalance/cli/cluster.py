@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clbalance.cli.complete.names import remember_names
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import (
     facts_by_node,
@@ -196,6 +197,7 @@ def cluster_context(
         meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
         say_left_out(meant, console)
         thresholds = Thresholds(**settings.thresholds)
+    remember_names(groups, settings.nodes)
     return ClusterContext(
         settings=settings,
         candidates=meant,

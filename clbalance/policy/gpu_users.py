@@ -48,7 +48,10 @@ def _holders(leases: Iterable[Lease]) -> Mapping[str, Mapping[str, Lease]]:
 
 
 def is_strangers(user: GpuUser, reading: Reading) -> bool | None:
-    """Whether it is another user's process that belongs to no job. MPS's server serves all users' jobs. None: its owner, or who has leases, is not known."""
+    """Whether it is another user's process that belongs to no job; None: its owner, or who has leases, is not known.
+
+    The server of MPS runs the jobs of all users.
+    """
     if user.lease is not None or (user.process is not None and user.process.is_mps_server):
         return False
     if user.process is None or user.process.uid is None or isinstance(reading.uid, Unknown):

@@ -11,14 +11,14 @@ and a tool that probes them looks broken. Only a look-up of a group or source th
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ClusterShell.Defaults import config_paths
 from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS, NodeSetException, ParsingEngine
 from ClusterShell.NodeUtils import GroupResolver, GroupResolverError, GroupSource, GroupSourceError
 
-from clbalance.errors import SettingsError
+from clbalance.errors import ClbalanceError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
 from clbalance.transport.group_files import Found, Scope, read_scope
@@ -54,6 +54,8 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         if results is not None:
             self._sources.setdefault(results.name, results)
         self._known: dict[tuple[str, str], list[str]] = {}
+        self._listed: dict[str, list[str]] = {}
+        self._answered: set[str] = set()
         self._within: list[tuple[str, str]] = []
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
@@ -63,20 +65,25 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
             with self._inside(source, group):
                 nodes = super().group_nodes(group, namespace)
                 self._known[source.name, group] = self._without_groups(nodes, source, group)
+            self._answered.add(source.name)
         return self._known[source.name, group]
 
     def grouplist(self, namespace: str | None = None) -> list[str]:
         """The names of all groups of a source; some are ranges. `sinfo` marks the default partition as `batch*`."""
         names: list[str] = super().grouplist(namespace)
         source = self._source(namespace)
-        marks = isinstance(source, Upcalls) and source.runs_map
-        return [name.rstrip("*") or name for name in names] if marks else names
+        if isinstance(source, Upcalls) and source.runs_map:
+            names = [name.rstrip("*") or name for name in names]
+        self._listed[source.name] = names
+        return names
 
     def all_nodes(self, namespace: str | None = None) -> list[str]:
         """All nodes of a source, if it can list them."""
         source = self._source(namespace)
         with self._inside(source, "*"):
-            return self._without_groups(super().all_nodes(namespace), source, "*")
+            nodes = self._without_groups(super().all_nodes(namespace), source, "*")
+        self._answered.add(source.name)
+        return nodes
 
     def named(self, source: str, group: str) -> str:
         """A group's name for messages, with file and line if they are known."""
@@ -87,6 +94,26 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         for name, source in self._sources.items():
             if isinstance(source, YamlGroups):
                 yield from ((name, group) for group in source.resolv_list())
+
+    @property
+    def default_name(self) -> str:
+        """The name of the default source; empty if there is none."""
+        return "" if self._default_source is None else str(self._default_source.name)
+
+    def known_groups(self) -> dict[str, list[str] | None]:
+        """The groups of each source by its name; None: they have not been listed, and that would run a command."""
+        return {
+            name: source.resolv_list() if isinstance(source, YamlGroups) else self._listed.get(name)
+            for name, source in self._sources.items()
+        }
+
+    def list_default(self) -> bool:
+        """Have the default source list its groups, if it has answered already; whether it was asked."""
+        if self.default_name not in self._answered:
+            return False
+        with suppress(ClbalanceError, GroupResolverError, GroupSourceError):
+            self.grouplist()
+        return True
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -14,6 +14,7 @@ from .site import Site, WrongRunError
 
 BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "version": startup.version,
+    "completion": startup.completion,
     "help": startup.helps,
     "run": running.run,
     "sweep": sweeping.sweep,

@@ -1,4 +1,4 @@
-"""How soon a program answers about itself: `--version`, and `--help` of every verb."""
+"""How soon a program answers about itself: `--version`, `--help` of every verb, and what a shell may complete."""
 
 from collections.abc import Iterator
 
@@ -19,6 +19,14 @@ def version(site: Site) -> Iterator[Aggregate]:
     """At most half of `clush --version`."""
     runs = site.interleaved([CLBALANCE, "--version"], [CLUSH, "--version"], site.environment())
     yield ratio_figure("--version", *runs, limit=0.5)
+
+
+def completion(site: Site) -> Iterator[Aggregate]:
+    """At most half of `clush --version`: of its processor time, which the column of ratios shows."""
+    asked = {**site.environment(), "_CLBALANCE_COMPLETE": "words"}
+    for words in (["lo"], ["load", "-w", ""], ["cancel", ""]):
+        runs = site.interleaved([CLBALANCE, *words], [CLUSH, "--version"], asked)
+        yield ratio_figure(f"Tab after {' '.join(words)}", *runs, limit=0.5)
 
 
 def helps(site: Site) -> Iterator[Aggregate]:

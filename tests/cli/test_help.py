@@ -9,7 +9,7 @@ import typer
 from clbalance.cli.app import app_for
 from clbalance.cli.verbs import VERBS
 
-from .command import ARGV, THIS_TREE
+from .command import ARGV, THIS_TREE, Command
 
 ENV = {"COLUMNS": "100", "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", **THIS_TREE}
 
@@ -41,6 +41,29 @@ def test_help_is_as_it_was(golden: Callable[[str, str], None], words: tuple[str,
     golden(f"help-{'-'.join(words) or 'clbalance'}.txt", shown.stdout)
 
 
+@pytest.mark.parametrize("words", CALLS, ids=lambda words: "-".join(words) or "clbalance")
+def test_help_of_a_verb_is_the_same_with_the_word_first(alone: Command, words: tuple[str, ...]) -> None:
+    assert alone("help", *words) == alone(*words, "--help")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["rnu"], "No such command 'rnu'"),
+        (["lab", "upp"], "No such command 'upp'"),
+        (["run", "job.sh"], "`run` has no verb `job.sh`"),
+        (["lab", "up", "4"], "`lab up` has no verb `4`"),
+    ],
+    ids=" ".join,
+)
+def test_help_of_what_is_no_verb_says_so_and_runs_nothing(alone: Command, words: list[str], told: str) -> None:
+    (alone.folder / "job.sh").write_text("#!/bin/sh\ntouch run\n")
+    done = alone("help", *words)
+    assert (done.rc, done.stdout) == (2, b"")
+    assert told in done.stderr
+    assert [file.name for file in alone.folder.iterdir()] == ["job.sh"]
+
+
 def test_every_verb_is_among_them() -> None:
     assert {("load",), ("pick",), ("run",), ("lab", "up")} <= set(CALLS)
 
@@ -53,15 +76,6 @@ def test_the_list_of_verbs_fits_a_terminal_whole() -> None:
         line.split(maxsplit=1) for line in shown.stdout.partition("Commands:\n")[2].splitlines()[: len(VERBS)]
     )
     assert listed == {verb: line for verb, (_, line) in VERBS.items()}
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"), [("clbalance reb", "rebalance"), ("clbalance load --conn", "--connect-timeout")]
-)
-def test_the_shell_completes_verbs_and_their_options(typed: str, offered: str) -> None:
-    env = {**ENV, "_CLBALANCE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
-    shown = subprocess.run(ARGV, env=env, capture_output=True, text=True, timeout=30, check=False)
-    assert offered in shown.stdout.split()
 
 
 def test_short_help_is_the_same(golden: Callable[[str, str], None]) -> None:

@@ -23,6 +23,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "metrics": ("nodes", "Print the load of nodes in Prometheus' text format."),
     "doctor": ("admin", "Say what is wrong with this host and with nodes."),
     "config": ("admin", "Show and check what is set up, and print what sets up more."),
+    "completion": ("admin", "Print a script that makes the Tab key complete all this."),
+    "help": ("admin", "Show what can be typed after a verb."),
     "lab": ("admin", "Try it all on a cluster in a box."),
 }
 """In the order of `--help`: the folder here with the verb's file, and a help line that fits into 80 columns."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole, tells_all
-from clbalance.engine.tasks.slot import TaskOutputSplitter
+from clbalance.engine.tasks.output import TaskOutputSplitter
 from clbalance.model import Cause
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted
 
