@@ -47,7 +47,7 @@ class TaskRun:
         self._queue = self._assignments.queue
         self._slots: dict[int, Slot] = {}
         self._opened = 0
-        self._next_claim = context.job.claim
+        self.next_claim = context.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
         requested = partial(cancel_requested, context.services, context.job.id)
@@ -159,8 +159,8 @@ class TaskRun:
 
     def _open(self, node: NodeName) -> None:
         assert self._plan is not None, "there is a plan before there are slots"
-        job = replace(self._context.job, claim=self._next_claim)
-        self._next_claim += 1
+        job = replace(self._context.job, claim=self.next_claim)
+        self.next_claim += 1
         request = self._context.query.request
         slot = Slot(self._services, self._multiplexer, job, self._plan.answers[node], request=request, listener=self)
         self._slots[slot.claim] = slot

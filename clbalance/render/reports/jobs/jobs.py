@@ -8,6 +8,7 @@ from clbalance.model import Qos
 from clbalance.model.job import OutputState
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome, Usage
 from clbalance.nodeset import fold
+from clbalance.policy.jobs.eligibility import late_start, pending_reason
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.policy.jobs.record import is_queued
 from clbalance.render.plain import plain_lines
@@ -78,7 +79,7 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
         name=record.name,
         user=user,
         state=record.state.value,
-        reason=_reason(record, outcomes),
+        reason=_reason(record, outcomes, now),
         rc=record.rc,
         node_set="" if is_nowhere else fold(record.nodes),
         seconds=None if begun is None else max(0.0, (until - begun).total_seconds()),
@@ -88,12 +89,12 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
     )
 
 
-def _reason(record: JobRecord, outcomes: Sequence[Outcome]) -> str:
-    """A cancel that waits, else the job's own reason, else that a node did not answer."""
+def _reason(record: JobRecord, outcomes: Sequence[Outcome], now: datetime) -> str:
+    """A cancel that waits, else the job's own reason, else that a node did not answer, else why it began late."""
     silent = next((f"{one.node}: {reason_of(one.end)}" for one in outcomes if isinstance(one.end, Lost)), "")
     if record.cancel_requested and not record.state.is_over:
         return f"cancel asked for, node does not answer: {silent}" if silent else "cancel asked for"
-    return record.reason or (f"unknown: {silent}" if silent else "")
+    return pending_reason(record, now) or (f"unknown: {silent}" if silent else late_start(record))
 
 
 @dataclass(frozen=True, slots=True)
