@@ -165,7 +165,7 @@ class RebalanceOptions:
     dry_run: Annotated[bool, Option("--dry-run", help="Only show the plan. [this, without --apply]")] = False
     now: Annotated[
         bool,
-        Option("--now", help="Wait for no confirmation: a node is overloaded if it is so now.", show_default=False),
+        Option("--now", help="Do not wait until several runs have found a node overloaded.", show_default=False),
     ] = False
     max_moves: Annotated[
         int | None, Option("--max-moves", metavar="N", help="Move so many jobs at most; 0: only start. [5]")

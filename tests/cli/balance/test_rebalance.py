@@ -81,7 +81,7 @@ def test_a_plan_shows_what_would_be_done_and_what_waits_for_how_many_confirmatio
         assert {one["confirmations_missing"] for one in plan(clbalance, "--now")["moves"]} == {0}
         shown = clbalance("rebalance", "-w", "node[1-3]")
         assert shown.text.count(runs) == 2 if missing else "WHEN" not in shown.text
-        assert (f"moved off {runs} of `rebalance --apply` that find it so" in shown.stderr) == bool(missing)
+        assert (f"moved off {runs} of `rebalance --apply`, if it still is then" in shown.stderr) == bool(missing)
         if missing:
             assert clbalance("rebalance", "-w", "node[1-3]", "--apply").text == ""
     assert nodes_of(clbalance, jobs) == ["node1"] * 4

@@ -144,8 +144,8 @@ def remarks(pool: PoolReport) -> Iterator[str]:
     for node, times in pool.times_over:
         if times < pool.confirm:
             yield (
-                f"{node} is overloaded: jobs are moved off after {_runs(pool.confirm - times)} of `rebalance --apply`"
-                " that find it so, or at once with `--now`"
+                f"{node} is overloaded: jobs are moved off after {_runs(pool.confirm - times)} of `rebalance --apply`,"
+                " if it still is then, or at once with `--now`"
             )
     reasons: dict[str, list[int]] = {}
     for job, reason in pool.plan.stays:
