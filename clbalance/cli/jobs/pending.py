@@ -97,19 +97,21 @@ def _change(
             record = services.journal.record(job) or one.record
             refusal = f"{_why_not(record, one)}: only a pending job can be {participle}"
             console.complain(messages.note(f"job {job} {refusal}"))
-            codes.add(ExitCode.SOME_NODES_FAILED if _silence(one) else ExitCode.USAGE)
+            codes.add(ExitCode.SOME_NODES_FAILED if _silence(record, one) else ExitCode.USAGE)
     return max(codes)
 
 
 def _why_not(record: JobRecord, one: Reconciled) -> str:
-    if silence := _silence(one):
-        return f"may have been started ({silence})"
     if record.cancel_requested and not record.state.is_over:
         return "is being cancelled"
+    if silence := _silence(record, one):
+        return f"may have been started ({silence})"
     return "is being started" if record.state is JobState.PENDING else f"is {record.state}"
 
 
-def _silence(one: Reconciled) -> str:
-    """The node whose silence hides how the job stands; empty: there is none."""
+def _silence(record: JobRecord, one: Reconciled) -> str:
+    """The node whose silence hides whether a pending job has been started; empty: there is none."""
+    if record.state is not JobState.PENDING:
+        return ""
     lost = (f"{outcome.node}: {reason_of(outcome.end)}" for outcome in one.outcomes if isinstance(outcome.end, Lost))
     return next(lost, "")

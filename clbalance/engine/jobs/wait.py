@@ -7,6 +7,7 @@ from clbalance.engine.jobs.conclude import cancel_unstarted, requeue
 from clbalance.engine.services import Services
 from clbalance.errors import NotRunError
 from clbalance.model.job import JobSpec, RestartPolicy
+from clbalance.model.job_record import JobRecord
 from clbalance.policy.jobs.eligibility import why_not_eligible
 from clbalance.policy.jobs.record import DependencyState
 from clbalance.policy.placement.select import Rng
@@ -41,12 +42,20 @@ class PlacementWait:
         return self._clock.monotonic() - self._since
 
 
-def not_eligible(services: Services, job: int) -> str:
+def kept_back(services: Services, job: int) -> str:
     """Why a job may not be started now, whatever room there is; empty if it may, or if it was cancelled."""
     record = services.journal.record(job) if job else None
-    if record is None or record.cancel_requested or record.state.is_over:
-        return ""
-    return why_not_eligible(record, services.clock.now())
+    return "" if record is None or _is_cancelled(record) else why_not_eligible(record, services.clock.now())
+
+
+def was_held(services: Services, job: int) -> bool:
+    """Whether the journal has refused a launch because the job was held, not cancelled. It may be released by now."""
+    record = services.journal.record(job)
+    return record is not None and not _is_cancelled(record)
+
+
+def _is_cancelled(record: JobRecord) -> bool:
+    return bool(record.cancel_requested) or record.state.is_over
 
 
 def wait_until_eligible(services: Services, job: int, tell: Callable[[str], None]) -> bool:
@@ -55,7 +64,7 @@ def wait_until_eligible(services: Services, job: int, tell: Callable[[str], None
     The record is read again and again: meanwhile the job may be held, released or cancelled, and the clock may be set.
     """
     told = ""
-    while reason := not_eligible(services, job):
+    while reason := kept_back(services, job):
         if reason != told:
             tell(reason)
         told = reason

@@ -19,9 +19,10 @@ from clbalance.engine.jobs.conclude import (
 from clbalance.engine.jobs.wait import (
     PlacementWait,
     as_updated,
-    not_eligible,
+    kept_back,
     wait_for_dependencies,
     wait_until_eligible,
+    was_held,
 )
 from clbalance.engine.run.attempt import attempt, start_reserved
 from clbalance.engine.run.restart import MOST_STARTS_IN_VAIN, PendingRestart
@@ -125,14 +126,14 @@ class Run:
         """The first attempt that was placed; or the last one, if nothing fits for as long as the job may wait."""
         wait = PlacementWait(self._services, self._may_wait_s(), self._query.rng)
         while True:
-            if self._returns_to_queue and not_eligible(self._services, self._job.id):
+            if self._returns_to_queue and kept_back(self._services, self._job.id):
                 return AttemptResult(job=self._job, plan=self._no_plan(), dispatched=None)
             if wait_until_eligible(self._services, self._job.id, self._context.listener.waiting):
                 wait = PlacementWait(self._services, self._may_wait_s(), self._query.rng)
             self._job = as_updated(self._services, self._job)
             tried = attempt(self._context, self._job, self._excluded_nodes)
             self._job = tried.job
-            if self._was_held(tried):
+            if self._was_held(tried) and not self._returns_to_queue:
                 self._job = replace(tried.job, claim=tried.job.claim + 1)  # a claim is never used twice
                 continue
             if tried.plan.fits or not tried.job.id:
@@ -151,8 +152,14 @@ class Run:
         return (self._queued or self._restart_policy.queue) and not self._is_supervised
 
     def _was_held(self, tried: AttemptResult) -> bool:
-        """Whether the start was refused because the job is held by now, and the job is waited for here."""
-        return tried.cancelled and not self._returns_to_queue and bool(not_eligible(self._services, tried.job.id))
+        """Whether the start was refused because the job was held, not cancelled."""
+        return tried.cancelled and was_held(self._services, tried.job.id)
+
+    def _kept_in_queue(self, tried: AttemptResult) -> str:
+        """Why a job returns to the queue, if it is not for want of room; else empty."""
+        if not self._returns_to_queue:
+            return ""
+        return kept_back(self._services, self._job.id) or ("held for a moment" if self._was_held(tried) else "")
 
     def _may_wait_s(self) -> float:
         """How long the next attempt may wait for room. A process that leaves the job when it runs does not wait."""
@@ -233,8 +240,7 @@ class Run:
 
     def _not_started(self, tried: AttemptResult) -> str | None:
         """Record that the job was not started. Returns the pending reason if it is queued now."""
-        kept = not_eligible(self._services, self._job.id) if self._returns_to_queue else ""
-        if kept and requeue(self._services, self._job.id, kept):
+        if (kept := self._kept_in_queue(tried)) and requeue(self._services, self._job.id, kept):
             return kept
         reason = "cancelled" if tried.cancelled else unfit_summary(tried.plan, len(self._query.candidates))
         if self._is_supervised and not tried.cancelled:

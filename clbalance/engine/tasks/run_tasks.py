@@ -7,9 +7,9 @@ from clbalance.engine.jobs.conclude_tasks import finish_task_job, tasks_left
 from clbalance.engine.jobs.wait import (
     PlacementWait,
     as_updated,
-    not_eligible,
     wait_for_dependencies,
     wait_until_eligible,
+    was_held,
 )
 from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.task_run import TaskRun
@@ -112,9 +112,9 @@ def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
         run = TaskRun(replace(context, job=job))
         result = run.carry_out()
         if isinstance(result, TaskRunResult):
-            if not (result.cancelled and not result.slots and not_eligible(services, job.id)):
+            if not result.cancelled or result.interrupted or result.slots or not was_held(services, job.id):
                 return result
-            job = replace(job, claim=run.next_claim)  # held before its first slot began
+            job = replace(job, claim=run.next_claim)  # it was held before its first slot began
             continue
         services.journal.record_unplaced(job.id, attempt=job.attempt, claim=job.claim, plan=result)
         reason = unfit_summary(result, len(context.query.candidates))

@@ -141,3 +141,12 @@ def test_here_run_waits_itself(lab: Lab, clbalance: Command) -> None:
         done = clbalance("run", "--begin", "1s", "-w", "node1", "--", "echo", "begun")
         assert (done.rc, done.text) == (0, "begun\n")
         assert done.stderr.startswith("clbalance: waiting: not before 2")
+
+
+def test_whether_a_job_has_started_that_a_silent_node_hides_is_not_guessed(lab: Lab, clbalance: Command) -> None:
+    killed = clbalance("run", "--detach", "--queue", "-w", "node3", "--", "true", env={"CLBALANCE_FAIL_AT": "intended"})
+    assert killed.rc < 0
+    lab.node("node3").kill()
+    done = clbalance("hold", "last", "-t", "1s", "-u", "1s")
+    assert (done.rc, done.text) == (4, "")
+    assert done.stderr.startswith("clbalance: job 1 may have been started (node3: ")

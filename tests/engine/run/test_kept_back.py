@@ -1,7 +1,8 @@
 """A job that is held, or whose begin time has not come, is started by nobody, whoever has it and whenever that happens."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,23 +61,28 @@ class Alarm(TransportClock):
 
 
 class Racing(InMemoryJournal):
-    """Something else happens just before a launch is recorded."""
+    """Something else happens just before or after a launch is recorded."""
 
     def __init__(self) -> None:
         super().__init__()
         self.just_before: list[Deed] = []
+        self.just_after: list[Deed] = []
 
     def record_launch(self, *args: Any, **kwargs: Any) -> bool:
-        self._race()
-        return super().record_launch(*args, **kwargs)
+        with self._race():
+            return super().record_launch(*args, **kwargs)
 
     def record_slot_launches(self, *args: Any, **kwargs: Any) -> bool:
-        self._race()
-        return super().record_slot_launches(*args, **kwargs)
+        with self._race():
+            return super().record_slot_launches(*args, **kwargs)
 
-    def _race(self) -> None:
+    @contextmanager
+    def _race(self) -> Iterator[None]:
         if self.just_before:
             self.just_before.pop()()
+        yield
+        if self.just_after:
+            self.just_after.pop()()
 
 
 @dataclass
@@ -226,6 +232,25 @@ def test_what_another_process_starts_from_the_queue_returns_to_it_when_it_is_hel
     world.release(number)
     start(world.services, now(world.services, number))
     assert world.state(number) is JobState.RUNNING
+
+
+@both
+def test_a_hold_that_ends_before_it_is_noticed_cancels_nothing(mode: FollowMode, queued: bool) -> None:
+    world = World()
+    number = world.submit()
+    world.journal.just_before.append(lambda: world.journal.hold(number, "ann"))
+    world.journal.just_after.append(lambda: world.release(number))
+    world.control(number, mode, queued=queued)
+    assert world.state(number) is JobState.COMPLETED
+
+
+def test_a_queued_job_whose_hold_ends_before_it_is_noticed_stays_in_the_queue() -> None:
+    world = World()
+    number = world.queue()
+    world.journal.just_before.append(lambda: world.journal.hold(number, "ann"))
+    world.journal.just_after.append(lambda: world.release(number))
+    assert isinstance(start(world.services, now(world.services, number)), StillQueued)
+    assert is_queued(now(world.services, number))
 
 
 @pytest.mark.parametrize("begin_s", [None, 3600.0])
