@@ -59,7 +59,7 @@ def late_start(record: JobRecord) -> str:
     why = record.waited_for
     if not why or why.startswith(_NOT_BEFORE):
         why = "nothing was there to start it"
-    return f"began at {_shown(began_at)}, {why}; asked for {_shown(begin_at)}"
+    return f"asked for {_shown(begin_at)}, began at {_shown(began_at)}: {why}"
 
 
 def _shown(at: datetime) -> str:
