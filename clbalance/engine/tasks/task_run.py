@@ -48,6 +48,7 @@ class TaskRun:
         self._slots: dict[int, Slot] = {}
         self._opened = 0
         self.next_claim = context.job.claim
+        """Of the next slot; no slot has had it."""
         self._report_at = 0.0
         self._step_at = 0.0
         requested = partial(cancel_requested, context.services, context.job.id)
