@@ -128,6 +128,10 @@ def _numbers(records: Sequence[JobRecord]) -> str:
 def restartable_job(services: Services, record: JobRecord, console: Console, *, node_is_dead: bool) -> JobRecord:
     """The job, over or queued. `UsageError` if it may still run, unless `node_is_dead` says that it does not."""
     (reconciled,) = refresh(services, [record])
+    if reconciled.record.held and not reconciled.record.state.is_over:
+        raise UsageError(
+            f"job {record.id} is {reconciled.record.reason}", hint=f"`clbalance release {record.id}` lets it start"
+        )
     silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
     if reconciled.record.state.is_over or (is_queued(reconciled.record) and not silent):
         return reconciled.record

@@ -1,4 +1,4 @@
-"""Parse values that users type: times to come, times past, signals, ssh options; and look up user names."""
+"""Parse and check values that users type: times, signals, job names, ssh options; and look up user names."""
 
 import pwd
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.policy.jobs.names import default_name, why_no_name
 from clbalance.units import parse_duration
 
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
@@ -46,6 +47,25 @@ def parse_future_time(text: str, what: str, now: datetime) -> FutureTime:
         here = f"{_with_offset(now):%Y-%m-%d %H:%M (%Z)}"
         raise UsageError(f"{what} cannot be {text[:40]!r} (that has passed: it is {here} here)", hint=_INSTANT_HINT)
     return coming
+
+
+_BEGIN_HINT = "like `2h` (from now), `18:00`, `2026-12-01` or `2026-12-01T08:00`"
+
+
+def parse_begin_time(text: str, now: datetime) -> FutureTime | None:
+    """The time of `--begin`, as sbatch reads it: a time as for `parse_future_time`, or a duration from now on, with or
+    without `now+` before it. None: at once, also if the time has passed. `UsageError` if it is no time.
+    """
+    word = text.strip().lower()
+    try:
+        if _TIME_OF_DAY.fullmatch(word) or re.match(r"\d{4}-", word):
+            return next((one for one in _read(word.upper(), now) if one.at > now), None)
+        if word == "now":
+            return None
+        seconds = parse_duration(word.removeprefix("now+"), "`--begin`")
+        return FutureTime(at=_with_offset(now + timedelta(seconds=seconds)))
+    except (ValueError, OverflowError, UsageError):
+        raise UsageError(f"`--begin` cannot be {text[:40]!r}", hint=_BEGIN_HINT) from None
 
 
 def _read(text: str, now: datetime) -> list[FutureTime]:
@@ -127,6 +147,28 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+# Names and priorities of jobs.
+
+_MOST_PRIORITY = 1e6
+
+
+def check_job_name(name: str) -> str:
+    """The name. `UsageError` if no job can have it."""
+    if not name or not name.isprintable() or len(name) > 128:
+        raise UsageError(f"{name[:40]!r} cannot be a job's name", hint="1 to 128 printable characters")
+    if reason := why_no_name(name):
+        hint = f"such as `--name {default_name(name)}`"
+        raise UsageError(f"`{name}` cannot be a job's name: where a job is named, {reason}", hint=hint)
+    return name
+
+
+def check_priority(number: float) -> float:
+    """The priority. `UsageError` if no job can have it."""
+    if not abs(number) <= _MOST_PRIORITY:
+        raise UsageError(f"`--priority` cannot be {number:g}", hint=f"from -{_MOST_PRIORITY:g} to {_MOST_PRIORITY:g}")
+    return number
 
 
 # Options for ssh, from `-o` or the settings, checked before ssh gets them.

@@ -163,6 +163,10 @@ class RebalanceOptions:
 
     apply: Annotated[bool, Option("--apply", help="Do it; silent where nothing is done.", show_default=False)] = False
     dry_run: Annotated[bool, Option("--dry-run", help="Only show the plan. [this, without --apply]")] = False
+    now: Annotated[
+        bool,
+        Option("--now", help="Do not wait until several runs have found a node overloaded.", show_default=False),
+    ] = False
     max_moves: Annotated[
         int | None, Option("--max-moves", metavar="N", help="Move so many jobs at most; 0: only start. [5]")
     ] = None

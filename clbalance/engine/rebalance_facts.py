@@ -11,6 +11,7 @@ from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord
+from clbalance.policy.jobs.eligibility import eligibility
 from clbalance.policy.jobs.record import copies_without_outcome, dependency, is_queued
 from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
@@ -91,18 +92,13 @@ def choose_queued(
     services: Services, inputs: RebalanceInputs, policy_of: Callable[[PendingJob], Policy], rng: Rng
 ) -> tuple[Chosen, RebalanceInputs]:
     """Choose queued jobs to start. The returned inputs have these jobs on their nodes already."""
-    waiting = inputs.queued
-    queued = [
-        pending_job(
-            one.record,
-            one.submitted,
-            one.copies,
-            dependency({job: services.journal.record(job) for job in one.submitted.restart_policy.after}),
-        )
-        for one in waiting.values()
-    ]
+    now = services.clock.now()
+    queued = []
+    for one in inputs.queued.values():
+        before = dependency({job: services.journal.record(job) for job in one.submitted.restart_policy.after})
+        queued.append(pending_job(one.record, one.submitted, one.copies, eligibility(one.record, before, now)))
     running = {one.record.key: one.ends_at for one in inputs.jobs if one.is_running}
-    chosen = to_start(inputs.snapshot, queued, running, policy_of, services.clock.now(), rng)
+    chosen = to_start(inputs.snapshot, queued, running, policy_of, now, rng)
     snapshot, by_job = inputs.snapshot, {one.job: one for one in queued}
     for job, nodes in chosen.starts:
         snapshot = assume(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))

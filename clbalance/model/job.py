@@ -1,7 +1,8 @@
 """A job as it was submitted: its payload, limits, restart policy and output files. Frozen values."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -148,6 +149,8 @@ class Submitted:
     """Absolute file name pattern for its standard output; None: no file was named."""
     error: str | None = None
     """The same for its standard error. None and `output` set: errors go to that file, as with `sbatch`."""
+    begin_at_s: float | None = None
+    """It is not started before this, in seconds since 1970; None: it may start at once."""
 
     @property
     def has_files(self) -> bool:
@@ -159,6 +162,23 @@ class Submitted:
         """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
         is_attended = self.has_files or self.notify is not None or self.rules is not None
         return self.restart_policy.needs_controller(is_attended=is_attended)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobChanges:
+    """Changes of a pending job; None leaves a value as it is. `time_limit_s` infinite: without end."""
+
+    name: str | None = None
+    priority: float | None = None
+    time_limit_s: float | None = None
+
+    def applied_to(self, submitted: Submitted) -> Submitted:
+        """The job as if it had been submitted so."""
+        job, limit_s = submitted.job, self.time_limit_s
+        if limit_s is not None:
+            job = replace(job, time_limit_s=None if limit_s == math.inf else limit_s)
+        job = replace(job, name=job.name if self.name is None else self.name)
+        return replace(submitted, job=job, priority=submitted.priority if self.priority is None else self.priority)
 
 
 class OutputState(StrEnum):

@@ -150,6 +150,12 @@ class JobRecord:
     """Since when it waits for its first start; None once it has started."""
     cancel_requested: str = ""
     """Who asked to cancel it; empty: nobody. It holds until the job is over, and forbids every further start."""
+    held: str = ""
+    """Who holds it; empty: nobody. A held job is not started until it is released."""
+    begin_at: datetime | None = None
+    """It is not started before; None: it may start at once."""
+    waited_for: str = ""
+    """Why it last could not start; still known once it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

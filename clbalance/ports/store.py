@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Reading, Trend
-from clbalance.model.job import OutputRecord, OutputState, Submitted
+from clbalance.model.job import JobChanges, OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MigrationRequest, Outcome, Placed
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
 
@@ -117,7 +117,7 @@ class Journal(Protocol):
         ...
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
-        """Record that these copies are about to be started. False if the job was cancelled meanwhile: start nothing."""
+        """Record that these copies are about to be started. False if the job was cancelled or held: start nothing."""
         ...
 
     def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
@@ -184,14 +184,15 @@ class Journal(Protocol):
     def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
         """Take control of a queued job to start it: it gets that reason. Returns whether we control it.
 
-        False if it has a controller, if it is not queued, if it was started again since it was read (`attempt` is the
-        one that was read), or if a copy has no known end. The claim number is raised far enough above the last one
-        recorded.
+        False if it has a controller, if it is not queued, if it is held, if it was started again since it was read
+        (`attempt` is the one that was read), or if a copy has no known end. The claim number is raised far enough above
+        the last one recorded.
         """
         ...
 
     def acquire_again(self, job: int, reason: str, *, attempt: int, at: datetime, accepted: bool) -> bool:
-        """The same, also for a job that is over: it is PENDING again. It waits anew for its start since `at`.
+        """The same, also for a job that is over: it is PENDING again. It waits anew for its start since `at`, and may
+        begin at once.
 
         `accepted`: it is queued from now on if its controller dies.
         """
@@ -207,6 +208,20 @@ class Journal(Protocol):
         No further attempt is started: see `record_launch` and `set_pending_reason`. The controller of the job ends the
         running one; without a controller, the next process that reaches its nodes does.
         """
+        ...
+
+    def hold(self, job: int, holder: str) -> bool:
+        """Hold a pending job until `end_hold`: nobody starts it, see `acquire` and `record_launch`. The first holder
+        counts. False, and nothing is written, if the job is not pending, is being started, or is to be cancelled.
+        """
+        ...
+
+    def end_hold(self, job: int, at: datetime) -> bool:
+        """A pending job is not held any more. If it was, `--queue-for` counts anew from `at`. False as in `hold`."""
+        ...
+
+    def update(self, job: int, changes: JobChanges) -> bool:
+        """Change a pending job. False as in `hold`."""
         ...
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Placed
+from clbalance.policy.jobs.eligibility import held_reason
 
 if TYPE_CHECKING:
     from clbalance.model.task import Task, TaskEvent
@@ -66,8 +67,26 @@ class InMemoryJob:
     def is_queued(self) -> bool:
         """Whether any process may start it."""
         record = self.record
-        is_held = record.has_controller or record.cancel_requested
-        return record.queued and record.state is JobState.PENDING and not is_held and self.has_no_open_copy
+        return record.queued and not record.has_controller and not record.held and self.is_pending
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it waits for its start: no copy of it may run, and nobody has cancelled it."""
+        record = self.record
+        return record.state is JobState.PENDING and not record.cancel_requested and self.has_no_open_copy
+
+    @property
+    def may_be_started(self) -> bool:
+        """Whether a launch of it may be recorded."""
+        record = self.record
+        return not (record.state.is_over or record.cancel_requested or record.held)
+
+    @property
+    def shown(self) -> JobRecord:
+        """The record, with the reason of a held job."""
+        record = self.record
+        is_held = record.held and record.state is JobState.PENDING
+        return replace(record, reason=held_reason(record.held)) if is_held else record
 
     @property
     def has_no_open_copy(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
-from clbalance.model.job import OutputRecord, OutputState, Submitted
+from clbalance.model.job import JobChanges, OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import (
     CopyRecord,
     Intent,
@@ -23,13 +23,14 @@ from clbalance.model.job_record import (
     Placed,
 )
 from clbalance.nodeset import fold
+from clbalance.policy.jobs.eligibility import held_reason
 from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import JobLock
 from clbalance.store.in_memory_jobs import InMemoryJob, InMemoryTaskLog, MemoryWrittenTasks
 from clbalance.store.job_rows import (
     CLAIMS_APART,
-    LOOKING,
     STARTING,
+    begin_of,
     ended_record,
     expanded,
     from_text,
@@ -60,12 +61,13 @@ class InMemoryJournal:
         stdin: bytes | None = None,
     ) -> int:
         number = len(self._jobs) + 1
+        begin_at, reason = begin_of(submitted)
         record = JobRecord(
             id=number,
             key=submitted.job.key,
             name=submitted.job.name,
             state=JobState.PENDING,
-            reason=LOOKING,
+            reason=reason,
             rc=None,
             attempt=1,
             claim=0,
@@ -78,6 +80,7 @@ class InMemoryJournal:
             priority=submitted.priority,
             queued=accepted,
             waits_since=at,
+            begin_at=begin_at,
         )
         facts, script = parted(submitted)
         self._jobs[number] = InMemoryJob(
@@ -91,7 +94,7 @@ class InMemoryJournal:
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         one = self._jobs[job]
-        if one.record.cancel_requested or one.record.state.is_over:
+        if not one.may_be_started:
             return False
         nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
         one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
@@ -103,7 +106,7 @@ class InMemoryJournal:
 
     def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
         one = self._jobs[job]
-        if one.record.cancel_requested or one.record.state.is_over:
+        if not one.may_be_started:
             return False
         known = one.record.nodes if one.record.attempt == attempt else ()
         nodes = expanded(fold({*known, *(intent.node for intent in slots.values())}))
@@ -176,7 +179,7 @@ class InMemoryJournal:
         one = self._jobs[job]
         if one.record.cancel_requested or one.record.state.is_over:
             return False
-        one.record = replace(one.record, state=JobState.PENDING, reason=reason)
+        one.record = replace(one.record, state=JobState.PENDING, reason=reason, waited_for=reason)
         return True
 
     def release(self, job: int) -> None:
@@ -190,7 +193,8 @@ class InMemoryJournal:
         one = self._jobs.get(job)
         if one is None or one.record.attempt != attempt or not (one.record.state.is_over or one.is_queued):
             return False
-        one.record = replace(one.record, queued=one.record.queued or accepted, waits_since=at)
+        queued = one.record.queued or accepted
+        one.record = replace(one.record, queued=queued, waits_since=at, held="", begin_at=None)
         return self._acquire(one, reason, attempt)
 
     def hand_over(self) -> JobLock:
@@ -214,8 +218,32 @@ class InMemoryJournal:
         one = self._jobs[job]
         if not one.is_active(attempt) or not one.has_no_open_copy:
             return False
-        one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, has_controller=False)
+        one.record = replace(
+            one.record, state=JobState.PENDING, reason=reason, waited_for=reason, queued=True, has_controller=False
+        )
         return True
+
+    def hold(self, job: int, holder: str) -> bool:
+        one = self._jobs[job]
+        if one.is_pending:
+            one.record = replace(one.record, held=one.record.held or holder)
+        return one.is_pending
+
+    def end_hold(self, job: int, at: datetime) -> bool:
+        one = self._jobs[job]
+        if one.is_pending and one.record.held:
+            waits_since = None if one.record.waits_since is None else at
+            waited_for = held_reason(one.record.held)
+            one.record = replace(one.record, held="", waited_for=waited_for, waits_since=waits_since)
+        return one.is_pending
+
+    def update(self, job: int, changes: JobChanges) -> bool:
+        one = self._jobs[job]
+        if one.is_pending:
+            changed = changes.applied_to(from_text(one.submitted, Submitted))
+            one.submitted = to_text(changed)
+            one.record = replace(one.record, name=changed.job.name, priority=changed.priority)
+        return one.is_pending
 
     def adopt(self, job: int, *, attempt: int) -> bool:
         one = self._jobs[job]
@@ -261,11 +289,11 @@ class InMemoryJournal:
         return tuple(one for one in self.records() if one.cancel_requested and not one.has_controller)
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
-        found = [one.record for one in self._jobs.values() if over or not one.record.state.is_over]
+        found = [one.shown for one in self._jobs.values() if over or not one.record.state.is_over]
         return tuple(found[-newest:])
 
     def record(self, job: int) -> JobRecord | None:
-        return self._jobs[job].record if job in self._jobs else None
+        return self._jobs[job].shown if job in self._jobs else None
 
     def copies(self, job: int) -> tuple[CopyRecord, ...]:
         found = self._jobs[job].copies if job in self._jobs else []

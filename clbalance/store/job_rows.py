@@ -33,6 +33,7 @@ from clbalance.model.job_record import (
 )
 from clbalance.model.request import Constraints, Preference
 from clbalance.nodeset import NodeSets, fold
+from clbalance.policy.jobs.eligibility import begin_reason, held_reason
 
 if TYPE_CHECKING:
     from clbalance.model.task import Task
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 JOB_COLUMNS = (
     "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos,"
-    " queued, priority, waits_us, cancelled"
+    " queued, priority, waits_us, cancelled, held, begin_us, waited_for"
 )
 ACTIVE = "state IN ('PENDING', 'RUNNING')"
 """SQL condition: the job is not over."""
@@ -70,7 +71,7 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             key=row[1],
             name=row[2],
             state=JobState(row[3]),
-            reason=row[4],
+            reason=held_reason(row[18]) if row[18] and row[3] == JobState.PENDING else row[4],
             rc=row[5],
             attempt=row[6],
             claim=row[7],
@@ -84,6 +85,9 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             priority=float(row[15]),
             waits_since=_time(row[16]),
             cancel_requested=row[17] or "",
+            held=row[18] or "",
+            begin_at=_time(row[19]),
+            waited_for=row[20],
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreError(f"job {row[0]} was written by another version, or is damaged: {error}") from error
@@ -148,6 +152,14 @@ def tasks_of(text: object) -> tuple[Task, ...]:
         return tuple(Task(number=int(number), words=tuple(words)) for number, *words in json.loads(str(text)))
     except (ValueError, TypeError) as error:
         raise StoreError(f"a remembered list of tasks cannot be read: {error}") from error
+
+
+def begin_of(submitted: Submitted) -> tuple[datetime | None, str]:
+    """When a new job may begin, and its first pending reason."""
+    if submitted.begin_at_s is None:
+        return None, LOOKING
+    begin_at = _EPOCH + timedelta(seconds=submitted.begin_at_s)
+    return begin_at, begin_reason(begin_at)
 
 
 def ended_record(record: JobRecord, *, state: JobState, reason: str, rc: int, at: datetime) -> JobRecord:

@@ -23,9 +23,9 @@ from clbalance.store.job_rows import (
     ACTIVE,
     CLAIMS_APART,
     JOB_COLUMNS,
-    LOOKING,
     NO_OPEN_COPY,
     STARTING,
+    begin_of,
     copy_record,
     expanded,
     folded,
@@ -40,15 +40,16 @@ from clbalance.store.job_rows import (
     to_text,
 )
 from clbalance.store.journal_outputs import expect_output
-from clbalance.store.ownership import JournalOwnership
+from clbalance.store.journal_pending import JournalPending
 
 if TYPE_CHECKING:
     from clbalance.model.task import Task
 
-_QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {NO_OPEN_COPY}"
+_MAY_BE_STARTED = f"{ACTIVE} AND cancelled IS NULL AND held IS NULL"
+_QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND held IS NULL AND {NO_OPEN_COPY}"
 
 
-class SqliteJournal(JournalOwnership):
+class SqliteJournal(JournalPending):
     """`ports.Journal` on a database that `SqliteStore` has opened."""
 
     def __init__(self, connection: sqlite3.Connection, database: Path, lock: JobLock | None = None) -> None:
@@ -71,14 +72,15 @@ class SqliteJournal(JournalOwnership):
         statement = """
             INSERT INTO job (
                 id, key, name, state, reason, submitted_us, waits_us, controller, submitted, qos, priority, files,
-                queued
-            ) VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                queued, begin_us
+            ) VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
         facts, script = parted(submitted)
         parts = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files, accepted)
-        at_us = microseconds(at)
-        values = (job.key, storable(job.name), LOOKING, at_us, at_us, self._control.mine(), *parts)
+        begin_at, reason = begin_of(submitted)
+        begin_us, at_us = None if begin_at is None else microseconds(begin_at), microseconds(at)
+        values = (job.key, storable(job.name), reason, at_us, at_us, self._control.mine(), *parts, begin_us)
         with as_store_error(self._database), transaction(self._connection):
             number = self._numbers.take()
             self._connection.execute(statement, (number, *values))
@@ -101,7 +103,7 @@ class SqliteJournal(JournalOwnership):
         with as_store_error(self._database), transaction(self._connection):
             update = f"""
                 UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL, move = NULL
-                WHERE id = ? AND {ACTIVE} AND cancelled IS NULL
+                WHERE id = ? AND {_MAY_BE_STARTED}
             """
             if self._connection.execute(update, (attempt, claim, folded(intents), STARTING, job)).rowcount == 0:
                 return False
@@ -115,9 +117,8 @@ class SqliteJournal(JournalOwnership):
     def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
         rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for claim, one in slots.items()]
         with as_store_error(self._database), transaction(self._connection):
-            found = self._connection.execute(
-                f"SELECT attempt, nodes FROM job WHERE id = ? AND {ACTIVE} AND cancelled IS NULL", (job,)
-            ).fetchone()
+            query = f"SELECT attempt, nodes FROM job WHERE id = ? AND {_MAY_BE_STARTED}"
+            found = self._connection.execute(query, (job,)).fetchone()
             if found is None:
                 return False
             known = expanded(found[1]) if found[0] == attempt else ()
@@ -201,8 +202,12 @@ class SqliteJournal(JournalOwnership):
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
         with as_store_error(self._database), transaction(self._connection):
-            statement = f"UPDATE job SET state = 'PENDING', reason = ? WHERE id = ? AND {ACTIVE} AND cancelled IS NULL"
-            return self._connection.execute(statement, (storable(reason), job)).rowcount > 0
+            message = storable(reason)
+            statement = f"""
+                UPDATE job SET state = 'PENDING', reason = ?, waited_for = ?
+                WHERE id = ? AND {ACTIVE} AND cancelled IS NULL
+            """
+            return self._connection.execute(statement, (message, message, job)).rowcount > 0
 
     def release(self, job: int) -> None:
         with as_store_error(self._database), transaction(self._connection):
@@ -213,7 +218,7 @@ class SqliteJournal(JournalOwnership):
         return self._acquire(job, reason, attempt, _QUEUED, "")
 
     def acquire_again(self, job: int, reason: str, *, attempt: int, at: datetime, accepted: bool) -> bool:
-        anew = f", waits_us = {microseconds(at)}, queued = max(queued, {accepted:d})"
+        anew = f", waits_us = {microseconds(at)}, queued = max(queued, {accepted:d}), held = NULL, begin_us = NULL"
         return self._acquire(job, reason, attempt, f"(state IS NOT NULL AND NOT {ACTIVE} OR {_QUEUED})", anew)
 
     def _acquire(self, job: int, reason: str, attempt: int, where: str, further: str) -> bool:

@@ -34,13 +34,14 @@ class JournalOwnership(JournalOutputs):
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         statement = f"""
-            UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, reason = ?
+            UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, reason = ?, waited_for = ?
             WHERE id = ? AND attempt = ? AND {ACTIVE} AND cancelled IS NULL AND {NO_OPEN_COPY}
         """
         with as_store_error(self._database), transaction(self._connection):
             if self._control.has_other_controller(job):
                 return False
-            return self._connection.execute(statement, (storable(reason), job, attempt)).rowcount > 0
+            message = storable(reason)
+            return self._connection.execute(statement, (message, message, job, attempt)).rowcount > 0
 
     def adopt(self, job: int, *, attempt: int) -> bool:
         mine = self._control.mine()

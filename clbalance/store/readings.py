@@ -217,6 +217,7 @@ def remembered(row: Sequence[Cell]) -> Remembered | None:
             pressure=_NOT_KEPT,
             tmp=_NOT_KEPT,
             logins=_NOT_KEPT,
+            gpu_mps=_NOT_KEPT,
             python=_NOT_KEPT,
             gpus=_NOT_KEPT,
             uid=_NOT_KEPT,

@@ -159,6 +159,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE refusal (id INTEGER PRIMARY KEY CHECK (id = 1), after_job INTEGER NOT NULL, plan TEXT NOT NULL)",
     ),
     ("CREATE TABLE stdin (job INTEGER PRIMARY KEY, content BLOB NOT NULL)",),
+    (
+        # `held`: who holds the job; `begin_us`: it is not started before; `waited_for`: why it last could not start.
+        "ALTER TABLE job ADD COLUMN held TEXT",
+        "ALTER TABLE job ADD COLUMN begin_us INTEGER",
+        "ALTER TABLE job ADD COLUMN waited_for TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

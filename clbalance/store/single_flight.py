@@ -37,11 +37,8 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[None]:
-    """Hold `<verb>.lock` of the state folder. `LockedError` if another process has it, with its pid and since when.
-
-    `waits_s`: the holder may wait so long before it starts (`--jitter`); other processes are told so.
-    """
+def single_flight(state: Path, verb: str) -> Iterator[None]:
+    """Hold `<verb>.lock` of the state folder. `LockedError` if another process has it, with its pid and since when."""
     with _lock(state / f"{verb}.lock") as (fd, is_ours):
         if not is_ours:
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
@@ -49,10 +46,7 @@ def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[N
                 f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
                 hint="only one runs at a time; under cron this is no failure, the next run follows",
             )
-        jitter = (
-            f"; for up to {waits_s:g} s from then it may be waiting for its start, by `--jitter`" if waits_s else ""
-        )
         with contextlib.suppress(OSError):  # only who holds the lock is unknown then: on a full disk it works as well
             os.ftruncate(fd, 0)
-            os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}{jitter}\n".encode(), 0)
+            os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}\n".encode(), 0)
         yield

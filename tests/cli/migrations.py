@@ -131,9 +131,12 @@ def keepers(clbalance: Command) -> list[int]:
 
 
 def links(process: Path) -> list[str]:
-    with contextlib.suppress(OSError):  # gone meanwhile
-        return [os.readlink(fd) for fd in (process / "fd").iterdir()]
-    return []
+    found = []
+    with contextlib.suppress(OSError):  # the process is gone meanwhile
+        for fd in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # this file was closed meanwhile
+                found.append(os.readlink(fd))
+    return found
 
 
 def leases(clbalance: Command, node: str) -> Any:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clbalance.cli.option_values import parse_future_time
+from clbalance.cli.option_values import parse_begin_time, parse_future_time
 from clbalance.errors import UsageError
 
 
@@ -96,4 +96,37 @@ def test_what_is_no_time_to_come_is_told(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_future_time(text, "`--until`", NOON)
     assert "`--until` cannot be" in caught.value.message
+    assert "18:00" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2h", "2026-11-26T13:00"),
+        ("now+90s", "2026-11-26T11:01:30"),
+        ("90", "2026-11-26T11:01:30"),
+        ("18:00", "2026-11-26T17:00"),
+        ("06:00", "2026-11-27T05:00"),
+        ("2026-12-01", "2026-11-30T23:00"),
+        ("2026-12-01T08:00", "2026-12-01T07:00"),
+        ("2026-12-01t08:00z", "2026-12-01T08:00"),
+    ],
+)
+def test_a_begin_time_is_a_duration_from_now_or_a_time(text: str, meant: str) -> None:
+    found = parse_begin_time(text, NOON)
+    assert found is not None
+    assert found.at == datetime.fromisoformat(meant).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["now", "NOW", "2020-01-01", "2026-11-26T12:00", "2026-11-26T10:59Z"])
+def test_a_begin_time_that_has_passed_is_now(text: str) -> None:
+    assert parse_begin_time(text, NOON) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "25:00", "2026-13-01", "-2h", "0", "now-2h", "now+18:0x", "2026-12-01T08:00+99:00"]
+)
+def test_what_is_no_begin_time_is_refused_with_what_can_be_typed(text: str) -> None:
+    with pytest.raises(UsageError, match="`--begin` cannot be") as caught:
+        parse_begin_time(text, NOON)
     assert "18:00" in caught.value.hint

@@ -74,16 +74,6 @@ def test_a_second_one_is_told_who_is_at_work(tmp_path: Path) -> None:
         pass
 
 
-def test_of_one_that_may_still_be_waiting_for_its_start_that_is_told(tmp_path: Path) -> None:
-    with (
-        single_flight(tmp_path, "rebalance", waits_s=30.0),
-        pytest.raises(LockedError) as caught,
-        single_flight(tmp_path, "rebalance"),
-    ):
-        pass
-    assert caught.value.message.endswith("; for up to 30 s from then it may be waiting for its start, by `--jitter`)")
-
-
 def test_the_lock_goes_with_its_holder_however_he_dies(tmp_path: Path) -> None:
     code = f"""
 import os, pathlib

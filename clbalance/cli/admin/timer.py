@@ -34,7 +34,7 @@ def show_timer(console: Console, *, groups: Sequence[str], every: str, apply: bo
     folder = working_directory() if is_bound or (working_directory() / FILE_NAME).is_file() else None
     report = TimerReport(
         program=this_program(),
-        arguments=("rebalance", *named, *(("--apply",) if apply else ())),
+        arguments=("rebalance", *named, *(("--apply",) if apply else ()), "-q"),
         every_s=_every_s(every),
         environment=environment,
         folder=None if folder is None else str(folder),

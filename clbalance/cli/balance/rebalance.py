@@ -16,7 +16,7 @@ from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.run.pending import submitted_inputs
 from clbalance.engine.rebalance import RebalanceDecision, RebalanceRequest, carry_out, decide
 from clbalance.engine.rebalance_facts import NodePool
-from clbalance.errors import UsageError
+from clbalance.errors import LockedError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.nodeset import Candidates, fold
 from clbalance.policy.rebalance.values import BalanceSettings
@@ -41,10 +41,15 @@ def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, console: Console, optio
         state=state_directory(os.environ, this_machine()).path,
     )
     if not options.apply:
-        return run.read_inputs()
-    with single_flight(run.state, "rebalance", waits_s=jitter_s):
-        time.sleep(random.random() * jitter_s)
-        return run.carry_out()
+        return run.show_plan()
+    time.sleep(random.random() * jitter_s)  # without the lock: who waits for its start holds up no other run
+    try:
+        with single_flight(run.state, "rebalance"):
+            return run.carry_out()
+    except LockedError as error:
+        if console.quiet:  # under cron the next run follows
+            return error.exit_code
+        raise
 
 
 def _checked(options: RebalanceOptions) -> float:
@@ -99,12 +104,17 @@ class RebalanceRun:
     options: RebalanceOptions
     state: Path
 
-    def read_inputs(self) -> int:
-        """Show the plan. It changes nothing, apart from recording jobs that have ended. The exit code: 0."""
+    def show_plan(self) -> int:
+        """Show what is done if the nodes stay as they are: now, or once their overload is confirmed. The exit code: 0.
+
+        It changes nothing, apart from recording jobs that have ended.
+        """
         with self.cluster.services(meanwhile="clbalance.engine.rebalance_facts", needs_store=True) as services:
-            decision = decide(services, self._request(), counts=False)
-        report = self._report(decision, planned_actions(decision))
+            decision = decide(services, self._request(self._at_once), counts=False)
+        report = self._report(decision, planned_actions(decision, confirm=self._confirm))
         self.console.show(report)
+        if not report.actions:
+            self.console.say(messages.note("nothing to start, nothing to move"))
         for pool in report.pools:
             self.console.say(messages.note(pool_heading(pool)))
             for remark in remarks(pool):
@@ -114,22 +124,33 @@ class RebalanceRun:
     def carry_out(self) -> int:
         """Carry out the plan and show what was done; silent if nothing was. The exit code: 0."""
         with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", needs_store=True) as services:
-            decision = decide(services, self._request(), counts=True)
+            settings = self._at_once if self.options.now else self.settings
+            decision = decide(services, self._request(settings), counts=True)
             actions = ActionReporter(services, self.console, decision.scores)
             carry_out(services, decision, submitted_inputs(self.cluster), actions)
             complete_outputs(services, self.console)
         self.console.show(self._report(decision, tuple(actions.all)))
         return 0
 
-    def _request(self) -> RebalanceRequest:
+    @property
+    def _at_once(self) -> BalanceSettings:
+        """Settings by which a node needs no confirmation."""
+        return replace(self.settings, confirm=1)
+
+    @property
+    def _confirm(self) -> int:
+        """In how many runs in a row a node must be overloaded before jobs are moved off."""
+        return 1 if self.options.now else self.settings.confirm
+
+    def _request(self, settings: BalanceSettings) -> RebalanceRequest:
         return RebalanceRequest(
             nodes=self.cluster.candidates.nodes,
             pools=self.pools,
-            settings=self.settings,
+            settings=settings,
             policy_of=lambda one: self.cluster.policy_as(one.group, one.policy),
             rng=self.cluster.rng,
             uid=os.geteuid(),
         )
 
     def _report(self, decision: RebalanceDecision, actions: tuple[Action, ...]) -> RebalanceReport:
-        return report_of(decision, actions=actions, confirm=self.settings.confirm, options=self.options)
+        return report_of(decision, actions=actions, confirm=self._confirm, options=self.options)

@@ -18,12 +18,13 @@ from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import reason_of, state_of, worst_outcome
 from clbalance.policy.jobs.requeue import wait_reason
+from clbalance.policy.rebalance.plan import missing_confirmations
 from clbalance.policy.rebalance.values import PlannedMigration
 from clbalance.render.reports.balance.rebalance import Action, PoolReport, RebalanceReport, action_of
 
 
-def planned_actions(decision: RebalanceDecision) -> tuple[Action, ...]:
-    """The planned starts and migrations, before anything is done."""
+def planned_actions(decision: RebalanceDecision, *, confirm: int) -> tuple[Action, ...]:
+    """The planned starts and migrations, before anything is done; `confirm` as in `missing_confirmations`."""
     known = decision.inputs.queued
     starts = [
         Action(
@@ -35,7 +36,12 @@ def planned_actions(decision: RebalanceDecision) -> tuple[Action, ...]:
         )
         for job, nodes in decision.chosen.starts
     ]
-    return (*starts, *(action_of(move) for move in decision.migrations))
+    moves = [
+        replace(action_of(move), missing=missing_confirmations(move.src, one.times_over, confirm))
+        for one in decision.plans
+        for move in one.plan.migrations
+    ]
+    return (*starts, *moves)
 
 
 def report_of(

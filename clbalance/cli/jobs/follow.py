@@ -92,9 +92,10 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
         if is_queued(record):
             record = submitted.refresh(services, [record])[0].record  # its controller may have died meanwhile
         if is_queued(record):
+            verb, effect = ("release", "lets it start") if record.held else ("requeue", "starts it at once")
             raise UsageError(
                 f"job {record.id} waits: {record.reason}",
-                hint=f"`clbalance wait {record.id}` waits with it, `clbalance requeue {record.id}` starts it at once",
+                hint=f"`clbalance wait {record.id}` waits with it, `clbalance {verb} {record.id}` {effect}",
             )
         if not record.nodes:
             raise UsageError(f"job {record.id} has not been started: {record.state} {record.reason}".rstrip())

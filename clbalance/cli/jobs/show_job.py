@@ -1,6 +1,7 @@
 """Carry out `show`: everything that is known of jobs, from the journal and from their nodes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from clbalance.cli.console import Console
@@ -47,7 +48,7 @@ def _details(journal: Journal, seen: Reconciled, row: JobRow) -> JobDetails:
     before = {} if submitted is None else {job: journal.record(job) for job in submitted.restart_policy.after}
     return JobDetails(
         row=row,
-        record=record,
+        record=replace(record, begin_at=local(record.begin_at)),
         submitted=submitted,
         copies=copies,
         placed=journal.placed(record.id),

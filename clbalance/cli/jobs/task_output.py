@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole
 from clbalance.engine.agent.listeners import NullListener
-from clbalance.engine.tasks.slot import TaskOutputSplitter
+from clbalance.engine.tasks.output import TaskOutputSplitter
 from clbalance.model import NodeName
 from clbalance.model.job_record import Outcome
 from clbalance.render.output.streams import JobOutput

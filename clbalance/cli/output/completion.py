@@ -11,7 +11,7 @@ from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFi
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.collect import Fetch
 from clbalance.engine.services import Services
-from clbalance.engine.tasks.slot import TaskOutputSplitter
+from clbalance.engine.tasks.output import TaskOutputSplitter
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName

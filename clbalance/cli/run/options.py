@@ -51,6 +51,9 @@ class JobOptions:
     after: Annotated[
         list[str] | None, Option("--after", metavar="JOB", help="Not before this job has been completed.")
     ] = None
+    begin: Annotated[
+        str | None, Option("--begin", metavar="TIME", help="Not before: 2h (from now), 18:00, 2026-12-01T08:00.")
+    ] = None
     notify: Annotated[
         str | None, Option("--notify", metavar="CMD", help="Run this by /bin/sh here when it is over.")
     ] = None

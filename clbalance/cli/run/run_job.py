@@ -61,6 +61,8 @@ def submit_detached(
         options = ConnectOptions.of(cluster)
         start_controller(services.journal, job.id, job.name, options, console, keep_open=checked.fds)
         console.print(f"{job.id}\n")
+    if submitted.begin is not None:
+        console.say(messages.note(f"job {job.id} waits: not before {submitted.begin}"))
     return ExitCode.DONE
 
 
@@ -169,6 +171,7 @@ def submit_job(
         group=cluster.group,
         policy=asked.policy,
         priority=asked.priority,
+        begin_at_s=None if asked.begin is None else asked.begin.at.timestamp(),
         output=asked.files.output,
         error=asked.files.error,
     )

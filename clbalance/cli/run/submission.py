@@ -5,10 +5,11 @@ import os
 import re
 import signal
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from clbalance.cli.node_settings import working_directory
-from clbalance.cli.option_values import parse_signal
+from clbalance.cli.option_values import FutureTime, check_job_name, check_priority, parse_begin_time, parse_signal
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.requests import Resources, constraints_of, parse_pick, resources_of
@@ -19,13 +20,12 @@ from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job import Checkpoint, Command, Payload, RestartPolicy, Script
 from clbalance.model.request import Constraints
-from clbalance.policy.jobs.names import default_name, why_no_name
+from clbalance.policy.jobs.names import default_name
 from clbalance.ports import JobInput
 from clbalance.render.output.files import check_pattern, might_name
 from clbalance.units import parse_duration
 from clbalance.user_files import CheckedFile, CheckedFiles
 
-_MOST_PRIORITY = 1e6
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -49,6 +49,8 @@ class Submission:
     policy: str | None
     """As typed."""
     priority: float
+    begin: FutureTime | None
+    """It is not started before; None: at once."""
     pty: tuple[int, int] | None
     stdin: JobInput
     files: FilePatterns
@@ -63,13 +65,14 @@ class Submission:
 
     @property
     def may_wait(self) -> bool:
-        """Whether the caller has asked to wait: if nothing fits now, or for other jobs."""
-        return self.restart_policy.may_wait or bool(self.options.after)
+        """Whether the caller has asked to wait: if nothing fits now, for other jobs, or for a time."""
+        return self.restart_policy.may_wait or bool(self.options.after) or self.begin is not None
 
     @property
     def needs_controller(self) -> bool:
         """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
-        is_attended = self.files.any or self.options.notify is not None or bool(self.options.after)
+        begins_later = bool(self.options.after) or self.begin is not None
+        is_attended = self.files.any or self.options.notify is not None or begins_later
         return self.restart_policy.needs_controller(is_attended=is_attended)
 
     def check_files(self, *, has_tasks: bool) -> CheckedFiles:
@@ -140,7 +143,8 @@ def submission(
         time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
         restart_policy=_restart_policy(options),
         policy=resources.policy,
-        priority=_priority(options.priority),
+        priority=check_priority(options.priority),
+        begin=None if options.begin is None else parse_begin_time(options.begin, datetime.now(UTC)),
         pty=terminal_size(options),
         stdin=job_input(
             options,
@@ -197,12 +201,6 @@ def _queue(options: JobOptions) -> bool:
     return True
 
 
-def _priority(number: float) -> float:
-    if not abs(number) <= _MOST_PRIORITY:
-        raise UsageError(f"`--priority` cannot be {number:g}", hint=f"from -{_MOST_PRIORITY:g} to {_MOST_PRIORITY:g}")
-    return number
-
-
 def _exit_codes(text: str | None) -> frozenset[int]:
     codes = [] if text is None else text.split(",")
     if not all(re.fullmatch(r"[0-9]{1,3}", code) and 0 < int(code) < 256 for code in codes):
@@ -216,12 +214,7 @@ def _name(asked: str | None, work: Payload) -> str:
             name = asked or default_name(name)
         case Command(argv=argv):
             name = asked or default_name(Path(argv[0]).name)
-    if not name.isprintable() or len(name) > 128:
-        raise UsageError(f"{name[:40]!r} cannot be a job's name", hint="at most 128 printable characters")
-    if reason := why_no_name(name):
-        hint = f"such as `--name {default_name(name)}`"
-        raise UsageError(f"`{name}` cannot be a job's name: where a job is named, {reason}", hint=hint)
-    return name
+    return check_job_name(name)
 
 
 def _variable(text: str) -> tuple[str, str]:
@@ -297,6 +290,7 @@ def terminal_size(options: JobOptions) -> tuple[int, int] | None:
         return None
     others = {
         "--detach": options.detach,
+        "--begin": options.begin is not None,
         "-b": options.gather,
         "--output": options.output is not None,
         "--error": options.error is not None,

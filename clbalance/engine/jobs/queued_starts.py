@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from clbalance.engine.jobs.conclude import release
 from clbalance.engine.services import Services
 from clbalance.model.job_record import JobRecord, JobState
+from clbalance.policy.jobs.eligibility import why_not_eligible
 from clbalance.policy.jobs.record import copies_without_outcome, is_queued
 
 _AGAIN_S = (1.0, 15.0)  # between two tries: at first, and at most
@@ -27,19 +28,20 @@ class QueuedStarts:
 
     def start(self, records: Sequence[JobRecord]) -> bool:
         """Start those that are queued and fit, if that is due. Return whether it was: records have changed then."""
-        queued = [record.id for record in records if is_queued(record) and not self._may_run(record)]
-        held = [record.id for record in records if self._may_be_ours(record)]
-        self._waiting = bool(queued or held)
+        queued = [record for record in records if is_queued(record) and not self._may_run(record)]
+        kept = [record.id for record in records if self._may_be_ours(record)]
+        self._waiting = bool(queued or kept)
         if not self.are_due:
             return False
-        for job in held:
+        for job in kept:
             release(self._services, job)
-        if queued:
-            self._tried.update(queued)
-            self._services.start_queued(self._services, queued)
-        now = self._services.clock.monotonic()
+        now = self._services.clock.now()
+        if eligible := [record.id for record in queued if not why_not_eligible(record, now)]:
+            self._tried.update(eligible)
+            self._services.start_queued(self._services, eligible)
+        now_s = self._services.clock.monotonic()
         shortest_s, longest_s = _AGAIN_S
-        self._at = now + min(max((now - self._since) * _LATE, shortest_s), longest_s)
+        self._at = now_s + min(max((now_s - self._since) * _LATE, shortest_s), longest_s)
         return True
 
     def _may_be_ours(self, record: JobRecord) -> bool:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clbalance.engine.jobs.cancel import end_cancelled
+from clbalance.engine.jobs.wait import as_updated
 from clbalance.engine.place import place_on
 from clbalance.engine.run.values import AttemptResult, RunContext
 from clbalance.engine.services import PlacementQuery
@@ -130,6 +131,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
     intents = dispatch.intents()
     if not services.journal.record_launch(job.id, attempt=job.attempt, claim=job.claim, intents=intents, plan=plan):
         return AttemptResult(job=job, plan=plan, dispatched=None, cancelled=True)
+    job = dispatch.job = as_updated(services, job)  # from here on no update is accepted
     services.fail_point("intended")
     context.listener.placed(job, plan)
     recorded = JournalingListener(services, job, context.listener, copies=len(intents))

@@ -16,7 +16,14 @@ from clbalance.engine.jobs.conclude import (
     seconds_left,
     too_late,
 )
-from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
+from clbalance.engine.jobs.wait import (
+    PlacementWait,
+    as_updated,
+    kept_back,
+    wait_for_dependencies,
+    wait_until_eligible,
+    was_held,
+)
 from clbalance.engine.run.attempt import attempt, start_reserved
 from clbalance.engine.run.restart import MOST_STARTS_IN_VAIN, PendingRestart
 from clbalance.engine.run.values import AttemptResult, DispatchResult, RunContext, RunResult
@@ -111,18 +118,24 @@ class Run:
                     return self._finish(tried)
                 if not self._prepare(tried, once_more):
                     return self._finish(replace(tried, dispatched=None, cancelled=True))
-                tried = (
-                    self._pending_restart.start(self._job, partial(start_reserved, self._context))
-                    or self._wait_for_place()
-                )
+                reserved = self._pending_restart.start(self._job, partial(start_reserved, self._context))
+                tried = self._wait_for_place() if reserved is None or self._was_held(reserved) else reserved
                 self._job = tried.job
 
     def _wait_for_place(self) -> AttemptResult:
         """The first attempt that was placed; or the last one, if nothing fits for as long as the job may wait."""
         wait = PlacementWait(self._services, self._may_wait_s(), self._query.rng)
         while True:
+            if self._returns_to_queue and kept_back(self._services, self._job.id):
+                return AttemptResult(job=self._job, plan=self._no_plan(), dispatched=None)
+            if wait_until_eligible(self._services, self._job.id, self._context.listener.waiting):
+                wait = PlacementWait(self._services, self._may_wait_s(), self._query.rng)
+            self._job = as_updated(self._services, self._job)
             tried = attempt(self._context, self._job, self._excluded_nodes)
             self._job = tried.job
+            if self._was_held(tried) and not self._returns_to_queue:
+                self._job = replace(tried.job, claim=tried.job.claim + 1)  # a claim is never used twice
+                continue
             if tried.plan.fits or not tried.job.id:
                 return tried
             job, plan = self._job, tried.plan
@@ -132,6 +145,21 @@ class Run:
             if not self._set_pending_reason(unfit_summary(plan, len(self._query.candidates))):
                 return replace(tried, cancelled=True)
             wait.pause()
+
+    @property
+    def _returns_to_queue(self) -> bool:
+        """Whether a job that may not be started now is queued, and not waited for here."""
+        return (self._queued or self._restart_policy.queue) and not self._is_supervised
+
+    def _was_held(self, tried: AttemptResult) -> bool:
+        """Whether the start was refused because the job was held, not cancelled."""
+        return tried.cancelled and was_held(self._services, tried.job.id)
+
+    def _kept_in_queue(self, tried: AttemptResult) -> str:
+        """Why a job returns to the queue, if it is not for want of room; else empty."""
+        if not self._returns_to_queue:
+            return ""
+        return kept_back(self._services, self._job.id) or ("held for a moment" if self._was_held(tried) else "")
 
     def _may_wait_s(self) -> float:
         """How long the next attempt may wait for room. A process that leaves the job when it runs does not wait."""
@@ -205,12 +233,15 @@ class Run:
             refuse(self._services, self._query.candidates, tried.plan)
             return RunResult(job=tried.job, plan=tried.plan, dispatched=None)
         queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
+        cancelled = tried.cancelled and queued is None  # not if it was only held
         return RunResult(
-            job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled, queued=queued
+            job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=cancelled, queued=queued
         )
 
     def _not_started(self, tried: AttemptResult) -> str | None:
         """Record that the job was not started. Returns the pending reason if it is queued now."""
+        if (kept := self._kept_in_queue(tried)) and requeue(self._services, self._job.id, kept):
+            return kept
         reason = "cancelled" if tried.cancelled else unfit_summary(tried.plan, len(self._query.candidates))
         if self._is_supervised and not tried.cancelled:
             reason = too_late(reason)  # else it would still be waiting

@@ -48,7 +48,7 @@ class AttemptResult:
     plan: Plan
     dispatched: DispatchResult | None
     cancelled: bool = False
-    """The job was cancelled before it could be started."""
+    """The job was cancelled, or held, before it could be started."""
     reservation: "TargetReservation | None" = None
     """The reservation for its next attempt, during a migration."""
 

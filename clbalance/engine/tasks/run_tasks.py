@@ -1,8 +1,16 @@
 """All of `run --tasks`: wait for dependencies and for room, run every task, and record how the job ended."""
 
+from dataclasses import replace
+
 from clbalance.engine.jobs.conclude import cancel_unstarted, requeue, seconds_left, too_late
 from clbalance.engine.jobs.conclude_tasks import finish_task_job, tasks_left
-from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
+from clbalance.engine.jobs.wait import (
+    PlacementWait,
+    as_updated,
+    wait_for_dependencies,
+    wait_until_eligible,
+    was_held,
+)
 from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.task_run import TaskRun
 from clbalance.errors import Interrupted, StoreError
@@ -98,9 +106,16 @@ def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
     services, job = context.services, context.job
     wait = PlacementWait(services, _may_wait_s(context), context.query.rng)
     while True:
-        result = TaskRun(context).carry_out()
+        if wait_until_eligible(services, job.id, context.listener.waiting):
+            wait = PlacementWait(services, _may_wait_s(context), context.query.rng)
+        job = as_updated(services, job)
+        run = TaskRun(replace(context, job=job))
+        result = run.carry_out()
         if isinstance(result, TaskRunResult):
-            return result
+            if not result.cancelled or result.interrupted or result.slots or not was_held(services, job.id):
+                return result
+            job = replace(job, claim=run.next_claim)  # it was held before its first slot began
+            continue
         services.journal.record_unplaced(job.id, attempt=job.attempt, claim=job.claim, plan=result)
         reason = unfit_summary(result, len(context.query.candidates))
         if wait.is_over:

@@ -46,7 +46,8 @@ class TaskRun:
         self._queue = self._assignments.queue
         self._slots: dict[int, Slot] = {}
         self._opened = 0
-        self._next_claim = context.job.claim
+        self.next_claim = context.job.claim
+        """Of the next slot; no slot has had it."""
         self._report_at = 0.0
         self._step_at = 0.0
         requested = partial(cancel_requested, context.services, context.job.id)
@@ -158,8 +159,8 @@ class TaskRun:
 
     def _open(self, node: NodeName) -> None:
         assert self._plan is not None, "there is a plan before there are slots"
-        job = replace(self._context.job, claim=self._next_claim)
-        self._next_claim += 1
+        job = replace(self._context.job, claim=self.next_claim)
+        self.next_claim += 1
         request = self._context.query.request
         mode = FED_UNSEEN if self._context.is_unseen else FED
         answer = self._plan.answers[node]

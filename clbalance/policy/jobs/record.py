@@ -66,11 +66,12 @@ def gives_up_at(
 ) -> datetime | None:
     """When a job has waited as long as its `--queue-for` allows. None: it waits as long as it takes.
 
-    The limit is for its first start. It begins when the jobs `before` it are over.
+    The limit is for its first start. It begins when the jobs `before` it are over and its begin time has come. It does
+    not count while the job is held.
     """
-    if restart_policy.queue_for_s is None or record.waits_since is None:
+    if restart_policy.queue_for_s is None or record.waits_since is None or record.held:
         return None
-    since = record.waits_since
+    since = record.waits_since if record.begin_at is None else max(record.waits_since, record.begin_at)
     for one in before:
         if one is not None and one.ended_at is None:
             return None

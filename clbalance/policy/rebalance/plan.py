@@ -54,6 +54,16 @@ def plan_migrations(
     )
 
 
+def missing_confirmations(src: NodeName, times_over: Mapping[NodeName, int], confirm: int) -> int:
+    """How many further runs must find nodes overloaded before jobs are moved off `src`.
+
+    `times_over` as in `plan_migrations`; a node must be overloaded `confirm` times in a row. A source that is not
+    overloaded becomes so by the plan, with the moves that are confirmed last.
+    """
+    missing = {node: max(0, confirm - times) for node, times in times_over.items() if times}
+    return missing.get(src, max(missing.values(), default=0))
+
+
 def _bound(pool: Pool, candidates: Sequence[MigrationCandidate]) -> float:
     fixed = {use.node: use.used for use in pool.members}
     for candidate in candidates:

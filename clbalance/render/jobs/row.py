@@ -11,6 +11,7 @@ from clbalance.model.job_record import FinalUsage, JobRecord, JobState, Lost, Ou
 from clbalance.model.task import TaskSummary
 from clbalance.nodeset import fold
 from clbalance.policy.gpu_users import ShareExcess
+from clbalance.policy.jobs.eligibility import late_start, pending_reason
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.policy.jobs.record import is_queued
 from clbalance.policy.jobs.task_records import counts_and_reason
@@ -134,7 +135,7 @@ def job_row(
         name=record.name,
         user=user,
         state=record.state.value,
-        reason=_reason(record, outcomes),
+        reason=_reason(record, outcomes, now),
         rc=record.rc,
         node_set="" if is_nowhere else fold(record.nodes),
         seconds=None if begun is None else max(0.0, (until - begun).total_seconds()),
@@ -152,12 +153,12 @@ def job_row(
     )
 
 
-def _reason(record: JobRecord, outcomes: Sequence[Outcome]) -> str:
-    """A cancel that waits, else the job's own reason, else that a node did not answer."""
+def _reason(record: JobRecord, outcomes: Sequence[Outcome], now: datetime) -> str:
+    """A cancel that waits, else the job's own reason, else that a node did not answer, else why it began late."""
     silent = next((f"{one.node}: {reason_of(one.end)}" for one in outcomes if isinstance(one.end, Lost)), "")
     if record.cancel_requested and not record.state.is_over:
         return f"cancel asked for, node does not answer: {silent}" if silent else "cancel asked for"
-    return record.reason or (f"unknown: {silent}" if silent else "")
+    return pending_reason(record, now) or (f"unknown: {silent}" if silent else late_start(record))
 
 
 def job_document(row: JobRow) -> dict[str, Json]:

@@ -112,11 +112,11 @@ def test_the_crontab_line_calls_this_very_program_with_what_applies_here(
     command = line.split(" ", 5)[5].replace("\\%", "%")
     words = shlex.split(command)
     assert words[:3] == ["cd", str(folder), "&&"]
-    assert words[-6:] == ["rebalance", "-g", "cpu", "--apply", "--jitter", "30s"]
-    assert words[words.index("10") + 1 : -6] == list(ARGV)
+    assert words[-7:] == ["rebalance", "-g", "cpu", "--apply", "-q", "--jitter", "30s"]
+    assert words[words.index("10") + 1 : -7] == list(ARGV)
     assert f"CLBALANCE_STATE_DIR={clbalance.env['CLBALANCE_STATE_DIR']}" in words
     # As cron would: no terminal, nothing but its own few variables; another verb in the place of the one that it is for.
-    instead = command.replace("rebalance -g cpu --apply --jitter 30s", "load -g cpu --format plain")
+    instead = command.replace("rebalance -g cpu --apply -q --jitter 30s", "load -g cpu --format plain")
     ran = subprocess.run(
         ["/bin/sh", "-c", instead],
         env={"HOME": "/", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "PYTHONPATH": clbalance.env["PYTHONPATH"]},

@@ -70,12 +70,38 @@ def test_a_node_is_relieved_when_it_is_over_for_the_third_time_in_a_row(lab: Lab
     let_go(clbalance)
 
 
+def test_a_plan_shows_what_would_be_done_and_what_waits_for_how_many_confirmations(
+    lab: Lab, clbalance: Command
+) -> None:
+    jobs = piled(lab, clbalance, 4, "--requeue")
+    for missing, runs in ((2, "after 2 runs"), (1, "after 1 run"), (0, "")):
+        parsed = plan(clbalance)
+        assert [one["confirmations_missing"] for one in parsed["moves"]] == [missing] * 2
+        assert parsed["score_after"] < parsed["score_before"]
+        assert {one["confirmations_missing"] for one in plan(clbalance, "--now")["moves"]} == {0}
+        shown = clbalance("rebalance", "-w", "node[1-3]")
+        assert shown.text.count(runs) == 2 if missing else "WHEN" not in shown.text
+        assert (f"moved off {runs} of `rebalance --apply`, if it still is then" in shown.stderr) == bool(missing)
+        if missing:
+            assert clbalance("rebalance", "-w", "node[1-3]", "--apply").text == ""
+    assert nodes_of(clbalance, jobs) == ["node1"] * 4
+    let_go(clbalance)
+
+
+def test_now_moves_jobs_without_any_confirmation(lab: Lab, clbalance: Command) -> None:
+    jobs = piled(lab, clbalance, 4, "--requeue")
+    planned = [(one["job"], one["dst"]) for one in plan(clbalance)["moves"]]
+    done = plan(clbalance, "--apply", "--now")
+    assert sorted((one["job"], one["dst"]) for one in done["moves"]) == sorted(planned)
+    assert nodes_of(clbalance, jobs) == ["node1", "node1", "node2", "node3"]
+    assert "nothing to start, nothing to move" in clbalance("rebalance", "-w", "node[1-3]").stderr
+    let_go(clbalance)
+
+
 def test_looking_does_not_count(lab: Lab, clbalance: Command) -> None:
     piled(lab, clbalance, 3, "--requeue")
     for _ in range(4):
-        message = clbalance("rebalance", "-w", "node[1-3]")
-        assert message.rc == 0
-        assert "node1 is overloaded for the 1st time in a row; jobs are moved off from the 3rd on" in message.stderr
+        assert {move["confirmations_missing"] for move in plan(clbalance)["moves"]} == {2}
     let_go(clbalance)
 
 
@@ -125,17 +151,22 @@ def test_the_other_one_goes_on_and_this_one_says_so(lab: Lab, clbalance: Command
     second = clbalance("rebalance", "-w", "node1", "--apply")
     assert second.rc == 75
     assert "another `clbalance rebalance` is at work (pid" in second.stderr
-    assert "--jitter" not in second.stderr
+    quiet = clbalance("rebalance", "-w", "node1", "--apply", "-q", "--json")
+    assert (quiet.rc, quiet.text, quiet.stderr) == (75, "", "")
     first.terminate()
 
 
-def test_one_that_waits_for_its_start_may_not_be_at_work_and_that_is_said(lab: Lab, clbalance: Command) -> None:
-    first = clbalance.start("rebalance", "-w", "node1", "--apply", "--jitter", "100h")
-    lock = Path(clbalance.env["CLBALANCE_STATE_DIR"])
-    eventually(lambda: [path for path in lock.rglob("rebalance.lock") if path.read_text()])
-    second = clbalance("rebalance", "-w", "node1", "--apply")
-    assert (second.rc, "it may be waiting for its start, by `--jitter`" in second.stderr) == (75, True)
-    first.terminate()
+def test_one_that_waits_for_its_start_holds_up_nobody(lab: Lab, clbalance: Command) -> None:
+    sleeps = clbalance.start("rebalance", "-w", "node1", "--apply", "--jitter", "100h")
+    eventually(lambda: is_asleep(sleeps.pid))
+    assert clbalance("rebalance", "-w", "node1", "--apply").rc == 0
+    assert sleeps.poll() is None
+    sleeps.terminate()
+
+
+def is_asleep(pid: int) -> bool:
+    """Whether the process sleeps for a time, as one does that waits for its start."""
+    return "nanosleep" in Path(f"/proc/{pid}/wchan").read_text()
 
 
 def test_what_was_done_is_written_down_with_who_and_why(lab: Lab, clbalance: Command) -> None:

@@ -65,6 +65,11 @@ def remarks(alone: Command, folder: Path, text: str, *options: str) -> list[str]
         ("-o 100%%", "--output 100%%"),
         ("--array=0-15%4", "--array 0-15%4"),
         ("-d afterok:7:8,afterok:9", "--after 7 --after 8 --after 9"),
+        ("--begin=now+2hours", "--begin now+2h"),
+        ("-b now+90", "--begin now+90s"),
+        ("-b now+1week", "--begin now+7d"),
+        ("-b 16:00", "--begin 16:00"),
+        ("-b 2030-01-20T12:34:00", "--begin 2030-01-20T12:34:00"),
         ("--nodes=2", "--pick 2 --first-node"),
         ("-N 2-4", "--pick 2 --first-node"),
         ("-N 1", ""),
@@ -98,6 +103,7 @@ def test_the_last_of_an_option_counts_as_for_sbatch() -> None:
         ("--export=ALL,A=1", "`--export=ALL,A=1` (a job has the environment of its node: `--env NAME`)"),
         ("--licenses=matlab", "`--licenses=matlab`"),
         ("--contiguous", "`--contiguous`"),
+        ("-H", "`--hold` (type `clbalance hold JOB`)"),
     ],
 )
 def test_what_has_no_counterpart_is_named_with_what_to_type(line: str, told: str) -> None:
@@ -115,6 +121,7 @@ def test_what_has_no_counterpart_is_named_with_what_to_type(line: str, told: str
         ("-N 0", "job.sh:2: #SBATCH: `--nodes=0`: a number, 1 or more"),
         ("-N 4-2", "job.sh:2: #SBATCH: `--nodes=4-2`: the smallest"),
         ("--gpus=3 -N 2", "job.sh:2: #SBATCH: `--gpus=3`: no number of GPUs, the same on each node"),
+        ("--begin=teatime", "such as now+2hours"),
         ("-d afterany:3", "job.sh:2: #SBATCH: `--dependency=afterany:3`: only afterok"),
         ("-d singleton", "only afterok"),
         ("-o %5j", "`--output=%5j`: %5j has no counterpart"),

@@ -12,6 +12,7 @@ from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.candidates import candidates_of
 from clbalance.policy.rebalance.leveling import Balancing, Chain
 from clbalance.policy.rebalance.levels import Pool
+from clbalance.policy.rebalance.plan import missing_confirmations
 from clbalance.policy.rebalance.search import best_chain, best_migration
 from clbalance.policy.rebalance.values import BalanceSettings, Departure, RunningJob
 from clbalance.policy.rebalance.what_if import Step, WhatIf, migration_order
@@ -421,3 +422,18 @@ def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(wait: int
         field.take(Chain(NodeName("b"), ((mover, NodeName("c")),), 0.1, order))
         assert field.what_if.unfit(mover, NodeName("b")) is None
         assert [field.level[NodeName(name)] for name in "abc"] == pytest.approx([0.75, 0.0, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("times", "confirm", "missing"), [(1, 3, 2), (2, 3, 1), (3, 3, 0), (7, 3, 0), (1, 1, 0)], ids=str
+)
+def test_a_move_waits_for_as_many_runs_as_its_source_lacks(times: int, confirm: int, missing: int) -> None:
+    over_lately = {NodeName("a"): times, NodeName("b"): 0, NodeName("c"): confirm}
+    assert missing_confirmations(NodeName("a"), over_lately, confirm) == missing
+    assert missing_confirmations(NodeName("c"), over_lately, confirm) == 0
+
+
+def test_a_source_that_only_the_plan_overloads_waits_for_all_that_are_overloaded() -> None:
+    over_lately = {NodeName("a"): 1, NodeName("b"): 0, NodeName("c"): 2}
+    assert missing_confirmations(NodeName("b"), over_lately, 3) == 2
+    assert missing_confirmations(NodeName("b"), {NodeName("b"): 0}, 3) == 0

@@ -16,6 +16,7 @@ from clbalance.render.reports.balance.rebalance import (
 from tests.render.examples import Example
 
 N1, N2, N3, N4 = (NodeName(f"node{number}") for number in range(1, 5))
+WAITS = PlannedMigration(job=19, name="y", src=N3, dst=N2, gain=0.125, reason="node3 0.90")
 MOVE = PlannedMigration(job=17, name="train", src=N1, dst=N2, gain=0.375, reason="node1 1.00, mean 0.44: to node2 0.00")
 STAYING = RunningJob(
     job=18,
@@ -32,7 +33,7 @@ PLAN = RebalancePlan(
     score_after=0.104,
     mean=0.44,
     bound=0.5,
-    migrations=(MOVE,),
+    migrations=(MOVE, WAITS),
     levels=(
         NodeLevel(node=N1, before=1.0, after=0.75, cpus=4.0, over=True),
         NodeLevel(node=N2, before=0.0, after=0.25, cpus=0.0, over=False),
@@ -47,7 +48,7 @@ START = Action(what="start", job=20, name="late\x1b[31m", dst="node[2-3]", reaso
 SETTLED = Action(what="settled", job=9, name="old", result="waits", reason="node failure of node4")
 PLANNED = RebalanceReport(
     pools=(POOL,),
-    actions=(START, action_of(MOVE)),
+    actions=(START, action_of(MOVE), replace(action_of(WAITS), missing=2)),
     waiting=((21, "big", "0/4 nodes fit: 4 too few cpus free"),),
     applied=False,
     advice=(("ann", PLAN.advice[0]),),

@@ -8,7 +8,7 @@ from tests.render.examples import Example, one_file
 
 PLAIN = TimerReport(
     program=("/opt/clbalance/bin/clbalance",),
-    arguments=("rebalance", "-g", "gpu-nodes", "--apply"),
+    arguments=("rebalance", "-g", "gpu-nodes", "--apply", "-q"),
     every_s=300,
     environment={},
     folder=None,
@@ -17,7 +17,7 @@ PLAIN = TimerReport(
 ODD = replace(
     PLAIN,
     program=("/home/a n%n/100%$HOME/clbalance",),
-    arguments=("rebalance", "-g", "a$b'%\"\\", "--apply"),
+    arguments=("rebalance", "-g", "a$b'%\"\\", "--apply", "-q"),
     environment={"CLBALANCE_CONFIG": '/x y/%h$z"q\\'},
     folder="/srv/50% off",
 )

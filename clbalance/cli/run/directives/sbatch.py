@@ -206,6 +206,19 @@ def _dependency(_: Mapping[str, str], text: str) -> Words:
     return words
 
 
+_IN_A_WHILE = re.compile(r"now\+(\d+)(?:(s|m|h|d|w)[a-z]*)?")
+
+
+def _begin(_: Mapping[str, str], text: str) -> Words:
+    """`now+1hour`, a time of day, or a date; Slurm's words for moments have no counterpart."""
+    if found := _IN_A_WHILE.fullmatch(text):
+        count, unit = int(found[1]), found[2] or "s"
+        return ["--begin", f"now+{count * 7}d" if unit == "w" else f"now+{count}{unit}"]
+    if not text[:1].isdigit():
+        raise ValueError("such as now+2hours, 18:00 or 2026-12-01T08:00")
+    return ["--begin", text]
+
+
 def _export(_: Mapping[str, str], text: str) -> Words:
     names = [name for name in text.split(",") if name not in ("ALL", "NONE", "NIL")]
     if "ALL" in text.split(","):
@@ -239,6 +252,7 @@ def _no_counterpart(_values: Mapping[str, str], _text: str) -> Words:
 
 _RULES: Mapping[str, Callable[[Mapping[str, str], str], Words]] = {
     "array": _word("--array"),
+    "begin": _begin,
     "chdir": _word("--chdir"),
     "cpus-per-task": _cpu_words(unless=frozenset()),
     "dependency": _dependency,
@@ -269,6 +283,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, str], str], Words]] = {
     "account": _instead("there are no accounts here"),
     "constraint": _instead("`--where EXPR`"),
     "exclude": _instead("type `-x %`"),
+    "hold": _instead("type `clbalance hold JOB`"),
     "mail-type": _instead("type `--notify COMMAND`"),
     "mail-user": _instead("type `--notify COMMAND`"),
     "nice": _instead("`--priority N`"),

@@ -10,7 +10,7 @@ from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
 from clbalance.render.text import DASH, Json, escape_line, finite
 
-REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")
+REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why", "confirmations_missing")
 """The fields in plain text, a line for each job. `what` is `start`, `move`, `settled`, `waiting` for a job that still
 waits, or `advice` for other users: without a job number, with the node as `src`."""
 
@@ -22,6 +22,7 @@ _COLUMNS = (
     Column(heading="GAIN", align="right", sacrifice=1),
     Column(heading="WHY"),
 )
+_WHEN = Column(heading="WHEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class Action(Report):
     gain: float | None = None
     reason: str = ""
     result: str = ""
+    missing: int = 0
+    """Of a planned move: how many further runs must find its source overloaded before it is carried out."""
 
     def human(self, display: Display) -> str:
         return f"{escape_line(_action_line(self))}\n"
@@ -79,8 +82,7 @@ class RebalanceReport(Report):
         table = ""
         if not self.applied:
             lines = [_waiting_line(*one) for one in self.waiting] + lines
-            rows = tuple(map(_row, self.actions))
-            table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold") if rows else ""
+            table = display.table(_plan_table(self.actions), last="fold") if self.actions else ""
         return table + "".join(f"{escape_line(line)}\n" for line in lines)
 
     def plain(self) -> str:
@@ -142,8 +144,8 @@ def remarks(pool: PoolReport) -> Iterator[str]:
     for node, times in pool.times_over:
         if times < pool.confirm:
             yield (
-                f"{node} is overloaded for the {_nth(times)} time in a row;"
-                f" jobs are moved off from the {_nth(pool.confirm)} on"
+                f"{node} is overloaded: jobs are moved off after {_runs(pool.confirm - times)} of `rebalance --apply`,"
+                " if it still is then, or at once with `--now`"
             )
     reasons: dict[str, list[int]] = {}
     for job, reason in pool.plan.stays:
@@ -172,17 +174,30 @@ def _advice_line(owner: str, advice: Advice) -> str:
 
 def _action_fields(action: Action) -> tuple[Json, ...]:
     """The `REBALANCE_FIELDS` of an action."""
-    return action.what, action.job, action.name, action.src, action.dst, action.gain, action.result, action.reason
+    what, result = (action.what, action.job, action.name), (action.result, action.reason, action.missing)
+    return *what, action.src, action.dst, action.gain, *result
 
 
 def _waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
     """The same for a job that still waits."""
-    return "waiting", job, name, None, None, None, None, reason
+    return "waiting", job, name, None, None, None, None, reason, None
 
 
 def _advice_fields(owner: str, advice: Advice) -> tuple[Json, ...]:
     """The same for advice."""
-    return "advice", None, advice.name, advice.node, None, None, None, _advice_line(owner, advice)
+    return "advice", None, advice.name, advice.node, None, None, None, _advice_line(owner, advice), None
+
+
+def _plan_table(actions: Sequence[Action]) -> Table:
+    """The planned actions; with a column for when they are done, if any waits for confirmations."""
+    rows = tuple(map(_row, actions))
+    if not any(one.missing for one in actions):
+        return Table(columns=_COLUMNS, rows=rows)
+    when = [Cell(f"after {_runs(one.missing)}" if one.missing else "now") for one in actions]
+    return Table(
+        columns=(*_COLUMNS[:-1], _WHEN, _COLUMNS[-1]),
+        rows=tuple((*row[:-1], cell, row[-1]) for row, cell in zip(rows, when, strict=True)),
+    )
 
 
 def _row(action: Action) -> tuple[Cell, ...]:
@@ -230,6 +245,7 @@ def _action(one: Action) -> Json:
         "gain": finite(one.gain),
         "why": one.reason or None,
         "result": one.result or None,
+        "confirmations_missing": one.missing,
     }
 
 
@@ -245,5 +261,5 @@ def _numbers(jobs: Sequence[int]) -> str:
     return ", ".join(map(str, jobs[:8])) + (f" and {len(jobs) - 8} more" if len(jobs) > 8 else "")
 
 
-def _nth(number: int) -> str:
-    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+def _runs(number: int) -> str:
+    return f"{number} run" if number == 1 else f"{number} runs"

@@ -159,6 +159,8 @@ def _placed_text(plan: Plan, number: int | None) -> str:
 
 def _waiting(job: JobDetails) -> Iterator[tuple[str, str]]:
     before = [f"job {number} ({state or 'not remembered'})" for number, state in (job.waits_for or {}).items()]
+    yield "held", f"by {job.record.held}" if job.record.held else ""
+    yield "not before", "" if job.record.begin_at is None else stamp(job.record.begin_at)
     yield "after", ", ".join(before)
     yield "priority", f"{job.row.priority:g}" if job.row.priority else ""
     yield "waits until", "" if job.gives_up_at is None else stamp(job.gives_up_at)
@@ -219,6 +221,8 @@ def _document(job: JobDetails) -> dict[str, Json]:
         **({} if submitted is None else submitted_document(submitted)),
         **({} if submitted is None else {"request": request_document(submitted.request)}),
         "after": [{"id": number, "state": state} for number, state in (job.waits_for or {}).items()],
+        "held": job.record.held or None,
+        "begin_at": instant(job.record.begin_at),
         "gives_up_at": instant(job.gives_up_at),
         "queued": is_queued(job.record),
         "has_controller": job.record.has_controller,
