@@ -33,24 +33,23 @@ from clbalance.render.reports.jobs.run import JobReport
 class Shown(NullListener):
     """Prints the output of a job; with `err`, its standard error on our standard output."""
 
-    def __init__(self, console: Console, record: JobRecord, *, err: bool = False, tasks: int = 0) -> None:
-        """`tasks`: how many it has, if it is a job of tasks."""
+    def __init__(self, console: Console, record: JobRecord, *, err: bool = False, has_tasks: bool = False) -> None:
         self._console = console
         self._err = err
-        self._tasks = tasks
+        self._has_tasks = has_tasks
         self._said: set[tuple[NodeName, str]] = set()
         self.show_for(record.nodes)
 
     def show_for(self, nodes: Sequence[NodeName]) -> None:
-        """Print for these nodes from now on. With several nodes or tasks, each line is labelled with its own."""
+        """Print for these nodes from now on. Lines are labelled with their task, or with one of several nodes."""
         outlets = self._console.outlets
-        is_labelled = (self._tasks or len(nodes)) > 1
+        is_labelled = self._has_tasks or len(nodes) > 1
         self._output: JobOutput = Labelled(outlets) if is_labelled else PassedThrough(outlets)
 
     @property
     def of_slots(self) -> Callable[[], RunListener] | None:
         """Makes the listener of a slot; None if it is no job of tasks."""
-        if not self._tasks:
+        if not self._has_tasks:
             return None
         from clbalance.cli.jobs.task_output import ShownSlot  # most jobs have no tasks (docs/design/startup.md)
 
@@ -101,8 +100,8 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
             raise UsageError(f"job {record.id} has not been started: {record.state} {record.reason}".rstrip())
         console.say(messages.note(f"job {record.id} on {fold(record.nodes)}"))
         try:
-            tasks = len(services.journal.tasks(record.id))
-            with contextlib.closing(Shown(console, record, tasks=tasks)) as shown:
+            has_tasks = bool(services.journal.tasks(record.id))
+            with contextlib.closing(Shown(console, record, has_tasks=has_tasks)) as shown:
                 reconciled = follow_on(
                     services,
                     record,
@@ -111,7 +110,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
                     streams=("stdout", "stderr"),
                     slot_listener=shown.of_slots,
                 )
-            if tasks and not _silent(reconciled):  # its slots have ended; the job has when its tasks are counted
+            if has_tasks and not _silent(reconciled):  # its slots have ended; the job has when its tasks are counted
                 (reconciled,) = submitted.await_ends(services, [reconciled.record])
         except Interrupted as stop:
             console.stopped(stop.signum)
@@ -119,7 +118,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
             raise
         complete_outputs(services, console)
         _tell_end(services, console, reconciled)
-    return _code(reconciled) if tasks or not reconciled.outcomes else run_exit_code(reconciled.outcomes)
+    return _code(reconciled) if has_tasks or not reconciled.outcomes else run_exit_code(reconciled.outcomes)
 
 
 def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
@@ -154,8 +153,8 @@ def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, e
             ran_on = f"it is on {fold(record.nodes)}" if record.nodes else f"it has not been started: {record.reason}"
             raise UsageError(f"job {record.id} is not on {fold(strangers) or 'any node'}", hint=ran_on)
         streams = ("stderr",) if err else ("stdout",)
-        tasks = len(services.journal.tasks(record.id))
-        with contextlib.closing(Shown(console, record, err=err, tasks=tasks)) as shown:
+        has_tasks = bool(services.journal.tasks(record.id))
+        with contextlib.closing(Shown(console, record, err=err, has_tasks=has_tasks)) as shown:
             of_slots = shown.of_slots
             if follow:
                 reconciled = follow_on(

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Callable
 
-from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole
-from clbalance.engine.agent.listeners import NullListener
-from clbalance.engine.tasks.output import TaskOutputSplitter
+from clbalance.engine.agent.job_messages import TaskFinished
+from clbalance.engine.tasks.slot_reader import SlotReader
 from clbalance.model import NodeName
 from clbalance.model.job_record import Outcome
 from clbalance.render.output.streams import JobOutput
@@ -18,36 +17,20 @@ def task_label(task: int) -> NodeName:
     return NodeName(str(task))
 
 
-class ShownSlot(NullListener):
+class ShownSlot(SlotReader):
     """Prints the output of one slot by its tasks.
 
     `shown` is called for the output of all slots of the job. `warn` gets a node and a warning, whose slot is left out.
     """
 
     def __init__(self, shown: Callable[[], JobOutput], warn: Callable[[NodeName, str], None], *, err: bool) -> None:
+        super().__init__(self)
         self._shown = shown
         self._warn = warn
         self._err = err
-        self._log = SlotLog()
-        self._splitter = TaskOutputSplitter(self)
 
     def warned(self, node: NodeName, text: str) -> None:
         self._warn(node, _SLOT.sub("", text))
-
-    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
-        if stream != "log":
-            self._splitter.write(stream, piece)
-            return
-        for entry in self._log.feed(piece):
-            match entry:
-                case Began(number=number):
-                    self._splitter.began(number)
-                case Returned(number=number):
-                    self._splitter.returned(number)
-                case TaskFinished():
-                    self._splitter.finished(entry)
-                case Whole():
-                    pass
 
     def ended(self, outcome: Outcome) -> None:
         self._splitter.close()

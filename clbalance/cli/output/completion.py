@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Protocol
 
 from clbalance.cli.output.job_files import FilePatterns
-from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole
+from clbalance.engine.agent.job_messages import TaskFinished
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.collect import Fetch
+from clbalance.engine.jobs.conclude_tasks import recorded_tasks
 from clbalance.engine.services import Services
-from clbalance.engine.tasks.output import TaskOutputSplitter
+from clbalance.engine.tasks.slot_reader import SlotReader
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec, OutputState
 from clbalance.model.job_record import CopyRecord, JobRecord, Lost, NodeFailed, NotStarted, Outcome
 from clbalance.policy.jobs.outcome import reason_of
-from clbalance.policy.jobs.task_records import task_records, unwritten
+from clbalance.policy.jobs.task_records import unwritten
 from clbalance.ports import WrittenTasks
 from clbalance.render.output.files import OutputFiles, TaskFiles
 from clbalance.render.output.streams import STREAMS
@@ -180,7 +181,7 @@ class TaskCompletion:
         journal = services.journal
         written = journal.written_tasks(spec.id)
         before = written.all()
-        missing = unwritten(task_records(journal.tasks(spec.id), journal.task_log(spec.id).events()), before)
+        missing = unwritten(recorded_tasks(journal, spec.id), before)
         self._files = TaskFiles(files.names(spec.id, attempt), goes_on=bool(before))
         self._listeners: list[_SlotListener] = []
         fetches = []
@@ -203,35 +204,19 @@ class TaskCompletion:
         self._files.close()
 
 
-class _SlotListener(NullListener):
+class _SlotListener(SlotReader):
     """Gets the output of a slot again from the beginning, and writes the files of its `missing` tasks."""
 
     def __init__(self, files: TaskFiles, written: WrittenTasks, claim: int, missing: dict[int, NodeName]) -> None:
+        super().__init__(self)
         self._files = files
         self._written = written
         self._claim = claim
         self._missing = missing
-        self._log = SlotLog()
-        self._splitter = TaskOutputSplitter(self)
         self._trouble = ""
 
     def warned(self, node: NodeName, text: str) -> None:
         self._trouble = self._trouble or f"{node}: {text}"
-
-    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
-        if stream != "log":
-            self._splitter.write(stream, piece)
-            return
-        for entry in self._log.feed(piece):
-            match entry:
-                case Began(number=number):
-                    self._splitter.began(number)
-                case Returned(number=number):
-                    self._splitter.returned(number)
-                case TaskFinished():
-                    self._splitter.finished(entry)
-                case Whole():
-                    pass
 
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
         if number in self._missing:

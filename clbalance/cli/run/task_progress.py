@@ -67,11 +67,9 @@ class ShownTasks:
         tell_tasks(self._console, outcome.records, summary_text(summary_of(outcome.records), outcome.result.reason))
 
     def _as_asked(self) -> JobOutput:
-        options, outlets = self._options, self._console.outlets
-        is_alone = options is not None and self._total == 1
-        typed = None if options is None else options.label
-        is_labelled = not is_alone if typed is None else typed
-        return Labelled(outlets, before=self._clear) if is_labelled else PassedThrough(outlets)
+        label = None if self._options is None else self._options.label
+        outlets = self._console.outlets
+        return PassedThrough(outlets) if label is False else Labelled(outlets, before=self._clear)
 
     def _clear(self) -> None:
         self._line.clear()

@@ -68,7 +68,7 @@ def test_each_of_several_jobs_is_named_with_its_end(clbalance: Command) -> None:
     ]
 
 
-def test_output_of_several_tasks_is_labelled_by_task_wherever_it_is_shown(clbalance: Command) -> None:
+def test_output_of_tasks_is_labelled_by_task_wherever_it_is_shown(clbalance: Command) -> None:
     text = "echo out $CLBALANCE_TASK_ID; echo err $CLBALANCE_TASK_ID >&2"
     wanted = [f"{number}: out {number}" for number in range(4)]
     assert sorted(clbalance("run", "-q", "-w", "node[1-2]", "--array", "0-3", "-c", text).lines) == wanted
@@ -78,10 +78,3 @@ def test_output_of_several_tasks_is_labelled_by_task_wherever_it_is_shown(clbala
     assert sorted(clbalance("logs", number).lines) == wanted
     assert sorted(clbalance("logs", number, "--err").lines) == [line.replace("out", "err") for line in wanted]
     assert sorted(clbalance("attach", "-q", number).lines) == wanted
-
-
-def test_output_of_a_single_task_is_shown_as_it_is(clbalance: Command) -> None:
-    assert clbalance("run", "-q", "-w", "node1", "--array", "7", "--", "echo", "x").text == "x\n"
-    number = detached(clbalance, "-w", "node1", "--array", "7", "--", "echo", "x")
-    assert clbalance("wait", number).rc == 0
-    assert clbalance("logs", number).text == "x\n"

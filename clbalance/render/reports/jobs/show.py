@@ -167,9 +167,10 @@ def _waiting(job: JobDetails) -> Iterator[tuple[str, str]]:
     if job.migration is not None:
         yield "migration", f"to {job.migration.dst}: {job.migration.stage.name.lower()}: {job.migration.reason}"
     yield "cancel", f"asked for: {job.record.cancel_requested}" if job.record.cancel_requested else ""
-    if not job.record.state.is_over:
-        queued = "none; `clbalance rebalance --apply` starts it" if is_queued(job.record) else "none"
-        yield "controller", "a process of this host" if job.record.has_controller else queued
+    if job.record.has_controller:
+        yield "controller", "a process of this host"
+    elif is_queued(job.record):
+        yield "controller", "none; `clbalance rebalance --apply` starts it"
 
 
 def _usage_text(job: JobDetails) -> str:
