@@ -93,7 +93,6 @@ class ClusterContext:
         resources: Resources,
         constraints: Constraints,
         name: str = "",
-        needs_python: bool = False,
     ) -> PlacementQuery:
         """The query for `pick` copies (None: on all nodes that fit). `UsageError` for unknown names in constraints."""
         check_names(constraints, self.settings)
@@ -109,7 +108,7 @@ class ClusterContext:
             exclusive=resources.exclusive,
             limit_cpus=resources.limit_cpus,
             limit_mem_bytes=resources.limit_mem_bytes,
-            needs_python=needs_python,
+            needs_python=True,
             excluded=frozenset(self.candidates.excluded),
             name=name,
             constraints=constraints,

@@ -72,6 +72,7 @@ class Request:
     exclusive: bool = False
     """No other lease may be on its nodes."""
     needs_python: bool = False
+    """Nodes must have what every job needs: python3, and a node folder with room. False only for `replay`."""
     limit_cpus: float | None = None
     """Cpu limit of each copy, never below its request; None: whatever is free."""
     limit_mem_bytes: int | None = None

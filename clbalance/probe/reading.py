@@ -9,6 +9,7 @@ from clbalance.probe.gpu_devices import parse_devices
 from clbalance.probe.host import (
     parse_boot_id,
     parse_cpus,
+    parse_job_folder,
     parse_logins,
     parse_python,
     parse_tmp,
@@ -51,6 +52,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
+        job_folder=parse_job_folder(sections.get("tmp", _MISSING), uid),
         gpus=devices.gpus,
         gpus_missing=devices.missing,
         uid=uid,

@@ -138,7 +138,7 @@ def not_placed(plan: Plan, candidates: Candidates, *, explained: bool) -> Clbala
     refusals = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
     error.message += f" ({'; '.join(refusals[:3])}{'; ...' if len(refusals) > 3 else ''})" if refusals else ""
     if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
-        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
+        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node"
     else:
         error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
     return error

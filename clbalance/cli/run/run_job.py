@@ -177,7 +177,6 @@ def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) ->
         resources=asked.resources,
         constraints=asked.constraints,
         name=asked.name,
-        needs_python=True,
     )
 
 

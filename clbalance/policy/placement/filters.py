@@ -11,6 +11,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import InsufficientResource, insufficient_resource
+from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
@@ -56,6 +57,8 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
     if answer.suspect:
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
+    if asked.request.needs_python and (lacking := unfit_for_jobs(answer)):
+        return Unfit(node=answer.node, filter=lacking.filter, reason=lacking.reason, detail=lacking.detail)
     load = effective_load(answer) if known is None else known
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.reason)
@@ -66,9 +69,6 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
         or insufficient_resource(load, asked.request)
     ):
         return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
-    python = answer.reading.python
-    if asked.request.needs_python and isinstance(python, Unknown):
-        return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.reason)
     return load
 
 

@@ -1,5 +1,6 @@
 """How `clbalance run` ends: with the job's own code, or with one that says why there is none."""
 
+import json
 import os
 import signal
 import subprocess
@@ -87,7 +88,11 @@ def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> N
     lab.node("node1").boot(Fault(without=PYTHONS))
     lab.node("node2").load(r1m=2.0)
     assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
-    assert clbalance("pick", "-w", "node[1-2]").text == "node1\n"
+    assert clbalance("pick", "-w", "node[1-2]").text == "node2\n"
+    picked = clbalance("pick", "-w", "node1")
+    assert (picked.rc, picked.stderr.splitlines()[0]) == (3, "clbalance: 0/1 nodes fit: 1 no python3")
+    (node,) = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"]
+    assert (node["state"], node["reason"]) == ("unfit", "no python3 on PATH")
 
 
 @pytest.mark.parametrize(
