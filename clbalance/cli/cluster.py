@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from clbalance.cli.console import Console, SweepProgress
@@ -25,6 +26,7 @@ from clbalance.cli.node_settings import (
 from clbalance.cli.notify import notify
 from clbalance.cli.option_values import check_ssh_options
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import StoreError, UsageError
@@ -155,6 +157,7 @@ class ClusterContext:
                 show_unfinished=self.console.outlets.show_unfinished,
                 suspect_after=self.settings.policy.suspect_after,
                 notify=notify,
+                forced=partial(tell_forced, self.console),
             )
             yield self.with_node_settings(services)
 

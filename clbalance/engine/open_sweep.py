@@ -85,7 +85,8 @@ class OpenSweep:
         return Snapshot(taken_at=at, answers=tuple(self._marked(answer, streaks) for answer in answers))
 
     def _quorum(self, enough: Enough) -> Quorum:
-        quorum = Quorum(sum(map(self._is_trusted, self._nodes)), enough)
+        trusted = len(self._nodes) if enough.with_suspects else sum(map(self._is_trusted, self._nodes))
+        quorum = Quorum(trusted, enough)
         for answer, _ in self._came.values():
             self._add(quorum, self._marked(answer, self._changed_streaks([answer])))
         return quorum

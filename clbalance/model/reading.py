@@ -245,6 +245,9 @@ class Reading:
     drains: tuple[DrainMark, ...] | Unknown
     """Drain marks of all users that had not ended, by the node's own clock."""
     job_folder: JobFolder | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
+    may_drain_for_all: bool | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
+    """Whether our user's drain marks bind everybody: root, or on the node's list of administrators. Told only where
+    there are drain marks."""
     gpus_missing: tuple[str, ...] = ()
     """Why devices of one vendor are not in `gpus`: its tool failed, and there are devices of another, or finds none."""
 

@@ -17,7 +17,7 @@ from clbalance.probe.host import (
     parse_uptime,
 )
 from clbalance.probe.lease_files import parse_marks
-from clbalance.probe.leases import parse_drains, parse_leases
+from clbalance.probe.leases import may_drain_for_all, parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
@@ -58,6 +58,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         uid=uid,
         leases=parse_leases(marks),
         drains=parse_drains(marks),
+        may_drain_for_all=may_drain_for_all(marks, uid),
     )
 
 

@@ -182,3 +182,15 @@ def test_a_users_job_is_ended_at_its_limit_and_the_others_are_not(shared_lab: La
         ended = run(clbalance, "-w", "node1", "--limit-mem", "48M", user="alice", text=take.format(30))
         assert ended.rc == 137
         assert [row["state"] for row in json.loads(clbalance("jobs", "bobs", "--json").stdout)["jobs"]] == ["RUNNING"]
+
+
+def test_by_force_a_user_sets_his_own_drain_aside_and_root_any(shared_lab: Lab, clbalance: Command) -> None:
+    force = ("-w", "node1", "--force")
+    assert clbalance("drain", "-l", "alice", "node1", "--reason", "mine").rc == 0
+    assert [run(clbalance, *force, user=user).rc for user in ("alice", "bob", "root")] == [0, 0, 0]
+    assert clbalance("drain", "node1", "--reason", "disk").rc == 0
+    assert [run(clbalance, *force, user=user).rc for user in ("alice", "bob", "root")] == [125, 125, 0]
+    refused = run(clbalance, "-w", "node1", user="alice")
+    assert "drained" in refused.stderr
+    assert "--force" not in refused.stderr, "it would not help"
+    assert clbalance("pick", "-l", "alice", *force).rc == 3

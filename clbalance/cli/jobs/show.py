@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import me, named_jobs, open_job_services
+from clbalance.cli.job_selection import named_jobs, open_job_services
+from clbalance.cli.node_settings import me
 from clbalance.cli.option_values import user_name
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs

@@ -72,7 +72,7 @@ def _refuse_unless_it_fits(
         refuse(services, query.candidates, plan)
         if submitted.options.explain:
             console.explain(plan)
-        raise not_placed(plan, cluster.candidates, explained=submitted.options.explain)
+        raise not_placed(plan, cluster.candidates, explained=submitted.options.explain, query=query)
 
 
 def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> int:
@@ -80,9 +80,18 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
     shown = _shown(cluster, submitted, console)
     with contextlib.closing(shown):
         result = _carry_out(cluster, submitted, shown, DETACHED if options.detach else FOREGROUND, console)
+    query = query_of(cluster, submitted, pick=submitted.pick)
     if result.queued is not None:
-        _warn_if_never(result, query_of(cluster, submitted, pick=submitted.pick), console)
-    return run_ended(result, cluster.candidates, console, detached=options.detach, explain=options.explain)
+        _warn_if_never(result, query, console)
+    return run_ended(
+        result,
+        cluster.candidates,
+        console,
+        detached=options.detach,
+        explain=options.explain,
+        strict=options.strict,
+        query=query,
+    )
 
 
 def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:

@@ -68,19 +68,24 @@ def lease_request(request: Request, answer: Measured, name: str) -> dict[str, ob
     candidates = () if isinstance(found, Unknown) else found
     # A copy that is bound to CPUs should get those near its GPUs.
     near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}
-    return near | {
-        "cpus": request.cpus,
-        "mem_bytes": request.mem_bytes,
-        "gpu_count": request.gpus,
-        "gpu_candidates": list(candidates),
-        "gpu_share": request.gpu_share,
-        "slots": request.slots,
-        "exclusive": request.exclusive,
-        "name": name,
-        "tmp_bytes": request.tmp_bytes,
-        "limit_cpus": request.limit_cpus,
-        "limit_mem_bytes": request.limit_mem_bytes,
-    }
+    force = {"force": True} if request.constraints.force else {}
+    return (
+        near
+        | force
+        | {
+            "cpus": request.cpus,
+            "mem_bytes": request.mem_bytes,
+            "gpu_count": request.gpus,
+            "gpu_candidates": list(candidates),
+            "gpu_share": request.gpu_share,
+            "slots": request.slots,
+            "exclusive": request.exclusive,
+            "name": name,
+            "tmp_bytes": request.tmp_bytes,
+            "limit_cpus": request.limit_cpus,
+            "limit_mem_bytes": request.limit_mem_bytes,
+        }
+    )
 
 
 def start_spec(job: JobSpec, env: dict[str, str], *, fed: bool) -> dict[str, object]:

@@ -132,6 +132,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
         return AttemptResult(job=job, plan=plan, dispatched=None, cancelled=True)
     services.fail_point("intended")
     context.listener.placed(job, plan)
+    services.tell_forced(job, plan, plan.chosen)
     recorded = JournalingListener(services, job, context.listener, copies=len(intents))
     move = _migrate(context, job)
     try:

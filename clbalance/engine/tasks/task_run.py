@@ -59,6 +59,7 @@ class TaskRun:
         self._refused = ""
         self._cancelled = False
         self._unusable: set[NodeName] = set()
+        self._started_on: set[NodeName] = set()
         self._plan: SlotPlan | None = None
         self._late: list[Measured] = []
         """Nodes that have answered since the plan was made."""
@@ -185,6 +186,10 @@ class TaskRun:
             return
         self._services.fail_point("intended")
         self._opened += len(ready)
+        if self._plan is not None:
+            nodes = {slot.node for slot in ready}
+            self._services.tell_forced(context.job, self._plan.plan, nodes - self._started_on)
+            self._started_on |= nodes
         for slot in ready:
             slot.start(context.stdin, fold([slot.node]))
 

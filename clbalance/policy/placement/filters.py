@@ -31,7 +31,7 @@ def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: date
     """The input of `unfit_reason`, computed once for all nodes of a snapshot."""
     return FilterInput(
         request=request,
-        limits=limits_of(policy.thresholds),
+        limits=() if request.constraints.force else limits_of(policy.thresholds),
         stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
         now=now,
     )
@@ -53,9 +53,10 @@ def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | 
 
 
 def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Unknown | None) -> NodeLoad | Unfit:
-    if mark := binding_drain(answer.reading):
+    force = asked.request.constraints.force
+    if mark := binding_drain(answer.reading, force=force):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
-    if answer.suspect:
+    if answer.suspect and not force:
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
     if asked.request.needs_python and (lacking := unfit_for_jobs(answer)):
         return Unfit(node=answer.node, filter=lacking.filter, reason=lacking.reason, detail=lacking.detail)

@@ -9,6 +9,8 @@ from typing import Final
 from clbalance.model import JobFolder, Measured, Unknown
 from clbalance.policy.placement.capacity import InsufficientResource
 
+JOB_NEEDS: Final = frozenset({"python", "boot_id", "node_folder"})
+"""The filters of this file."""
 JOB_BYTES: Final = 128 << 10
 """A job's folder and its lease take less, without what the job prints."""
 JOB_INODES: Final = 16
