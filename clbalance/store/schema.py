@@ -159,6 +159,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE refusal (id INTEGER PRIMARY KEY CHECK (id = 1), after_job INTEGER NOT NULL, plan TEXT NOT NULL)",
     ),
     ("CREATE TABLE stdin (job INTEGER PRIMARY KEY, content BLOB NOT NULL)",),
+    (
+        # Why a node could take no job when it was last asked to, and when (seconds since 1970).
+        "ALTER TABLE strain ADD COLUMN refused TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE strain ADD COLUMN refused_at_s REAL NOT NULL DEFAULT 0",
+    ),
 )
 
 

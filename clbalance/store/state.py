@@ -185,7 +185,7 @@ def _batches(nodes: Sequence[NodeName], size: int = 500) -> Iterator[Sequence[No
 
 # The tables of failure streaks, and of the counters of `rebalance`.
 
-_COLUMNS: Final = "silent, answered, suspect, over, silent_at_s"
+_COLUMNS: Final = "silent, answered, suspect, over, silent_at_s, refused, refused_at_s"
 _FORGOTTEN_AFTER_S: Final = 30 * 86_400
 
 
@@ -195,9 +195,15 @@ def read_failure_streaks(connection: Connection, nodes: Sequence[NodeName]) -> d
     rows = connection.execute(f"SELECT node, {_COLUMNS} FROM strain")  # noqa: S608 (only our own text)
     return {
         NodeName(node): FailureStreak(
-            silent=silent, answered=answered, suspect=bool(suspect), over=over, silent_at_s=silent_at_s
+            silent=silent,
+            answered=answered,
+            suspect=bool(suspect),
+            over=over,
+            silent_at_s=silent_at_s,
+            refused=refused,
+            refused_at_s=refused_at_s,
         )
-        for node, silent, answered, suspect, over, silent_at_s in rows
+        for node, silent, answered, suspect, over, silent_at_s, refused, refused_at_s in rows
         if node in wanted
     }
 
@@ -206,9 +212,19 @@ def write_failure_streaks(connection: Connection, at: datetime, streaks: Mapping
     """Replace the streaks of these nodes; delete streaks that are older than a month."""
     at_s = int(at.timestamp())
     connection.executemany(
-        f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
+        f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
         (
-            (storable(node), one.silent, one.answered, one.suspect, one.over, one.silent_at_s, at_s)
+            (
+                storable(node),
+                one.silent,
+                one.answered,
+                one.suspect,
+                one.over,
+                one.silent_at_s,
+                storable(one.refused),
+                one.refused_at_s,
+                at_s,
+            )
             for node, one in streaks.items()
         ),
     )

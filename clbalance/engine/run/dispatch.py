@@ -15,6 +15,7 @@ from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.answers import remember_refusals
 from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.run.values import DispatchResult
 from clbalance.engine.services import Services
@@ -69,7 +70,9 @@ class Dispatch:
             name=self.job.name,
             allocation_limits=allocation_limits,
         )
-        return asked.admit(self._services.listener, self._services.clock), asked.crowded
+        refusals = asked.admit(self._services.listener, self._services.clock)
+        remember_refusals(self._services, asked.unfit)
+        return refusals, asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
         """The launches to record, one for each copy."""

@@ -16,6 +16,7 @@ from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.answers import remember_refusals
 from clbalance.engine.jobs.cancel import cancel_requested, end_cancelled
 from clbalance.engine.sweep import ask
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
@@ -198,6 +199,7 @@ class TaskRun:
             slot.look_after()
             if slot.claim in self._slots and (reason := slot.refusal()):
                 self._refused = f"{slot.node}: {reason}"
+                remember_refusals(self._services, slot.unfit)
                 self._drop(slot)
 
     def _drop(self, slot: Slot) -> None:

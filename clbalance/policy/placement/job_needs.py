@@ -1,4 +1,5 @@
-"""Why a node can take no job, however idle it is: no python3, no use of its node folder, no boot id. Pure.
+"""Why a node can take no job, however idle it is: no python3, no use of its node folder, no boot id; or it just
+refused one for such a reason. Pure.
 
 The node's admission would refuse the same, in the order of `docs/design/probe.md`, "Unfit for jobs". What is unknown
 here is left to it.
@@ -9,7 +10,7 @@ from typing import Final
 from clbalance.model import JobFolder, Measured, Unknown
 from clbalance.policy.placement.capacity import InsufficientResource
 
-JOB_NEEDS: Final = frozenset({"python", "boot_id", "node_folder"})
+JOB_NEEDS: Final = frozenset({"python", "boot_id", "node_folder", "refused"})
 """The filters of this file."""
 JOB_BYTES: Final = 128 << 10
 """A job's folder and its lease take less, without what the job prints."""
@@ -24,10 +25,11 @@ def unfit_for_jobs(answer: Measured) -> InsufficientResource | None:
         return InsufficientResource(filter="python", reason="no python3", detail=reading.python.reason)
     if isinstance(reading.boot_id, Unknown):
         return InsufficientResource(filter="boot_id", reason="boot id unknown", detail=reading.boot_id.reason)
-    if isinstance(reading.job_folder, Unknown) or not (found := _flaw(reading.job_folder)):
-        return None
-    reason, detail = found
-    return InsufficientResource(filter="node_folder", reason=reason, detail=detail)
+    if not isinstance(reading.job_folder, Unknown) and (found := _flaw(reading.job_folder)):
+        return InsufficientResource(filter="node_folder", reason=found[0], detail=found[1])
+    if answer.refused:
+        return InsufficientResource(filter="refused", reason="took no job", detail=answer.refused)
+    return None
 
 
 def _flaw(folder: JobFolder) -> tuple[str, str] | None:

@@ -105,8 +105,19 @@ def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, 
     broken.chmod(0o755)
     try:
         done = clbalance("run", "-w", "node1", "--", "true")
+        seen = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"][0]
+        picked, again = clbalance("pick", "-w", "node1"), clbalance("run", "-w", "node1", "--", "true")
+        assert clbalance("doctor", "-w", "node1").rc == 4
+        assert clbalance("pick", "-w", "node1").rc == 3
     finally:
         broken.unlink()
+    assert seen["state"] == "unfit"
+    assert seen["reason"].startswith(f"took no job: python3 failed: {words}")
+    for refused, rc in ((picked, 3), (again, 125)):
+        assert (refused.rc, "0/1 nodes fit: 1 took no job" in refused.stderr) == (rc, True)
+        assert "hint: `clbalance doctor -w node1` says what is wrong there" in refused.stderr
+    assert clbalance("doctor", "-w", "node1").rc == 0, "it looks again, and forgets"
+    assert clbalance("pick", "-w", "node1").text == "node1\n"
     assert done.rc == 125
     assert f"python3 failed: {words}" in done.stderr
     assert "no shell" not in done.stderr
