@@ -97,17 +97,30 @@ def remember_refusals(services: Services, refusals: Mapping[NodeName, str]) -> N
         services.store.save_failure_streaks(
             at,
             {
-                node: replace(known[node], refused=reason, refused_at_s=at.timestamp())
+                node: replace(known[node], refused=reason, refused_at_s=at.timestamp(), worked_in_boot="")
                 for node, reason in refusals.items()
             },
         )
+
+
+def remember_working(services: Services, boots: Mapping[NodeName, str]) -> None:
+    """Remember that an agent of ours has started on these nodes, in these boots."""
+    with services.without_store():
+        known = services.store.failure_streaks(tuple(boots))
+        changed = {
+            node: replace(known[node], worked_in_boot=boot, refused="")
+            for node, boot in boots.items()
+            if known[node].worked_in_boot != boot
+        }
+        if changed:
+            services.store.save_failure_streaks(services.clock.now(), changed)
 
 
 def forget_refusals(services: Services, nodes: Sequence[NodeName]) -> None:
     """These nodes have been looked at closely, and can take jobs."""
     with services.without_store():
         known = services.store.failure_streaks(nodes)
-        changed = {node: replace(streak, refused="") for node, streak in known.items() if streak.refused}
+        changed = {node: replace(one, refused="", worked_in_boot="") for node, one in known.items() if one.refused}
         if changed:
             services.store.save_failure_streaks(services.clock.now(), changed)
 

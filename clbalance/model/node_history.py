@@ -58,3 +58,5 @@ class FailureStreak:
     refused: str = ""
     """Why it could take no job when it was last asked to, whatever that job needs; empty: it never refused so."""
     refused_at_s: float = 0.0
+    worked_in_boot: str = ""
+    """The boot in which an agent of ours has started there; empty: none has."""

@@ -163,6 +163,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Why a node could take no job when it was last asked to, and when (seconds since 1970).
         "ALTER TABLE strain ADD COLUMN refused TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE strain ADD COLUMN refused_at_s REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE strain ADD COLUMN worked_in_boot TEXT NOT NULL DEFAULT ''",
     ),
 )
 

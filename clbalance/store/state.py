@@ -185,7 +185,7 @@ def _batches(nodes: Sequence[NodeName], size: int = 500) -> Iterator[Sequence[No
 
 # The tables of failure streaks, and of the counters of `rebalance`.
 
-_COLUMNS: Final = "silent, answered, suspect, over, silent_at_s, refused, refused_at_s"
+_COLUMNS: Final = "silent, answered, suspect, over, silent_at_s, refused, refused_at_s, worked_in_boot"
 _FORGOTTEN_AFTER_S: Final = 30 * 86_400
 
 
@@ -202,8 +202,9 @@ def read_failure_streaks(connection: Connection, nodes: Sequence[NodeName]) -> d
             silent_at_s=silent_at_s,
             refused=refused,
             refused_at_s=refused_at_s,
+            worked_in_boot=worked_in_boot,
         )
-        for node, silent, answered, suspect, over, silent_at_s, refused, refused_at_s in rows
+        for node, silent, answered, suspect, over, silent_at_s, refused, refused_at_s, worked_in_boot in rows
         if node in wanted
     }
 
@@ -212,7 +213,7 @@ def write_failure_streaks(connection: Connection, at: datetime, streaks: Mapping
     """Replace the streaks of these nodes; delete streaks that are older than a month."""
     at_s = int(at.timestamp())
     connection.executemany(
-        f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
+        f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
         (
             (
                 storable(node),
@@ -223,6 +224,7 @@ def write_failure_streaks(connection: Connection, at: datetime, streaks: Mapping
                 one.silent_at_s,
                 storable(one.refused),
                 one.refused_at_s,
+                storable(one.worked_in_boot),
                 at_s,
             )
             for node, one in streaks.items()

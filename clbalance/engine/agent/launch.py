@@ -29,7 +29,7 @@ KEEP_EVERY_S = 10.0
 
 
 _UNFIT_KINDS = frozenset({"storage", "node_dir"})
-_UNFIT_CAUSES = frozenset({Cause.PYTHON, Cause.STORAGE})
+UNFIT_CAUSES = frozenset({Cause.PYTHON, Cause.STORAGE})
 """Refusals that every other job would get as well."""
 
 
@@ -135,7 +135,7 @@ class Admission:
                 self.refusals[node] = reason
             case Closed(cause=cause, reason=reason):
                 self.refusals[node] = cause.because(reason)
-                if cause in _UNFIT_CAUSES:
+                if cause in UNFIT_CAUSES:
                     self.unfit[node] = self.refusals[node]
             case _:
                 pass  # nothing else is asked for yet

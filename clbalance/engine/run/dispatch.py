@@ -15,7 +15,7 @@ from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.answers import remember_refusals
+from clbalance.engine.answers import remember_refusals, remember_working
 from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.run.values import DispatchResult
 from clbalance.engine.services import Services
@@ -72,6 +72,7 @@ class Dispatch:
         )
         refusals = asked.admit(self._services.listener, self._services.clock)
         remember_refusals(self._services, asked.unfit)
+        remember_working(self._services, {copy.node: copy.boot_id for copy in self._copies if copy.boot_id})
         return refusals, asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -95,15 +96,28 @@ def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> N
     assert (node["state"], node["reason"]) == ("unfit", "no python3 on PATH")
 
 
+def forgotten(clbalance: Command) -> None:
+    """As on a host that has not asked the nodes yet."""
+    for file in Path(clbalance.env["CLBALANCE_STATE_DIR"]).rglob("state.db*"):
+        file.unlink()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("echo 'no encodings' >&2; exit 1", "no encodings"), ("exit 1", "it ended with 1 without a message")],
+    [
+        ("echo 'no encodings' >&2; exit 1", "no encodings"),
+        ("exit 1", "it ended with 1 without a message"),
+        ("kill -SEGV $$", "it was ended by a signal"),
+    ],
 )
 def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, text: str, words: str) -> None:
     broken = lab.node("node1").folder.bin / "python3"
     broken.write_text(f"#!/bin/sh\n{text}\n")
     broken.chmod(0o755)
     try:
+        first = clbalance("pick", "-w", "node1")
+        assert clbalance("doctor", "-w", "node1").rc == 4
+        forgotten(clbalance)
         done = clbalance("run", "-w", "node1", "--", "true")
         seen = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"][0]
         picked, again = clbalance("pick", "-w", "node1"), clbalance("run", "-w", "node1", "--", "true")
@@ -113,7 +127,7 @@ def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, 
         broken.unlink()
     assert seen["state"] == "unfit"
     assert seen["reason"].startswith(f"took no job: python3 failed: {words}")
-    for refused, rc in ((picked, 3), (again, 125)):
+    for refused, rc in ((first, 3), (picked, 3), (again, 125)):
         assert (refused.rc, "0/1 nodes fit: 1 took no job" in refused.stderr) == (rc, True)
         assert "hint: `clbalance doctor -w node1` says what is wrong there" in refused.stderr
     assert clbalance("doctor", "-w", "node1").rc == 0, "it looks again, and forgets"

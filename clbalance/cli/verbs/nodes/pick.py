@@ -35,7 +35,7 @@ def pick(
     from clbalance.cli.console import Console, nothing_fits
     from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_left_out
     from clbalance.cli.requests import check_force, constraints_of, parse_pick, resources_of
-    from clbalance.engine.place import sweep_and_place
+    from clbalance.engine.place_proven import sweep_and_place_proven
     from clbalance.errors import ExitCode
     from clbalance.nodeset import fold
     from clbalance.render.reports.nodes.pick import PickReport
@@ -45,8 +45,8 @@ def pick(
     check_force(resources, nodes)
     cluster = cluster_context(nodes, ssh, console, policy=resources.policy)
     query = cluster.query(pick=wanted, resources=asked, constraints=wished)
-    with cluster.services() as services, services.transport.sessions() as sessions:
-        plan = sweep_and_place(services, sessions, query)
+    with cluster.services() as services:
+        plan = sweep_and_place_proven(services, query)
     if explain:
         console.explain(plan)
     if not plan.fits:
