@@ -186,13 +186,17 @@ def _batches(nodes: Sequence[NodeName], size: int = 500) -> Iterator[Sequence[No
 # The tables of failure streaks, and of the counters of `rebalance`.
 
 _COLUMNS: Final = "silent, answered, suspect, over, silent_at_s, refused, refused_at_s, worked_in_boot"
+_FEW: Final = 64
 _FORGOTTEN_AFTER_S: Final = 30 * 86_400
 
 
 def read_failure_streaks(connection: Connection, nodes: Sequence[NodeName]) -> dict[NodeName, FailureStreak]:
-    """The stored streaks of these nodes. The whole table is read, because most of its nodes are wanted."""
+    """The stored streaks of these nodes. The whole table is read where most of its nodes are probably wanted."""
     wanted = set(nodes)
-    rows = connection.execute(f"SELECT node, {_COLUMNS} FROM strain")  # noqa: S608 (only our own text)
+    few = len(nodes) <= _FEW
+    chosen = f" WHERE node IN ({', '.join('?' * len(nodes))})" if few else ""
+    query = f"SELECT node, {_COLUMNS} FROM strain{chosen}"  # noqa: S608 (only our own text)
+    rows = connection.execute(query, tuple(nodes) if few else ())
     return {
         NodeName(node): FailureStreak(
             silent=silent,

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,29 @@ def test_load_pick_and_run_say_the_same_of_a_node_that_can_keep_nothing(
         assert clbalance("pick", "-w", "node[1-2]").text == "node2\n"
         assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
         assert list(folder.glob("clbalance-*/lease-*")) == []
+
+
+def test_a_node_where_all_names_of_our_folder_are_taken_is_remembered_as_one_that_takes_no_job(
+    lab: Lab, clbalance: Command
+) -> None:
+    lab.node("node2").load(r1m=2.0)
+    var = lab.node("node1").folder.var
+    own = f"clbalance-{os.getuid()}"
+    taken = [var / name for name in (own, *(f"{own}-{number}" for number in range(1, 10)))]
+    for path in taken:
+        shutil.rmtree(path, ignore_errors=True)  # of a test before
+        path.touch()
+    try:
+        assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
+        (node,) = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"]
+        assert node["state"] == "unfit"
+        assert node["reason"].startswith("took no job: ")
+        assert "are all taken" in node["reason"]
+        assert clbalance("pick", "-w", "node1").rc == 3
+        assert clbalance("run", "-w", "node1", "--force", "--", "true").rc == 125
+    finally:
+        for path in taken:
+            path.unlink()
 
 
 def _spoil(lab: Lab, folder: Path, how: str) -> None:

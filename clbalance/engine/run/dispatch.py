@@ -72,7 +72,8 @@ class Dispatch:
         )
         refusals = asked.admit(self._services.listener, self._services.clock)
         remember_refusals(self._services, asked.unfit)
-        remember_working(self._services, {copy.node: copy.boot_id for copy in self._copies if copy.boot_id})
+        claimed = {copy.node: copy.boot_id for copy in self._copies if copy.boot_id and copy.node not in asked.unfit}
+        remember_working(self._services, claimed)
         return refusals, asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
