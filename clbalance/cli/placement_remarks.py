@@ -48,7 +48,7 @@ def left_out(plan: Plan) -> tuple[Unfit, ...]:
     return () if plan.wanted is not None else tuple(one for one in plan.unfit if one.filter != "excluded")
 
 
-def say_left_out(console: Console, plan: Plan, *, exit_code: int | None = None) -> None:
+def say_nodes_left_out(console: Console, plan: Plan, *, exit_code: int | None = None) -> None:
     """Say which nodes were left out, and why. `exit_code`: the one that this call ends with because of that."""
     found = left_out(plan)
     if not found:

@@ -140,9 +140,7 @@ def parse_tmp(section: Section) -> TmpSpace | Unknown:
     room = _room(rows[at]) if len(rows) >= -at else None
     if room is None or not folder.startswith("/"):
         return Unknown(reason="the output of `df` does not parse")
-    # `df` prints a negative number if root's reserve is in use.
-    total_kib = whole(room.total, most=_MOST_KIB)
-    free_kib = 0 if room.free.startswith("-") else whole(room.free, most=_MOST_KIB)
+    total_kib, free_kib = whole(room.total, most=_MOST_KIB), _free_kib(room.free)
     if total_kib is None or free_kib is None or free_kib > total_kib:
         return Unknown(reason="the output of `df` is out of range")
     return TmpSpace(path=words_of(folder, most=4_096), total_bytes=total_kib * 1024, free_bytes=free_kib * 1024)
@@ -155,7 +153,7 @@ def parse_job_folder(section: Section, uid: int | Unknown) -> JobFolder | Unknow
         return Unknown(reason="timed out" if section.status is None else "not told")
     is_measured = section.status == "0" and "d" in facts[1]
     room = _room(text.rpartition("\n")[2]) if is_measured else None
-    free_kib = None if room is None else whole(room.unused if uid == 0 else room.free, most=_MOST_KIB)
+    free_kib = None if room is None else _free_kib(room.unused if uid == 0 else room.free)
     has_inodes = room is not None and room.inodes not in ("-", "0")
     return JobFolder(
         path=words_of(facts[2], most=_MOST_PATH),
@@ -186,6 +184,11 @@ def _room(row: str) -> _Room | None:
             total, used, free = words[at - 3 : at]
             return _Room(total, _less(total, used), free)
     return None
+
+
+def _free_kib(text: str) -> int | None:
+    """`df` prints a negative number if root's reserve is in use."""
+    return 0 if re.fullmatch(r"-[0-9]+", text) else whole(text, most=_MOST_KIB)
 
 
 def _less(total: str, used: str) -> str:

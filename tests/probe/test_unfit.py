@@ -105,6 +105,14 @@ def test_room_for(uid: int, inodes: str, free_kib: int, free_inodes: int | None)
     assert (folder.free_bytes, folder.free_inodes) == (free_kib << 10, free_inodes)
 
 
+def test_a_reserve_of_root_that_is_in_use_leaves_users_no_room() -> None:
+    text = "jobs -drxw /var/tmp\n/tmp\nSize Used Avail Inodes IFree\n100 60 30 9 8\n200 195 -3 9 7\n"
+    for uid, free_kib in ((1000, 0), (0, 5)):
+        folder = parse_job_folder(Section(text=text, status="0"), uid)
+        assert isinstance(folder, JobFolder)
+        assert folder.free_bytes == free_kib << 10
+
+
 @pytest.mark.parametrize("text", ["jobs", "jobs -q /var/tmp", "jobs -d var", "jobs -dd\x1b /x", ""])
 def test_a_folder_that_is_not_told_rightly_is_unknown(text: str) -> None:
     assert isinstance(parse_job_folder(Section(text=text, status="0"), 1000), Unknown)

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 
 from clbalance.cli.console import Console, nothing_fits
-from clbalance.cli.placement_remarks import force_hint, left_out, say_left_out
+from clbalance.cli.placement_remarks import force_hint, left_out, say_nodes_left_out
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.run.values import RunResult
 from clbalance.engine.services import PlacementQuery
@@ -51,7 +51,7 @@ class ShownRun:
             fitting=len(plan.ranked),
         )
         self._console.say(message)
-        say_left_out(self._console, plan, exit_code=ExitCode.NOT_RUN_TO_ITS_END if self._options.strict else None)
+        say_nodes_left_out(self._console, plan, exit_code=ExitCode.NOT_RUN_TO_ITS_END if self._options.strict else None)
         self._output.close()
         self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
 

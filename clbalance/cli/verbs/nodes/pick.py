@@ -33,7 +33,7 @@ def pick(
     """Prints only the folded set on stdout. Exits 3, with the reasons on stderr, if too few nodes fit."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console, nothing_fits
-    from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_left_out
+    from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_nodes_left_out
     from clbalance.cli.requests import check_force, constraints_of, parse_pick, resources_of
     from clbalance.engine.place_proven import sweep_and_place_proven
     from clbalance.errors import ExitCode
@@ -56,6 +56,6 @@ def pick(
     for aside in plan.set_aside:
         say_forced(console, aside)
     is_short = strict and bool(left_out(plan))
-    say_left_out(console, plan, exit_code=ExitCode.SOME_NODES_FAILED if is_short else None)
+    say_nodes_left_out(console, plan, exit_code=ExitCode.SOME_NODES_FAILED if is_short else None)
     console.show(PickReport(plan=plan, folded=fold(plan.chosen)))
     return ExitCode.SOME_NODES_FAILED if is_short else ExitCode.DONE
