@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import assert_never
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import me
+from clbalance.cli.node_settings import me
 from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.migrate.requested import Migrated, MigrationResult, NotMigrated, Undetermined
 from clbalance.engine.services import Services

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from clbalance.cli.complete.names import remember_names
@@ -26,6 +27,7 @@ from clbalance.cli.node_settings import (
 from clbalance.cli.notify import notify
 from clbalance.cli.option_values import check_ssh_options
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
 from clbalance.engine.services import PlacementQuery, Services
@@ -95,7 +97,6 @@ class ClusterContext:
         resources: Resources,
         constraints: Constraints,
         name: str = "",
-        needs_python: bool = False,
     ) -> PlacementQuery:
         """The query for `pick` copies (None: on all nodes that fit). `UsageError` for unknown names in constraints."""
         check_names(constraints, self.settings)
@@ -111,7 +112,7 @@ class ClusterContext:
             exclusive=resources.exclusive,
             limit_cpus=resources.limit_cpus,
             limit_mem_bytes=resources.limit_mem_bytes,
-            needs_python=needs_python,
+            needs_python=True,
             excluded=frozenset(self.candidates.excluded),
             name=name,
             constraints=constraints,
@@ -158,6 +159,7 @@ class ClusterContext:
                 show_unfinished=self.console.outlets.show_unfinished,
                 suspect_after=self.settings.policy.suspect_after,
                 notify=notify,
+                forced=partial(tell_forced, self.console),
             )
             yield self.with_node_settings(services)
 

@@ -1,10 +1,10 @@
 """Find the jobs that a verb names, and check whether a job can be started again."""
 
 import contextlib
-import getpass
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from clbalance.cli.cluster import (
@@ -17,9 +17,10 @@ from clbalance.cli.cluster import (
     typed,
 )
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import working_directory
+from clbalance.cli.node_settings import me, working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
@@ -60,6 +61,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
             notify=notify,
+            forced=partial(tell_forced, console),
             show_unfinished=console.outlets.show_unfinished,
             suspect_after=settings.policy.suspect_after,
         )
@@ -82,14 +84,6 @@ def one_job(journal: Journal, word: str) -> JobRecord:
     if len(found) > 1:
         raise UsageError(f"`{word}` names {len(found)} jobs", hint=f"one of {_numbers(found)}")
     return found[0]
-
-
-def me() -> str:
-    """The name of our user, for reasons and logs."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.geteuid()}"
 
 
 def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:

@@ -193,3 +193,13 @@ def working_directory() -> Path:
         return Path.cwd()
     except FileNotFoundError:
         return Path(os.environ.get("PWD", "/"))
+
+
+def me() -> str:
+    """The name of our user, for reasons and logs."""
+    import getpass  # not needed to ask nodes for their load
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.geteuid()}"

@@ -235,6 +235,7 @@ class ConstraintOptions(ExpressionOptions):
     tolerate: Annotated[
         list[str] | None, Option("--tolerate", metavar="TAINT", help="Also nodes that are tainted so.")
     ] = None
+    force: Annotated[bool, Option("--force", help="Past thresholds, suspicion and own drains; needs -w.")] = False
     prefer: Annotated[
         list[str] | None,
         Option("--prefer", metavar="LABEL=VALUE[:WEIGHT]", help="Rather nodes with this label. [weight 4]"),

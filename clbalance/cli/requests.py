@@ -136,6 +136,7 @@ def constraints_of(options: ConstraintOptions) -> Constraints:
         where=expressions.where,
         order=expressions.order,
         tolerated=frozenset(options.tolerate or ()),
+        force=options.force,
         preferences=tuple(map(_preference, options.prefer or ())),
         near=_names("--near", options.near),
         apart=_names("--apart", options.apart),
@@ -211,6 +212,15 @@ def selection_of(options: NodeOptions) -> Selection:
         exclude=tuple(options.exclude or ()),
         exclude_groups=tuple(options.exclude_groups or ()),
     )
+
+
+def check_force(options: ConstraintOptions, nodes: NodeOptions) -> None:
+    """`UsageError` for `--force` on nodes that were not named one by one."""
+    if options.force and (not nodes.nodes or nodes.groups or nodes.everything):
+        raise UsageError(
+            "`--force` is for nodes that are named by `-w`, without `-g` or `-a`",
+            hint="such as `clbalance run -w node3 --force -- uptime`",
+        )
 
 
 def say_left_out(meant: Candidates, console: Console) -> None:

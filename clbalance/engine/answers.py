@@ -1,6 +1,7 @@
 """Make answers of what nodes sent, and keep them for the next sweep."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clbalance.engine.services import Services
@@ -84,6 +85,44 @@ def _is_too_soon(before: Remembered | None, reading: Reading, at: datetime) -> b
     if before is None or before.reading.boot_id != reading.boot_id:
         return False
     return timedelta(0) <= at - before.at < _COMPARED_AFTER
+
+
+def remember_refusals(services: Services, refusals: Mapping[NodeName, str]) -> None:
+    """Remember that these nodes could take no job, and why."""
+    if not refusals:
+        return
+    at = services.clock.now()
+    with services.without_store():
+        known = services.store.failure_streaks(tuple(refusals))
+        services.store.save_failure_streaks(
+            at,
+            {
+                node: replace(known[node], refused=reason, refused_at_s=at.timestamp(), worked_in_boot="")
+                for node, reason in refusals.items()
+            },
+        )
+
+
+def remember_working(services: Services, boots: Mapping[NodeName, str]) -> None:
+    """Remember that an agent of ours has started on these nodes, in these boots."""
+    with services.without_store():
+        known = services.store.failure_streaks(tuple(boots))
+        changed = {
+            node: replace(known[node], worked_in_boot=boot, refused="")
+            for node, boot in boots.items()
+            if known[node].worked_in_boot != boot
+        }
+        if changed:
+            services.store.save_failure_streaks(services.clock.now(), changed)
+
+
+def forget_refusals(services: Services, nodes: Sequence[NodeName]) -> None:
+    """These nodes have been looked at closely, and can take jobs."""
+    with services.without_store():
+        known = services.store.failure_streaks(nodes)
+        changed = {node: replace(one, refused="", worked_in_boot="") for node, one in known.items() if one.refused}
+        if changed:
+            services.store.save_failure_streaks(services.clock.now(), changed)
 
 
 _NEVER_ASKED = Unknown(reason="no earlier measurement to compare with")

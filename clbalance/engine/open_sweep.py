@@ -7,7 +7,7 @@ from clbalance.engine.answers import measured_answer, recall, remember
 from clbalance.engine.services import Services
 from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot
 from clbalance.model.node_history import FailureStreak
-from clbalance.policy.node_memory import marked_suspect, with_streaks
+from clbalance.policy.node_memory import marked_refused, marked_suspect, with_streaks
 from clbalance.policy.placement.quorum import Enough, Quorum, not_awaited
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
 from clbalance.probe.frame import Answered, Garbled, PendingAnswer
@@ -92,7 +92,8 @@ class OpenSweep:
         return Snapshot(taken_at=at, answers=tuple(self._marked(answer, streaks) for answer in answers))
 
     def _quorum(self, enough: Enough) -> Quorum:
-        quorum = Quorum(sum(map(self._is_trusted, self._nodes)), enough)
+        trusted = len(self._nodes) if enough.with_suspects else sum(map(self._is_trusted, self._nodes))
+        quorum = Quorum(trusted, enough)
         for answer, _ in self._came.values():
             self._add(quorum, self._marked(answer, self._changed_streaks([answer])))
         return quorum
@@ -137,9 +138,13 @@ class OpenSweep:
         return self._services.suspect_after is None or not streak.suspect
 
     def _marked(self, answer: Answer, changed: Mapping[NodeName, FailureStreak]) -> Answer:
-        """The answer, marked if its node is suspect. `changed`: the streaks that this sweep has changed."""
+        """The answer, marked if its node is suspect, or has just refused a job. `changed`: the streaks that this sweep
+        has changed.
+        """
         known = self._earlier.failure_streaks.get(answer.node, _NO_FAILURES)
-        return marked_suspect(answer, changed.get(answer.node, known))
+        streak = changed.get(answer.node, known)
+        now_s = self._services.clock.now().timestamp()
+        return marked_refused(marked_suspect(answer, streak), streak, now_s=now_s)
 
     def _changed_streaks(self, answers: Sequence[Answer]) -> dict[NodeName, FailureStreak]:
         return with_streaks(

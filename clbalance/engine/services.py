@@ -1,12 +1,13 @@
 """The services that every use case needs, built once by `cli`; and the query for a placement."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Request
+from clbalance.model import NodeName, Plan, Request, Unfit
+from clbalance.model.job import JobSpec
 from clbalance.model.job_record import JobRecord
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
@@ -48,6 +49,8 @@ class Services:
     """Runs the command of `--notify` for a job that is over."""
     start_queued: Callable[["Services", Collection[int]], None] = lambda *_: None
     """Starts those of these queued jobs that fit, for a process that waits for their ends."""
+    forced: Callable[["Services", JobSpec, Sequence[Unfit]], None] = lambda *_: None
+    """Is told what `--force` has set aside for a job, once its nodes have admitted it."""
     typed_user: str | None = None
     """The login user that was given for this call; it overrides the user that each job remembers."""
 
@@ -58,6 +61,11 @@ class Services:
             yield
         except StoreError as error:
             self.listener.store_failed(error.message)
+
+    def tell_forced(self, job: JobSpec, plan: Plan, nodes: Collection[NodeName]) -> None:
+        """Tell `forced` of these nodes of the plan, if anything was set aside there."""
+        if aside := [one for one in plan.set_aside if one.node in nodes]:
+            self.forced(self, job, aside)
 
     def as_user(self, user: str | None) -> "Services":
         """The same services, but log in as `user`, which a job remembers. None: the job remembers none."""

@@ -55,3 +55,8 @@ class FailureStreak:
     """Number of `rebalance` runs in a row in which its load was too high."""
     silent_at_s: float = 0.0
     """When it was last counted as silent; seconds since 1970."""
+    refused: str = ""
+    """Why it could take no job when it was last asked to, whatever that job needs; empty: it never refused so."""
+    refused_at_s: float = 0.0
+    worked_in_boot: str = ""
+    """The boot in which an agent of ours has started there; empty: none has."""

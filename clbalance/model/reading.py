@@ -152,6 +152,21 @@ class TmpSpace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobFolder:
+    """The folder in which the node's agent would keep a job: the node folder."""
+
+    path: str
+    is_open: bool
+    """Whether it is a folder that we may list."""
+    is_writable: bool
+    """Whether we can write to it, or to a folder of ours that is in it."""
+    free_bytes: int | None
+    """For our user there; None: not told."""
+    free_inodes: int | None
+    """How many more files it has room for; None: not told, or no fixed number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """Bytes since boot, each counted once: read and written by disks, or received and sent by interfaces."""
 
@@ -235,7 +250,7 @@ class Reading:
     net: Traffic | Unknown
     logins: int | Unknown
     python: str | Unknown
-    """Path of `python3` on the node's PATH; jobs need it, probes do not."""
+    """Path of `python3` on the node's PATH; jobs need it, probes do not. Unknown also if it cannot be of use."""
     gpus: tuple[Gpu, ...] | Unknown
     """Empty if the node has no GPU tool; unknown if its tool hung or failed, and no other vendor's tool has devices."""
     uid: int | Unknown
@@ -246,6 +261,10 @@ class Reading:
     """Drain marks of all users that had not ended, by the node's own clock."""
     gpu_mps: bool | Unknown = False
     """Whether NVIDIA's MPS runs, by which processes share devices within limits."""
+    job_folder: JobFolder | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
+    may_drain_for_all: bool | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
+    """Whether our user's drain marks bind everybody: root, or on the node's list of administrators. Told only where
+    there are drain marks."""
     gpus_missing: tuple[str, ...] = ()
     """Why devices of one vendor are not in `gpus`: its tool failed, and there are devices of another, or finds none."""
 

@@ -30,6 +30,8 @@ class Constraints:
     """Expressions that nodes are ranked by, smallest first, in place of the policy's weights; empty: by the weights."""
     tolerated: frozenset[str] = frozenset()
     """Taints that the job tolerates."""
+    force: bool = False
+    """Thresholds, suspicion, load without a lease, and drains that our user may lift there are set aside."""
     preferences: tuple[Preference, ...] = ()
     near: tuple[str, ...] = ()
     """Names of jobs; each of them must hold a lease on every node of this one."""
@@ -82,6 +84,7 @@ class Request:
     exclusive: bool = False
     """No other lease may be on its nodes."""
     needs_python: bool = False
+    """Nodes must have what every job needs: python3, and a node folder with room. False only for `replay`."""
     limit_cpus: float | None = None
     """Cpu limit of each copy, never below its request; None: whatever is free."""
     limit_mem_bytes: int | None = None
@@ -100,6 +103,11 @@ class Unfit:
     filter: str
     reason: str
     detail: str = ""
+
+    @property
+    def phrase(self) -> str:
+        """The reason with what concerns this node alone."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +140,8 @@ class Plan:
     charged: Snapshot
     runner_up: NodeName | None = None
     """The node that would have been chosen next."""
+    set_aside: Sequence[Unfit] = ()
+    """What `--force` has set aside on the chosen nodes."""
 
     @property
     def fits(self) -> bool:

@@ -85,6 +85,8 @@ class Measured:
     """By the names of `policy/indices/samples.py`; without indices that have no earlier sample."""
     suspect: str = ""
     """Why it is still suspect although it answers; empty: it is not suspect."""
+    refused: str = ""
+    """Why it could take no job a short while ago, whatever that job needs; empty: it is not known to be so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,11 +99,28 @@
 
   # -- what can hang
 
+  # With what `test` says of the folder for jobs, and the room there. If that folder cannot be written to, a home of ours
+  # in it will do. GNU's df tells inodes as well; where they are used up no file can be made.
   tmp() {
     folder=${TMPDIR:-/tmp}
     [ -d "$folder" ] || folder=/tmp
+    set -- "$folder"
+    if [ -n "$base" ]; then
+      facts=-
+      for fact in d r x w; do
+        [ ! "-$fact" "$base" ] || facts=$facts$fact
+      done
+      [ -w "$base" ] || for home in "$base"/clbalance-[0-9]*; do
+        if [ ! -L "$home" ] && [ -O "$home" ] && [ -w "$home" ]; then
+          facts=${facts}h
+          break
+        fi
+      done
+      echo "jobs $facts $base"
+      [ ! -d "$base" ] || set -- "$folder" "$base"
+    fi
     printf '%s\n' "$folder"
-    run df -kP -- "$folder"
+    run df -k --output=size,used,avail,itotal,iavail -- "$@" || run df -kP -- "$@"
   }
 
   # With standard error, on which some drivers say that a device is lost.
@@ -206,8 +223,9 @@
       [ -z "$marks" ] || [ -n "$all" ] || return 4
       if [ -n "$admins" ]; then
         echo "admins $admins"
+        # Ours, too: an administrator may set any drain aside.
         # shellcheck disable=SC2086
-        stat -c 'owner %u %U' -- $drains
+        stat -c 'owner %u %U' -- /proc/self/. $drains
         [ -z "$listed" ] || grep -s '' /dev/null "$listed"
       fi
       # shellcheck disable=SC2086
@@ -422,18 +440,41 @@
     fi
 
     echo "$m + python"
-    # The agent is started by the python3 on the session's own PATH.
-    PATH=$session_path command -v python3
+    # The agent is started by the first python3 on the session's own PATH that can be executed. Its version is not asked
+    # for, but an old one usually has its number in another name beside it.
+    IFS=:
+    set -f
+    for folder in $session_path; do
+      python=${folder:-.}/python3
+      [ -e "$python" ] || continue
+      if [ ! -f "$python" ] || [ ! -x "$python" ]; then
+        echo "odd $python"
+        continue
+      fi
+      echo "$python"
+      [ -s "$python" ] || echo empty
+      for minor in 0 1 2 3 4 5; do
+        [ ! "$python" -ef "$python.$minor" ] || echo "old 3.$minor"
+      done
+      break
+    done
+    unset IFS
+    set +f
     echo "$m - python 0"
   }
 
-  # Calls the given function with the folders for the jobs of all users, and with single homes outside them.
+  # Calls the given function with the folders for the jobs of all users, and with single homes outside them. Sets `base`
+  # to the folder in which the agent would keep a job.
   in_node_folders() {
     case $CLBALANCE_NODE_DIR in
       '')
+        base=/var/tmp
+        made=
+        [ ! -d /var/lib/clbalance ] || made=$(stat -c '%u %a' /var/lib/clbalance)
+        case $made in '0 755' | '0 1777') base=/var/lib/clbalance ;; esac
         # A folder that root has prepared: only users with a folder in it have jobs. So of /var/tmp, which anyone may
         # fill, only root's homes matter: a drain mark may be there from before.
-        if [ -d /var/lib/clbalance ] && [ "$(stat -c '%u %a' /var/lib/clbalance)" = '0 755' ]; then
+        if [ "$made" = '0 755' ]; then
           set -- "$1" /var/lib/clbalance
           for number in '' -1 -2 -3 -4 -5 -6 -7 -8 -9; do
             home=/var/tmp/clbalance-0$number
@@ -446,7 +487,10 @@
         ;;
       # Only the lab sets another folder, and never one like these.
       *:* | *"$nl"* | [!/]*) ;;
-      *) "$1" "$CLBALANCE_NODE_DIR" ;;
+      *)
+        base=$CLBALANCE_NODE_DIR
+        "$1" "$base"
+        ;;
     esac
   }
 
@@ -504,7 +548,7 @@
     set -- "$@" rocm
     has_gpus=yes
   fi
-  many= marks= drained= admins=
+  many= marks= drained= admins= base=
   names=0
   count=0
   in_node_folders find_marks || many=yes

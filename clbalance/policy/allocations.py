@@ -102,14 +102,20 @@ def _readable(leases: Iterable[Lease]) -> Iterable[Allocation]:
 # -- drain marks: which one keeps us off a node, and its text
 
 
-def binding_drain(reading: Reading) -> DrainMark | None:
-    """The mark that binds us, preferably one that binds everybody; None: we may place work there.
+def binding_drain(reading: Reading, *, force: bool = False) -> DrainMark | None:
+    """The mark that binds us, preferably one that binds everybody; None: we may place work there. `force`: without the
+    marks that we may set aside.
 
     Unknown marks also give None: the leases are then unknown too, which makes the node unfit.
     """
     marks = () if isinstance(reading.drains, Unknown) else reading.drains
-    binding = [mark for mark in marks if binds_us(mark, reading.uid)]
+    binding = [mark for mark in marks if binds_us(mark, reading.uid) and not (force and _is_liftable(mark, reading))]
     return min(binding, key=lambda mark: (not mark.binds_all, mark.proposal is not None, mark.uid), default=None)
+
+
+def _is_liftable(mark: DrainMark, reading: Reading) -> bool:
+    """Whether `--force` sets the mark aside: our own, and any of those who may drain for everybody. As at admission."""
+    return mark.uid == reading.uid or reading.may_drain_for_all is True
 
 
 def drain_reason(mark: DrainMark, now: datetime) -> str:

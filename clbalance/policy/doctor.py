@@ -46,6 +46,15 @@ def node_findings(examination: Examination) -> tuple[Finding, ...]:
     return tuple(replace(one, node=node) for one in found)
 
 
+_NEEDED = frozenset({"boot_id", "node_dir", "python", "reach"})
+
+
+def may_take_jobs(examination: Examination) -> bool:
+    """Whether nothing was found for which the node would have to refuse every job."""
+    found = node_findings(examination)
+    return not any(one.severity is Severity.WRONG and one.check in _NEEDED for one in found)
+
+
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """`WRONG` findings first, then notes; otherwise in the given order."""
     return tuple(sorted(findings, key=lambda one: one.severity is Severity.NOTE))

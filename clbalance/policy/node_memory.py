@@ -110,3 +110,17 @@ def marked_suspect(answer: Answer, streak: FailureStreak) -> Answer:
     if isinstance(answer, Measured):
         return replace(answer, suspect=f"{failed}; answered {streak.answered} of {BACK_AFTER}")
     return replace(answer, suspect=failed)
+
+
+# -- nodes that could take no job when they were asked to (docs/design/suspect.md, "Refusals")
+
+REFUSED_FOR_S: Final = 300.0
+"""So long a refusal counts. What caused it can be seen only by asking once more."""
+
+
+def marked_refused(answer: Answer, streak: FailureStreak, *, now_s: float) -> Answer:
+    """The answer, with the reason why its node could take no job, if that was a short while ago."""
+    ago_s = now_s - streak.refused_at_s
+    if not streak.refused or not 0.0 <= ago_s < REFUSED_FOR_S or isinstance(answer, Silent):
+        return answer
+    return replace(answer, refused=f"{streak.refused} ({ago_s:.0f} s ago)")

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
-from clbalance.model import Cpus, NumaNode, TmpSpace, Unknown
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Cpus, JobFolder, NumaNode, TmpSpace, Unknown
 from clbalance.probe.frame import Section, decimal, whole, words_of
 from clbalance.probe.load import MOST_CPUS, parse_online
 
@@ -102,10 +103,28 @@ def parse_logins(section: Section) -> int | Unknown:
             return Unknown(reason=f"`who` failed with {status}")
 
 
-# -- `df -kP` of the temporary folder, after a line with the folder's path
+# -- `df` of the temporary folder, after a line with the folder's path, and of the folder for jobs
+#
+#     jobs -FACTS PATH                  the folder for jobs: the letters of `test` that hold for it, `h`: a home of ours
+#     PATH                              the temporary folder
+#     HEADING, ROW, ROW                 the second row only if the folder for jobs exists
 
 _MOST_KIB = 2**60
 _USED_PCT = re.compile(r"[0-9]{1,4}%|-")
+_FACTS = re.compile(r"jobs -([drxwh]{0,5}) (/.*)")
+_GNU_WORDS = 5
+"""Of a row of `df --output=size,used,avail,itotal,iavail`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Kibibytes: all, those that are not used, those for ordinary users; and inodes, with `-` if they are not told."""
+
+    total: str
+    unused: str
+    free: str
+    inodes: str = "-"
+    free_inodes: str = "-"
 
 
 def parse_tmp(section: Section) -> TmpSpace | Unknown:
@@ -114,39 +133,89 @@ def parse_tmp(section: Section) -> TmpSpace | Unknown:
         return Unknown(reason="timed out")
     if section.status != "0":
         return Unknown(reason=f"`df` failed with {section.status}")
-    folder, _, listing = section.text.strip("\n").partition("\n")
-    sizes = _sizes(listing.rpartition("\n")[2].split())
-    if sizes is None or not folder.startswith("/"):
+    facts, text = _split(section)
+    folder, _, listing = text.partition("\n")
+    rows = listing.split("\n")
+    at = -2 if facts is not None and "d" in facts[1] else -1
+    room = _room(rows[at]) if len(rows) >= -at else None
+    if room is None or not folder.startswith("/"):
         return Unknown(reason="the output of `df` does not parse")
-    total, free = sizes
-    # `df` prints a negative number if root's reserve is in use.
-    total_kib = whole(total, most=_MOST_KIB)
-    free_kib = 0 if free.startswith("-") else whole(free, most=_MOST_KIB)
+    total_kib, free_kib = whole(room.total, most=_MOST_KIB), _free_kib(room.free)
     if total_kib is None or free_kib is None or free_kib > total_kib:
         return Unknown(reason="the output of `df` is out of range")
     return TmpSpace(path=words_of(folder, most=4_096), total_bytes=total_kib * 1024, free_bytes=free_kib * 1024)
 
 
-def _sizes(words: list[str]) -> tuple[str, str] | None:
-    """Total and free of `/dev/vda 264212084 22863544 83527368 22% /`; device and mount point may contain blanks."""
+def parse_job_folder(section: Section, uid: int | Unknown) -> JobFolder | Unknown:
+    """The folder in which the agent would keep a job. The room there is unknown if `df` did not come so far."""
+    facts, text = _split(section)
+    if facts is None:
+        return Unknown(reason="timed out" if section.status is None else "not told")
+    is_measured = section.status == "0" and "d" in facts[1]
+    room = _room(text.rpartition("\n")[2]) if is_measured else None
+    free_kib = None if room is None else _free_kib(room.unused if uid == 0 else room.free)
+    has_inodes = room is not None and room.inodes not in ("-", "0")
+    return JobFolder(
+        path=words_of(facts[2], most=_MOST_PATH),
+        is_open={"d", "r", "x"} <= set(facts[1]),
+        is_writable=bool({"w", "h"} & set(facts[1])),
+        free_bytes=None if free_kib is None else free_kib * 1024,
+        free_inodes=whole(room.free_inodes, most=_MOST_KIB) if room is not None and has_inodes else None,
+    )
+
+
+def _split(section: Section) -> tuple[re.Match[str] | None, str]:
+    """The line about the folder for jobs, if there is one, and the rest."""
+    first, _, rest = section.text.strip("\n").partition("\n")
+    facts = _FACTS.fullmatch(first)
+    return (None, section.text.strip("\n")) if facts is None else (facts, rest)
+
+
+def _room(row: str) -> _Room | None:
+    """From a row of GNU's df, or from `/dev/vda 264212084 22863544 83527368 22% /` of any: device and mount point may
+    contain blanks.
+    """
+    words = row.split()
+    if len(words) == _GNU_WORDS and not words[-1].startswith("/"):
+        total, used, free, inodes, free_inodes = words
+        return _Room(total, _less(total, used), free, inodes, free_inodes)
     for at in range(4, len(words) - 1):
         if _USED_PCT.fullmatch(words[at]) and words[at + 1].startswith("/"):
-            return words[at - 3], words[at - 1]
+            total, used, free = words[at - 3 : at]
+            return _Room(total, _less(total, used), free)
     return None
 
 
-# -- `command -v python3`: the Python that runs a job's agent
+def _free_kib(text: str) -> int | None:
+    """`df` prints a negative number if root's reserve is in use."""
+    return 0 if re.fullmatch(r"-[0-9]+", text) else whole(text, most=_MOST_KIB)
+
+
+def _less(total: str, used: str) -> str:
+    one, other = whole(total, most=_MOST_KIB), whole(used, most=_MOST_KIB)
+    return "-" if one is None or other is None else str(max(0, one - other))
+
+
+# -- the first python3 on PATH that can be executed, which runs a job's agent. Before it come lines `odd PATH` of those
+#    that cannot be; after it, what speaks against it.
 
 _MOST_PATH = 4_096
+_OLD = re.compile(r"old (3\.[0-5])")
 
 
 def parse_python(text: str) -> str | Unknown:
     """The absolute path of the node's python3. Use it only as one quoted argument."""
-    path = text.strip("\n")
+    lines = text.strip("\n").split("\n")
+    odd = [line.removeprefix("odd ") for line in lines if line.startswith("odd ")]
+    path, *against = [line for line in lines if not line.startswith("odd ")] or [""]
     if not path:
-        return Unknown(reason="no python3 on PATH")
+        return Unknown(reason=words_of(f"{odd[0]} cannot be executed") if odd else "no python3 on PATH")
     if not path.startswith("/") or not path.isprintable() or len(path) > _MOST_PATH:
         return Unknown(reason="the path of python3 does not parse")
+    if "empty" in against:
+        return Unknown(reason=words_of(f"{path} is empty"))
+    if old := next((found[1] for line in against if (found := _OLD.fullmatch(line))), None):
+        return Unknown(reason=words_of(f"{path} is Python {old}, and jobs need 3.6"))
     return path
 
 

@@ -181,6 +181,13 @@ def parse_drains(found: Marks | Unknown) -> tuple[DrainMark, ...] | Unknown:
     return tuple(mark for mark in marks if not _has_ended(mark, found.clock_s))
 
 
+def may_drain_for_all(found: Marks | Unknown, uid: int | Unknown) -> bool | Unknown:
+    """Whether our user's drain marks bind everybody. The list of administrators is told only beside drain marks."""
+    if isinstance(found, Unknown):
+        return found
+    return uid if isinstance(uid, Unknown) else _binds_all(uid, found)
+
+
 def _has_ended(mark: DrainMark, clock_s: int | None) -> bool:
     return mark.until is not None and clock_s is not None and mark.until.timestamp() <= clock_s
 

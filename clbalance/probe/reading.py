@@ -10,6 +10,7 @@ from clbalance.probe.gpu_devices import parse_devices
 from clbalance.probe.host import (
     parse_boot_id,
     parse_cpus,
+    parse_job_folder,
     parse_logins,
     parse_python,
     parse_tmp,
@@ -17,7 +18,7 @@ from clbalance.probe.host import (
     parse_uptime,
 )
 from clbalance.probe.lease_files import parse_marks
-from clbalance.probe.leases import lease_holders, parse_drains, parse_leases
+from clbalance.probe.leases import lease_holders, may_drain_for_all, parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
@@ -55,12 +56,14 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
+        job_folder=parse_job_folder(sections.get("tmp", _MISSING), uid),
         gpus=gpus,
         gpu_mps=devices.mps,
         gpus_missing=devices.missing,
         uid=uid,
         leases=parse_leases(marks),
         drains=parse_drains(marks),
+        may_drain_for_all=may_drain_for_all(marks, uid),
     )
 
 

@@ -107,17 +107,26 @@ def copy_record(row: Sequence[Any]) -> CopyRecord:
 
 def plan_text(plan: Plan) -> str:
     """The plan as it is stored: without the snapshot, and with the beginning of long lists only."""
-    return to_text((plan.wanted, plan.chosen, plan.ranked[:_KEPT_NODES], plan.unfit[:_KEPT_NODES]))
+    aside = (plan.set_aside[:_KEPT_NODES],) if plan.set_aside else ()
+    return to_text((plan.wanted, plan.chosen, plan.ranked[:_KEPT_NODES], plan.unfit[:_KEPT_NODES], *aside))
 
 
 def placed_record(row: Sequence[Any]) -> Placed:
     """Convert a row of attempt, claim, plan. `StoreError` if it is invalid."""
     attempt, claim, text = row
     try:
-        wanted, chosen, ranked, unfit = from_text(text, tuple)
+        wanted, chosen, ranked, unfit, *aside = from_text(text, tuple)
+        (set_aside,) = aside or [()]
     except ValueError as error:
         raise StoreError(f"a remembered plan cannot be read: {error}") from error
-    plan = Plan(wanted=wanted, chosen=chosen, ranked=ranked, unfit=unfit, charged=Snapshot(taken_at=_EPOCH, answers=()))
+    plan = Plan(
+        wanted=wanted,
+        chosen=chosen,
+        ranked=ranked,
+        unfit=unfit,
+        charged=Snapshot(taken_at=_EPOCH, answers=()),
+        set_aside=set_aside,
+    )
     return Placed(attempt=attempt, claim=claim, plan=plan)
 
 

@@ -223,6 +223,8 @@ def remembered(row: Sequence[Cell]) -> Remembered | None:
             uid=_NOT_KEPT,
             leases=_NOT_KEPT,
             drains=_NOT_KEPT,
+            job_folder=_NOT_KEPT,
+            may_drain_for_all=_NOT_KEPT,
         ),
     )
 

@@ -165,6 +165,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE job ADD COLUMN begin_us INTEGER",
         "ALTER TABLE job ADD COLUMN waited_for TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        # Why a node could take no job when it was last asked to, and when (seconds since 1970).
+        "ALTER TABLE strain ADD COLUMN refused TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE strain ADD COLUMN refused_at_s REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE strain ADD COLUMN worked_in_boot TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

@@ -185,19 +185,30 @@ def _batches(nodes: Sequence[NodeName], size: int = 500) -> Iterator[Sequence[No
 
 # The tables of failure streaks, and of the counters of `rebalance`.
 
-_COLUMNS: Final = "silent, answered, suspect, over, silent_at_s"
+_COLUMNS: Final = "silent, answered, suspect, over, silent_at_s, refused, refused_at_s, worked_in_boot"
+_FEW: Final = 64
 _FORGOTTEN_AFTER_S: Final = 30 * 86_400
 
 
 def read_failure_streaks(connection: Connection, nodes: Sequence[NodeName]) -> dict[NodeName, FailureStreak]:
-    """The stored streaks of these nodes. The whole table is read, because most of its nodes are wanted."""
+    """The stored streaks of these nodes. The whole table is read where most of its nodes are probably wanted."""
     wanted = set(nodes)
-    rows = connection.execute(f"SELECT node, {_COLUMNS} FROM strain")  # noqa: S608 (only our own text)
+    few = len(nodes) <= _FEW
+    chosen = f" WHERE node IN ({', '.join('?' * len(nodes))})" if few else ""
+    query = f"SELECT node, {_COLUMNS} FROM strain{chosen}"  # noqa: S608 (only our own text)
+    rows = connection.execute(query, tuple(nodes) if few else ())
     return {
         NodeName(node): FailureStreak(
-            silent=silent, answered=answered, suspect=bool(suspect), over=over, silent_at_s=silent_at_s
+            silent=silent,
+            answered=answered,
+            suspect=bool(suspect),
+            over=over,
+            silent_at_s=silent_at_s,
+            refused=refused,
+            refused_at_s=refused_at_s,
+            worked_in_boot=worked_in_boot,
         )
-        for node, silent, answered, suspect, over, silent_at_s in rows
+        for node, silent, answered, suspect, over, silent_at_s, refused, refused_at_s, worked_in_boot in rows
         if node in wanted
     }
 
@@ -206,9 +217,20 @@ def write_failure_streaks(connection: Connection, at: datetime, streaks: Mapping
     """Replace the streaks of these nodes; delete streaks that are older than a month."""
     at_s = int(at.timestamp())
     connection.executemany(
-        f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
+        f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
         (
-            (storable(node), one.silent, one.answered, one.suspect, one.over, one.silent_at_s, at_s)
+            (
+                storable(node),
+                one.silent,
+                one.answered,
+                one.suspect,
+                one.over,
+                one.silent_at_s,
+                storable(one.refused),
+                one.refused_at_s,
+                storable(one.worked_in_boot),
+                at_s,
+            )
             for node, one in streaks.items()
         ),
     )

@@ -1,6 +1,9 @@
 """Nodes without room, without write access, or without python3: the right reason, and nothing lost of what runs there."""
 
+import contextlib
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,35 +17,66 @@ from .test_node_faults import SOON, started, told
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("how", ["full", "read-only"])
-def test_a_node_that_can_keep_nothing_takes_no_job_and_the_next_one_does(
-    lab: Lab, clbalance: Command, how: str
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("full", "node folder full: 0 KiB are free in"),
+        ("read-only", "node folder not writable:"),
+        ("inodes", "node folder full: 0 more files fit into"),
+    ],
+)
+def test_load_pick_and_run_say_the_same_of_a_node_that_can_keep_nothing(
+    lab: Lab, clbalance: Command, how: str, words: str
 ) -> None:
-    reason = {"full": "No space left on device", "read-only": "Read-only file system"}[how]
+    reason = words.partition(":")[0]
     lab.node("node2").load(r1m=2.0)
-    with mounted(lab, lab.node("node1"), "size=256k") as folder:
+    with mounted(lab, lab.node("node1"), "size=256k,nr_inodes=40") as folder:
         _spoil(lab, folder, how)
+        (node,) = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"]
+        assert node["state"] == "unfit"
+        assert words in node["reason"]
+        picked = clbalance("pick", "-w", "node1")
+        assert (picked.rc, picked.stdout) == (3, b"")
+        assert f"0/1 nodes fit: 1 {reason}" in picked.stderr
         refused = clbalance("run", "-w", "node1", "--", "true")
-        assert refused.rc == 125
-        assert "refused by the node" in refused.stderr
-        assert reason in refused.stderr
+        assert (refused.rc, refused.stdout) == (125, b"")
+        assert f"0/1 nodes fit: 1 {reason}" in refused.stderr
         assert told(clbalance, 1)[0] == "CANCELLED"
+        assert clbalance("pick", "-w", "node[1-2]").text == "node2\n"
         assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
         assert list(folder.glob("clbalance-*/lease-*")) == []
 
 
-@pytest.mark.root
-@pytest.mark.parametrize("how", ["full", "read-only"])
-def test_a_node_that_can_keep_nothing_can_still_be_asked_for_its_load(lab: Lab, clbalance: Command, how: str) -> None:
-    with mounted(lab, lab.node("node1"), "size=256k") as folder:
-        _spoil(lab, folder, how)
-        loaded = json.loads(clbalance("load", "-w", "node1", "--json").stdout)
-        assert [node["state"] for node in loaded["nodes"]] == ["up"]
+def test_a_node_where_all_names_of_our_folder_are_taken_is_remembered_as_one_that_takes_no_job(
+    lab: Lab, clbalance: Command
+) -> None:
+    lab.node("node2").load(r1m=2.0)
+    var = lab.node("node1").folder.var
+    own = f"clbalance-{os.getuid()}"
+    taken = [var / name for name in (own, *(f"{own}-{number}" for number in range(1, 10)))]
+    for path in taken:
+        shutil.rmtree(path, ignore_errors=True)  # of a test before
+        path.touch()
+    try:
+        assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
+        (node,) = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"]
+        assert node["state"] == "unfit"
+        assert node["reason"].startswith("took no job: ")
+        assert "are all taken" in node["reason"]
+        assert clbalance("pick", "-w", "node1").rc == 3
+        assert clbalance("run", "-w", "node1", "--force", "--", "true").rc == 125
+    finally:
+        for path in taken:
+            path.unlink()
 
 
 def _spoil(lab: Lab, folder: Path, how: str) -> None:
     if how == "full":
         fill(folder)
+    elif how == "inodes":
+        with contextlib.suppress(OSError):
+            for number in range(100):
+                (folder / f"file{number}").touch()
     else:
         make_read_only(lab.node("node1"))
 

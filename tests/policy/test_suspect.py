@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.model import Answer, Cause, NodeName, Silent
+from clbalance.model import Answer, Cause, Measured, NodeName, Silent
 from clbalance.model.node_history import FailureStreak
 from clbalance.policy.node_memory import (
     BACK_AFTER,
     COUNTED_APART_S,
+    marked_refused,
     marked_suspect,
     next_streak,
     with_streaks,
@@ -151,3 +152,31 @@ def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Ca
 def test_one_that_was_not_awaited_counts_neither_as_failed_nor_as_answered() -> None:
     was = {NodeName("s"): FailureStreak(silent=3, suspect=True, answered=1)}
     assert with_streaks([node("a"), not_awaited(NodeName("s"), 1.3)], was, now_s=1e9, suspect_after=3) == {}
+
+
+# -- nodes that could take no job
+
+
+REFUSED = FailureStreak(refused="python3 failed: no encodings", refused_at_s=1000.0)
+
+
+@pytest.mark.parametrize(
+    ("now_s", "refused"),
+    [
+        pytest.param(1000.0, "python3 failed: no encodings (0 s ago)", id="at once"),
+        pytest.param(1299.0, "python3 failed: no encodings (299 s ago)", id="for five minutes"),
+        pytest.param(1300.0, "", id="then it is asked again"),
+        pytest.param(999.0, "", id="a clock that was set back does not make it last"),
+    ],
+)
+def test_a_refusal_counts(now_s: float, refused: str) -> None:
+    answer = marked_refused(node("n"), REFUSED, now_s=now_s)
+    assert isinstance(answer, Measured)
+    assert answer.refused == refused
+    condition = node_state(answer, Thresholds(), NOW)
+    assert condition.state.value == ("unfit" if refused else "up")
+    assert bool(placed(sweep(answer), needs_python=True).chosen) is (not refused)
+
+
+def test_a_refusal_says_nothing_of_a_silent_node() -> None:
+    assert marked_refused(silent("n"), REFUSED, now_s=1000.0) == silent("n")

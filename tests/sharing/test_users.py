@@ -233,3 +233,15 @@ def test_a_job_of_the_same_key_in_another_users_home_is_not_ones_own(shared_lab:
                 ["alice", f"{uid_of(shared_lab, 'alice')}/{own.name[6:18]}"],
                 ["bob", "1"],
             ]
+
+
+def test_by_force_a_user_sets_his_own_drain_aside_and_root_any(shared_lab: Lab, clbalance: Command) -> None:
+    force = ("-w", "node1", "--force")
+    assert clbalance("drain", "-l", "alice", "node1", "--reason", "mine").rc == 0
+    assert [run(clbalance, *force, user=user).rc for user in ("alice", "bob", "root")] == [0, 0, 0]
+    assert clbalance("drain", "node1", "--reason", "disk").rc == 0
+    assert [run(clbalance, *force, user=user).rc for user in ("alice", "bob", "root")] == [125, 125, 0]
+    refused = run(clbalance, "-w", "node1", user="alice")
+    assert "drained" in refused.stderr
+    assert "--force" not in refused.stderr, "it would not help"
+    assert clbalance("pick", "-l", "alice", *force).rc == 3

@@ -192,7 +192,16 @@ def test_many_nodes_are_recalled_at_once(store: Store) -> None:
 
 def test_strains_are_kept_by_node_and_nothing_is_held_against_others(store: Store) -> None:
     assert store.failure_streaks([A]) == {A: FailureStreak()}
-    seen = FailureStreak(silent=3, answered=0, suspect=True, over=2, silent_at_s=5.0)
+    seen = FailureStreak(
+        silent=3,
+        answered=0,
+        suspect=True,
+        over=2,
+        silent_at_s=5.0,
+        refused="python3 failed",
+        refused_at_s=6.0,
+        worked_in_boot="b",
+    )
     store.save_failure_streaks(NOON, {A: FailureStreak(over=1), B: seen})
     store.save_failure_streaks(NOON, {A: FailureStreak(over=2)})
     assert store.failure_streaks([A, B, C]) == {A: FailureStreak(over=2), B: seen, C: FailureStreak()}

@@ -14,6 +14,7 @@ from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.engine.answers import forget_refusals
 from clbalance.engine.doctor import check_up
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError
 from clbalance.lazy_dataclass import dataclass
@@ -21,7 +22,14 @@ from clbalance.model import NodeName, Silent
 from clbalance.model.checkup import Examination, Examined, Finding, Severity, note, wrong
 from clbalance.node import checkup_script
 from clbalance.nodeset import fold
-from clbalance.policy.doctor import group_findings, node_findings, open_files_findings, ssh_findings, worst_first
+from clbalance.policy.doctor import (
+    group_findings,
+    may_take_jobs,
+    node_findings,
+    open_files_findings,
+    ssh_findings,
+    worst_first,
+)
 from clbalance.policy.placement.explain import NodeState, node_state
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.render.reports.admin.doctor import FoldedFinding, HealthReport, NodeHealth
@@ -137,7 +145,9 @@ def check_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, here: Hos
 
 def _ask(cluster: ClusterContext) -> tuple[Examination, ...]:
     with cluster.services(meanwhile="clbalance.cli.admin.doctor") as services:
-        return check_up(services, cluster.candidates.nodes, checkup_script())
+        examinations = check_up(services, cluster.candidates.nodes, checkup_script())
+        forget_refusals(services, [one.node for one in examinations if may_take_jobs(one)])
+        return examinations
 
 
 # One report of all findings: folded for people, one by one for programs. Pure.

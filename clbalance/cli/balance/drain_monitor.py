@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from clbalance.cli.audit import AuditTrail, cancel_result, migration_result
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import me
+from clbalance.cli.node_settings import me
 from clbalance.cli.option_values import user_name
 from clbalance.cli.progress import ProgressLine
 from clbalance.cli.run.job_input import input_of

@@ -4,7 +4,8 @@ import signal
 from collections.abc import Sequence
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import me, named_jobs, open_job_services
+from clbalance.cli.job_selection import named_jobs, open_job_services
+from clbalance.cli.node_settings import me
 from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs

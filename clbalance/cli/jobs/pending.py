@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import me, named_jobs, open_job_services
+from clbalance.cli.job_selection import named_jobs, open_job_services
+from clbalance.cli.node_settings import me
 from clbalance.cli.option_values import check_job_name, check_priority
 from clbalance.cli.options import ReachOptions
 from clbalance.engine.jobs.reconcile import Reconciled

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from clbalance.cli.job_selection import me
+from clbalance.cli.node_settings import me
 from clbalance.engine.jobs.conclude_tasks import recorded_tasks
 from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.services import Services

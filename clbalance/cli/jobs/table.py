@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from clbalance.cli.job_selection import MOST_JOBS, me
+from clbalance.cli.job_selection import MOST_JOBS
 from clbalance.cli.jobs.options import JobTableOptions
+from clbalance.cli.node_settings import me
 from clbalance.cli.option_values import parse_past_time
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass

@@ -75,6 +75,7 @@ class JobOptions:
         bool | None, Option("--label/--no-label", help="Begin lines with their node. [on several nodes]")
     ] = None
     explain: Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")] = False
+    strict: Annotated[bool, Option("-S", "--strict", help="Exit 125 if `--pick all` leaves a node out.")] = False
     sbatch: Annotated[bool, Option("--sbatch", help="Read the script's #SBATCH lines too.")] = False
 
 

@@ -4,8 +4,10 @@ import signal
 from collections.abc import Sequence
 
 from clbalance.cli.console import Console, nothing_fits
+from clbalance.cli.placement_remarks import force_hint, left_out, say_nodes_left_out
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.run.values import RunResult
+from clbalance.engine.services import PlacementQuery
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
@@ -52,6 +54,7 @@ class ShownRun:
             free_gpus=unreserved_gpus(plan),
         )
         self._console.say(message)
+        say_nodes_left_out(self._console, plan, exit_code=ExitCode.NOT_RUN_TO_ITS_END if self._options.strict else None)
         self._output.close()
         self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
 
@@ -89,11 +92,15 @@ def run_ended(
     detached: bool,
     explain: bool = False,
     is_folded: bool = False,
+    strict: bool = False,
+    query: PlacementQuery | None = None,
 ) -> int:
     """Report how a run ended; the exit code. Raises `NothingFitsError` or `NotRunError` for a job that was not placed.
 
     `detached`: print the job's number, and report more only if it failed to start.
     `explain`: if nothing fits, give the reason for each node. `is_folded`: nodes that ended alike are one row.
+    `strict`: a node that `--pick all` left out counts as one on which the job did not run. `query`: to say whether
+    `--force` would help.
     """
     dispatched = result.dispatched
     if result.queued is not None:
@@ -103,7 +110,7 @@ def run_ended(
             console.explain(result.plan)
         if result.cancelled:
             raise NotRunError(f"job {result.job.id} was cancelled before it could be started")
-        raise not_placed(result.plan, candidates, explained=explain)
+        raise not_placed(result.plan, candidates, explained=explain, query=query)
     number, outcomes = result.job.id, dispatched.outcomes
     if detached and has_started(result):
         console.print(f"{number}\n")
@@ -114,7 +121,8 @@ def run_ended(
         console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
         console.tell_end(_report(result, is_folded=is_folded))
-    return run_exit_code(outcomes, dispatched.interrupted)
+    code = run_exit_code(outcomes, dispatched.interrupted)
+    return max(code, ExitCode.NOT_RUN_TO_ITS_END) if strict and left_out(result.plan) else code
 
 
 def has_started(result: RunResult) -> bool:
@@ -142,13 +150,17 @@ def _report(result: RunResult, *, is_folded: bool) -> JobReport:
     )
 
 
-def not_placed(plan: Plan, candidates: Candidates, *, explained: bool) -> ClbalanceError:
+def not_placed(
+    plan: Plan, candidates: Candidates, *, explained: bool, query: PlacementQuery | None = None
+) -> ClbalanceError:
     """The error for a job that was not placed. Exit code 125, which is no job's own; 3 if no node has Python."""
     error = nothing_fits(plan, candidates, explained=explained)
+    if query is not None and (hint := force_hint(plan, query)):
+        error.hint = hint
     refusals = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
     error.message += f" ({'; '.join(refusals[:3])}{'; ...' if len(refusals) > 3 else ''})" if refusals else ""
     if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
-        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
+        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node"
     else:
         error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
     return error

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_services, place_again, restartable_job
+from clbalance.cli.job_selection import as_submitted, one_job, open_job_services, place_again, restartable_job
+from clbalance.cli.node_settings import me
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns

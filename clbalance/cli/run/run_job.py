@@ -74,7 +74,7 @@ def _refuse_unless_it_fits(
         refuse(services, query.candidates, plan)
         if submitted.options.explain:
             console.explain(plan)
-        raise not_placed(plan, cluster.candidates, explained=submitted.options.explain)
+        raise not_placed(plan, cluster.candidates, explained=submitted.options.explain, query=query)
 
 
 def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> int:
@@ -82,8 +82,9 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
     shown = _shown(cluster, submitted, console)
     with contextlib.closing(shown):
         result = _carry_out(cluster, submitted, shown, DETACHED if options.detach else FOREGROUND, console)
+    query = query_of(cluster, submitted, pick=submitted.pick)
     if result.queued is not None:
-        _warn_if_never(result, query_of(cluster, submitted, pick=submitted.pick), console)
+        _warn_if_never(result, query, console)
     return run_ended(
         result,
         cluster.candidates,
@@ -91,6 +92,8 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
         detached=options.detach,
         explain=options.explain,
         is_folded=options.gather,
+        strict=options.strict,
+        query=query,
     )
 
 
@@ -187,7 +190,6 @@ def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) ->
         resources=asked.resources,
         constraints=asked.constraints,
         name=asked.name,
-        needs_python=True,
     )
 
 

@@ -71,6 +71,7 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
         "--pick": job.pick != "1",
         "--pty": job.pty,
         "-b": job.gather,
+        "-S": job.strict,
         "--checkpoint": job.checkpoint,
         "--first-node": job.first_node,
         "--same": resources.same is not None,

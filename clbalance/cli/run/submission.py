@@ -126,6 +126,8 @@ def submission(
 
     `say`: for remarks about standard input. `task_list`: the file that its tasks were read from, as typed.
     """
+    if options.strict and options.detach:
+        raise UsageError("`-S` and `--detach` exclude each other: nobody waits for the exit code")
     work = payload_of(options.text, typed)
     folder = working_directory()
     script = typed.words[0] if isinstance(work, Script) else None

@@ -130,6 +130,7 @@ def lease_request(request: Request, answer: Measured, name: str, hidden: HiddenG
     near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}
     visible = visible_gpus(answer, request, hidden)
     seen = {} if visible is None else {"gpu_visible": visible}
+    force = {"force": True} if request.constraints.force else {}
     lease = {
         "cpus": request.cpus,
         "mem_bytes": request.mem_bytes,
@@ -143,7 +144,7 @@ def lease_request(request: Request, answer: Measured, name: str, hidden: HiddenG
         "limit_cpus": request.limit_cpus,
         "limit_mem_bytes": request.limit_mem_bytes,
     }
-    return lease | near | seen
+    return lease | near | force | seen
 
 
 def holding_spec(job: JobSpec) -> dict[str, object]:

@@ -20,7 +20,7 @@ from clbalance.engine.agent.protocol import (
 )
 from clbalance.engine.agent.sessions import PROTOCOL, Agents, OnEvent
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Measured, NodeName, Request
+from clbalance.model import Cause, Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.gpu_choice import mps_limits, unread_gpus
@@ -28,6 +28,11 @@ from clbalance.ports import Clock, Closed, JobInput, SweepListener
 
 KEEP_EVERY_S = 10.0
 """A third of the time for which a node keeps a lease that is not started."""
+
+
+_UNFIT_KINDS = frozenset({"storage", "node_dir"})
+UNFIT_CAUSES = frozenset({Cause.PYTHON, Cause.STORAGE})
+"""Refusals that every other job would get as well."""
 
 
 class LeaseKeeper:
@@ -77,6 +82,8 @@ class Admission:
         """The nodes that refused, and why."""
         self.crowded: dict[NodeName, float] = {}
         """Of those, the nodes that others filled first, with the CPUs allocated there by now."""
+        self.unfit: dict[NodeName, str] = {}
+        """Of those, the nodes that could take no job at all, and why."""
 
     def admit(self, listener: SweepListener, clock: Clock) -> dict[NodeName, str]:
         """Ask all nodes, and return the refusals. If there is one, the other nodes are released."""
@@ -125,12 +132,16 @@ class Admission:
                 self._agents.answered(node)
             case Refused(promised_cpus=float(cpus), reason=reason):
                 self.crowded[node], self.refusals[node] = cpus, reason
+            case Refused(kind=kind, reason=reason) if kind in _UNFIT_KINDS:
+                self.unfit[node] = self.refusals[node] = reason
             case (
                 Refused(reason=reason) | AgentError(reason=reason)
             ):  # an error counts as a refusal: no other answer follows
                 self.refusals[node] = reason
             case Closed(cause=cause, reason=reason):
                 self.refusals[node] = cause.because(reason)
+                if cause in UNFIT_CAUSES:
+                    self.unfit[node] = self.refusals[node]
             case _:
                 pass  # nothing else is asked for yet
 

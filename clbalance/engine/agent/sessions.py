@@ -22,6 +22,8 @@ LOOK_AGAIN_S = 1.0
 _PING: Final = "ping"
 _SYNTAX_ERROR: Final = re.compile(r"[Ss]yntax error|sh: line [0-9]+: `")
 """In the last line that a shell prints if it did not get the whole of what was sent; the latter is bash's."""
+_ENDED_BY_SIGNAL: Final = re.compile(r"ended with 255 without a message")
+"""What the transport says if a signal ended the program on the node; a connection that breaks leaves a message."""
 _INPUT_TAKEN: Final = "a start-up file of the login shell there reads standard input: `clbalance doctor` tells more"
 _MOST_NOISE_BYTES: Final = 1 << 20
 """From one agent's session, of lines that are not the agent's. The output of a login profile is far shorter."""
@@ -48,6 +50,7 @@ class _Link:
     heard_at: float
     is_up: bool = False
     """It has said hello, and was not told to exit."""
+    has_greeted: bool = False
     expected: dict[str, _Expected] = field(default_factory=dict)
     """The answers that it owes, by the label of the claim that they are for; "" if there is only one claim."""
     noise_bytes: int = 0
@@ -180,7 +183,7 @@ class Agents:
             link.heard_at = self._clock.monotonic()
             self.answered(node, label=_PING)
             if isinstance(event, Hello):
-                link.is_up = True
+                link.is_up = link.has_greeted = True
                 link.expected.pop("", None)
                 self._put_deadline(node)
             on_event(node, event)
@@ -212,6 +215,8 @@ def _blamed(closed: Closed, link: _Link | None) -> Closed:
         return replace(closed, cause=Cause.GARBLED, reason=_INPUT_TAKEN)
     if closed.cause is Cause.NO_SHELL:
         return replace(closed, cause=Cause.PYTHON)
+    if closed.cause is Cause.LOST and not link.has_greeted and _ENDED_BY_SIGNAL.search(closed.reason):
+        return replace(closed, cause=Cause.PYTHON, reason="it was ended by a signal")
     if closed.cause is Cause.TIMEOUT and link.expected:
         late = min(link.expected.values(), key=lambda one: one.until)
         return replace(closed, reason=f"no answer to {late.step} within {late.within_s:g} s")

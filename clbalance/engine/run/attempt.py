@@ -134,6 +134,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
     job = dispatch.job = as_updated(services, job)  # from here on no update is accepted
     services.fail_point("intended")
     context.listener.placed(job, plan)
+    services.tell_forced(job, plan, plan.chosen)
     recorded = JournalingListener(services, job, context.listener, copies=len(intents))
     move = _migrate(context, job)
     try:

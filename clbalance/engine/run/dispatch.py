@@ -16,6 +16,7 @@ from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import Peers, label_of
 from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.answers import remember_refusals, remember_working
 from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.run.values import DispatchResult
 from clbalance.engine.services import Services
@@ -73,7 +74,11 @@ class Dispatch:
             hidden_gpus=self._services.hidden_gpus,
             allocation_limits=allocation_limits,
         )
-        return asked.admit(self._services.listener, self._services.clock), asked.crowded
+        refusals = asked.admit(self._services.listener, self._services.clock)
+        remember_refusals(self._services, asked.unfit)
+        claimed = {copy.node: copy.boot_id for copy in self._copies if copy.boot_id and copy.node not in asked.unfit}
+        remember_working(self._services, claimed)
+        return refusals, asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
         """The launches to record, one for each copy."""

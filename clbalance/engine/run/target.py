@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeAlias
 
 from clbalance.engine.agent.job_messages import label_of
@@ -15,6 +16,7 @@ from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.policy.placement.explain import unfit_summary
+from clbalance.policy.placement.force import unforced
 from clbalance.ports import Closed
 
 StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], AttemptResult]
@@ -34,13 +36,14 @@ def reserve_target(context: RunContext, job: JobSpec, node: NodeName) -> "Target
 
 
 def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -> "TargetReservation | str":
-    services, query = context.services, context.query
+    services, request = context.services, unforced(context.query.request)
+    query = replace(context.query, request=request)
     sessions = stack.enter_context(services.transport.sessions())
     snapshot = sweep(services, sessions, (node,), keep_open=1)
     plan = place_on(services, snapshot, query)
     if not plan.fits:
         return f"{node}: {unfit_summary(plan, 1)}"
-    dispatch = Dispatch(services, sessions, job, plan, query.request)
+    dispatch = Dispatch(services, sessions, job, plan, request)
     refused, _ = dispatch.reserve(snapshot, {})
     if refused:
         return f"{node}: {refused[node]}"

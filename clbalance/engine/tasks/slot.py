@@ -1,6 +1,6 @@
 """One slot from its request to its end: it is started, gets tasks, and its output is split into that of each task."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, assert_never
 
@@ -168,6 +168,11 @@ class Slot:
     def refusal(self) -> str | None:
         """Why its node has refused it, or has not answered in time. None: neither so far."""
         return self._admission.refusals.get(self.node) if self._start is None else None
+
+    @property
+    def unfit(self) -> Mapping[NodeName, str]:
+        """Its node with the reason, if that could take no job at all."""
+        return self._admission.unfit
 
     def give_up(self) -> None:
         """Release a slot that was not started. Its agent is told, because it may serve other slots and stay."""

@@ -23,7 +23,12 @@ class SlotPlan:
     def joined_by(self, late: "SlotPlan") -> "SlotPlan":
         """The plan with the nodes of another one, which answered after this one was made."""
         known = [one for one in self.plan.unfit if one.node not in late.answers]
-        plan = replace(self.plan, ranked=(*self.plan.ranked, *late.plan.ranked), unfit=(*known, *late.plan.unfit))
+        plan = replace(
+            self.plan,
+            ranked=(*self.plan.ranked, *late.plan.ranked),
+            unfit=(*known, *late.plan.unfit),
+            set_aside=(*self.plan.set_aside, *late.plan.set_aside),
+        )
         return SlotPlan(plan=plan, nodes=(*self.nodes, *late.nodes), answers={**self.answers, **late.answers})
 
 

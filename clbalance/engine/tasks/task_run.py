@@ -16,6 +16,7 @@ from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.answers import remember_refusals
 from clbalance.engine.jobs.cancel import cancel_requested, end_cancelled
 from clbalance.engine.sweep import ask
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
@@ -59,6 +60,7 @@ class TaskRun:
         self._refused = ""
         self._cancelled = False
         self._unusable: set[NodeName] = set()
+        self._started_on: set[NodeName] = set()
         self._plan: SlotPlan | None = None
         self._late: list[Measured] = []
         """Nodes that have answered since the plan was made."""
@@ -187,6 +189,10 @@ class TaskRun:
             return
         self._services.fail_point("intended")
         self._opened += len(ready)
+        if self._plan is not None:
+            nodes = {slot.node for slot in ready}
+            self._services.tell_forced(context.job, self._plan.plan, nodes - self._started_on)
+            self._started_on |= nodes
         for slot in ready:
             slot.start(context.stdin)
 
@@ -195,6 +201,7 @@ class TaskRun:
             slot.look_after()
             if slot.claim in self._slots and (reason := slot.refusal()):
                 self._refused = f"{slot.node}: {reason}"
+                remember_refusals(self._services, slot.unfit)
                 self._drop(slot)
 
     def _drop(self, slot: Slot) -> None:

@@ -89,6 +89,7 @@ WISH: "dict[str, Any]" = {
     "tmp_bytes": (Count, 0),
     "limit_cpus": (float, None),
     "limit_mem_bytes": (Count, None),
+    "force": (bool, False),
 }
 
 CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None), "promised_cpus": (float, None)}

@@ -72,7 +72,8 @@ def _whole_node(lease: Lease, load: NodeLoad) -> str | None:
 
 def _cpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
     allocations = load.allocations
-    free = available_cpus(load)
+    # By force only leases count: a node past its threshold has no cpu free otherwise.
+    free = load.cpus - allocations.cpus if request.constraints.force else available_cpus(load)
     if not request.cpus or request.cpus <= free + _ROUNDING:
         return None
     return InsufficientResource(

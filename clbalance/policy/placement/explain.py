@@ -9,6 +9,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, Plan, Request, Silent, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import insufficient_resource
+from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_of
 
@@ -25,6 +26,8 @@ class NodeState(StrEnum):
     """Takes no new jobs, and has no lease left."""
     SUSPECT = "suspect"
     """It did not answer several times in a row, and is still silent or has not answered often enough since."""
+    UNFIT = "unfit"
+    """It answers, but can take no job: it has no python3 or no room for a job's folder, for example."""
     UNKNOWN = "unknown"
     """It did not answer, or its answer lacks what placement needs."""
     DOWN = "down"
@@ -77,6 +80,11 @@ def _drained_state(answer: Measured, now: datetime) -> Condition | None:
 def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) -> Condition:
     if answer.suspect:
         return Condition(state=NodeState.SUSPECT, reason=answer.suspect)
+    if lacking := unfit_for_jobs(answer):
+        is_said = lacking.detail.startswith(lacking.reason)
+        return Condition(
+            state=NodeState.UNFIT, reason=lacking.detail if is_said else f"{lacking.reason}: {lacking.detail}"
+        )
     load = effective_load(answer)
     if isinstance(load, Unknown):
         return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.reason}")

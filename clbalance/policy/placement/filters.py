@@ -11,6 +11,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import InsufficientResource, insufficient_resource
+from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
@@ -30,7 +31,7 @@ def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: date
     """The input of `unfit_reason`, computed once for all nodes of a snapshot."""
     return FilterInput(
         request=request,
-        limits=limits_of(policy.thresholds),
+        limits=() if request.constraints.force else limits_of(policy.thresholds),
         stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
         now=now,
     )
@@ -52,10 +53,13 @@ def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | 
 
 
 def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Unknown | None) -> NodeLoad | Unfit:
-    if mark := binding_drain(answer.reading):
+    force = asked.request.constraints.force
+    if mark := binding_drain(answer.reading, force=force):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
-    if answer.suspect:
+    if answer.suspect and not force:
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
+    if asked.request.needs_python and (lacking := unfit_for_jobs(answer)):
+        return Unfit(node=answer.node, filter=lacking.filter, reason=lacking.reason, detail=lacking.detail)
     load = effective_load(answer) if known is None else known
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.reason)
@@ -66,9 +70,6 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
         or insufficient_resource(load, asked.request)
     ):
         return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
-    python = answer.reading.python
-    if asked.request.needs_python and isinstance(python, Unknown):
-        return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.reason)
     return load
 
 

@@ -9,6 +9,7 @@ from clbalance.model import NodeName, Plan, Request, Score, Snapshot, Unfit
 from clbalance.model.request import LazySequence
 from clbalance.policy.placement.charge import assume, last_used
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
+from clbalance.policy.placement.force import set_aside
 from clbalance.policy.placement.gpu_rank import any_has_gpus, share_terms
 from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Policy, Rule
@@ -34,6 +35,7 @@ def place(snapshot: Snapshot, request: Request, policy: Policy, now: datetime, r
         unfit=LazySequence(field.unfit),
         charged=snapshot,
         runner_up=field.answers[following[0]].node if following else None,
+        set_aside=LazySequence(lambda: set_aside(snapshot, chosen, request, policy, now)),
     )
     return replace(plan, charged=assume(snapshot, chosen, request, policy)) if plan.fits else plan
 

@@ -30,6 +30,8 @@ class Enough:
 
     wanted: int | None
     pool_of: PoolOf
+    with_suspects: bool = False
+    """Suspects are waited for like all others, because they may be chosen."""
 
 
 ANY_NODE: Final = Enough(wanted=1, pool_of=lambda _: "")
@@ -45,7 +47,7 @@ def enough_for(request: Request, policy: Policy, now: datetime) -> Enough:
             return None
         return answer.labels[label] if label else ""
 
-    return Enough(wanted=request.pick, pool_of=pool_of)
+    return Enough(wanted=request.pick, pool_of=pool_of, with_suspects=request.constraints.force)
 
 
 def go_on_at(
@@ -90,7 +92,7 @@ class Quorum:
 
     def add(self, answer: Answer, at_s: float, *, trusted: bool) -> None:
         """One more node has answered, or failed. `trusted`: it was not suspect when it was asked."""
-        if trusted:
+        if trusted or self._enough.with_suspects:
             self._trusted_s.append(at_s)
         if isinstance(answer, Measured):
             self._measured_s.append(at_s)

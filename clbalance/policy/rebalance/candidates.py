@@ -12,6 +12,7 @@ from clbalance.model.job import Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Usage
 from clbalance.policy.jobs.record import qos_of, why_not_migratable_now
 from clbalance.policy.jobs.requeue import MISSED_CHECKPOINT
+from clbalance.policy.placement.force import unforced
 from clbalance.policy.rebalance.levels import Pool
 from clbalance.policy.rebalance.values import BalanceSettings, Departure, RunningJob
 
@@ -161,7 +162,7 @@ def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], no
         key=record.key,
         name=record.name,
         node=record.nodes[0],
-        request=replace(request, excluded=request.excluded | elsewhere),
+        request=replace(unforced(request), excluded=request.excluded | elsewhere),
         not_committed=elsewhere,
         cpus_used=_cpus_used(record, usage, now),
         qos=qos_of(request),

@@ -1,9 +1,11 @@
 """How `clbalance run` ends: with the job's own code, or with one that says why there is none."""
 
+import json
 import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -87,21 +89,49 @@ def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> N
     lab.node("node1").boot(Fault(without=PYTHONS))
     lab.node("node2").load(r1m=2.0)
     assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
-    assert clbalance("pick", "-w", "node[1-2]").text == "node1\n"
+    assert clbalance("pick", "-w", "node[1-2]").text == "node2\n"
+    picked = clbalance("pick", "-w", "node1")
+    assert (picked.rc, picked.stderr.splitlines()[0]) == (3, "clbalance: 0/1 nodes fit: 1 no python3")
+    (node,) = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"]
+    assert (node["state"], node["reason"]) == ("unfit", "no python3 on PATH")
+
+
+def forgotten(clbalance: Command) -> None:
+    """As on a host that has not asked the nodes yet."""
+    for file in Path(clbalance.env["CLBALANCE_STATE_DIR"]).rglob("state.db*"):
+        file.unlink()
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("echo 'no encodings' >&2; exit 1", "no encodings"), ("exit 1", "it ended with 1 without a message")],
+    [
+        ("echo 'no encodings' >&2; exit 1", "no encodings"),
+        ("exit 1", "it ended with 1 without a message"),
+        ("kill -SEGV $$", "it was ended by a signal"),
+    ],
 )
 def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, text: str, words: str) -> None:
     broken = lab.node("node1").folder.bin / "python3"
     broken.write_text(f"#!/bin/sh\n{text}\n")
     broken.chmod(0o755)
     try:
+        first = clbalance("pick", "-w", "node1")
+        assert clbalance("doctor", "-w", "node1").rc == 4
+        forgotten(clbalance)
         done = clbalance("run", "-w", "node1", "--", "true")
+        seen = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"][0]
+        picked, again = clbalance("pick", "-w", "node1"), clbalance("run", "-w", "node1", "--", "true")
+        assert clbalance("doctor", "-w", "node1").rc == 4
+        assert clbalance("pick", "-w", "node1").rc == 3
     finally:
         broken.unlink()
+    assert seen["state"] == "unfit"
+    assert seen["reason"].startswith(f"took no job: python3 failed: {words}")
+    for refused, rc in ((first, 3), (picked, 3), (again, 125)):
+        assert (refused.rc, "0/1 nodes fit: 1 took no job" in refused.stderr) == (rc, True)
+        assert "hint: `clbalance doctor -w node1` says what is wrong there" in refused.stderr
+    assert clbalance("doctor", "-w", "node1").rc == 0, "it looks again, and forgets"
+    assert clbalance("pick", "-w", "node1").text == "node1\n"
     assert done.rc == 125
     assert f"python3 failed: {words}" in done.stderr
     assert "no shell" not in done.stderr

@@ -64,12 +64,14 @@ def run(
     """Exits with the job's own code; 124 if its time limit ended it, 125 if it could not be run to its end."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console
+    from clbalance.cli.requests import check_force
     from clbalance.cli.run.run_job import run_job
     from clbalance.cli.run.submission import submission
     from clbalance.cli.run.work import CommandLine
     from clbalance.render import messages
 
     console = Console.of(verbosity)
+    check_force(resources, nodes)
     for remark in ctx.meta.get("remarks", ()):
         console.say(messages.note(remark))
     typed = CommandLine(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))

@@ -28,23 +28,34 @@ def pick(
     resources: RequestOptions,
     count: PickOption = "1",
     explain: ExplainOption = False,
+    strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if `--pick all` leaves a node out.")] = False,
 ) -> int:
     """Prints only the folded set on stdout. Exits 3, with the reasons on stderr, if too few nodes fit."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console, nothing_fits
-    from clbalance.cli.requests import constraints_of, parse_pick, resources_of
-    from clbalance.engine.place import sweep_and_place
+    from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_nodes_left_out
+    from clbalance.cli.requests import check_force, constraints_of, parse_pick, resources_of
+    from clbalance.engine.place_proven import sweep_and_place_proven
+    from clbalance.errors import ExitCode
     from clbalance.nodeset import fold
     from clbalance.render.reports.nodes.pick import PickReport
 
     console = Console.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
+    check_force(resources, nodes)
     cluster = cluster_context(nodes, ssh, console, policy=resources.policy)
-    with cluster.services() as services, services.transport.sessions() as sessions:
-        plan = sweep_and_place(services, sessions, cluster.query(pick=wanted, resources=asked, constraints=wished))
+    query = cluster.query(pick=wanted, resources=asked, constraints=wished)
+    with cluster.services() as services:
+        plan = sweep_and_place_proven(services, query)
     if explain:
         console.explain(plan)
     if not plan.fits:
-        raise nothing_fits(plan, cluster.candidates, explained=explain)
+        error = nothing_fits(plan, cluster.candidates, explained=explain)
+        error.hint = force_hint(plan, query) or error.hint
+        raise error
+    for aside in plan.set_aside:
+        say_forced(console, aside)
+    is_short = strict and bool(left_out(plan))
+    say_nodes_left_out(console, plan, exit_code=ExitCode.SOME_NODES_FAILED if is_short else None)
     console.show(PickReport(plan=plan, folded=fold(plan.chosen)))
-    return 0
+    return ExitCode.SOME_NODES_FAILED if is_short else ExitCode.DONE

@@ -144,7 +144,8 @@ class Admission:
         for mark in fresh:
             if mark.is_drain:
                 drain = read_drain(mark, admins)
-                if drain is not None and drain.binds(time.time()):
+                is_lifted = drain is not None and self.wish.force and drain.is_liftable(admins)
+                if drain is not None and not is_lifted and drain.binds(time.time()):
                     raise drain.refusal()
                 self.known[mark.identity] = None
             else:

@@ -47,6 +47,7 @@ class Wish:
         self.tmp_bytes = asked["tmp_bytes"]
         self.limit_cpus = asked["limit_cpus"]
         self.limit_mem_bytes = asked["limit_mem_bytes"]
+        self.force = asked["force"]
         self.capacity_cpus = known["cpus"]
         self.capacity_slots = known["slots"]
         self.promised_at_most = known["promised_cpus"]
@@ -199,7 +200,7 @@ def check_crowd(wish: Wish, leases: "list[Lease]") -> None:
 
 
 def check_cpus(wish: Wish, leases: "list[Lease]", capacity: float, node: Measured) -> None:
-    free = free_cpus(capacity, leases, node)
+    free = capacity - promised(leases, "cpus") if wish.force else free_cpus(capacity, leases, node)
     if not wish.cpus or wish.cpus <= free + 1e-9:  # rounding errors of the sum
         return
     others = others_cpus(leases, node)

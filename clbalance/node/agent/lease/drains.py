@@ -120,6 +120,11 @@ class Drain:
     def binds(self, now: float) -> bool:
         return self.fields is None or self.fields["until"] is None or now < self.fields["until"]
 
+    def is_liftable(self, admins: "set[str]") -> bool:
+        """Whether this user may set it aside: it is his own, or he may drain for everybody."""
+        me = os.geteuid()
+        return me in (0, self.uid) or (bool(admins) and user_name(me) in admins)
+
     def refusal(self) -> RefusedError:
         fields = self.fields or {"reason": "unreadable", "by": "", "until": None, "asked_at": None}
         owner = user_name(self.uid)

@@ -17,7 +17,8 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, escape_line
 
 EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
-"""The fields in plain text; the verdict is `chosen`, `fits` or `unfit`. For a job, the attempt is added as the last."""
+"""The fields in plain text; the verdict is `chosen`, `fits`, `unfit` or `set-aside` (by `--force`). For a job, the
+attempt is added as the last."""
 
 _COLUMNS = (
     Column(heading="NODE"),
@@ -42,9 +43,11 @@ class PlacementReport(Report):
             *(_ranked(score, chosen=score.node in chosen) for score in self.plan.ranked),
             *(_unfit(unfit) for unfit in self.plan.unfit),
         )
-        close = runner_up(self.plan)
         table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold")
-        return table + (escape_line(close) + "\n" if close else "")
+        lines = [f"set aside by --force on {one.node}: {one.phrase}" for one in self.plan.set_aside]
+        if close := runner_up(self.plan):
+            lines.append(close)
+        return table + "".join(f"{escape_line(line)}\n" for line in lines)
 
     def plain(self) -> str:
         """The `EXPLAIN_FIELDS` of each node."""
@@ -105,12 +108,7 @@ def _ranked(score: Score, *, chosen: bool) -> tuple[Cell, ...]:
 
 
 def _unfit(unfit: Unfit) -> tuple[Cell, ...]:
-    return Cell(unfit.node), Cell("unfit", Tone.WARN), Cell(DASH, Tone.QUIET), Cell(_why_unfit(unfit))
-
-
-def _why_unfit(unfit: Unfit) -> str:
-    """The reason, by which nodes are counted, and the detail of this node."""
-    return f"{unfit.reason}: {unfit.detail}" if unfit.detail else unfit.reason
+    return Cell(unfit.node), Cell("unfit", Tone.WARN), Cell(DASH, Tone.QUIET), Cell(unfit.phrase)
 
 
 def _fields(plan: Plan) -> Iterator[tuple[Json, ...]]:
@@ -118,7 +116,9 @@ def _fields(plan: Plan) -> Iterator[tuple[Json, ...]]:
     for score in plan.ranked:
         yield score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)
     for unfit in plan.unfit:
-        yield unfit.node, "unfit", None, _why_unfit(unfit)
+        yield unfit.node, "unfit", None, unfit.phrase
+    for unfit in plan.set_aside:
+        yield unfit.node, "set-aside", None, unfit.phrase
 
 
 def _terms(terms: Iterable[Term]) -> str:

@@ -15,7 +15,7 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, iec, queue
 from clbalance.render.views import NodeRow, least_loaded_first
 
-_STATE_TONES = {"up": Tone.GOOD, "down": Tone.BAD, "unknown": Tone.BAD}
+_STATE_TONES = {"up": Tone.GOOD, "down": Tone.BAD, "unknown": Tone.BAD, "unfit": Tone.BAD}
 
 
 LOAD_FIELDS = (

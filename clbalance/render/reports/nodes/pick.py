@@ -28,12 +28,14 @@ class PickReport(Report):
 def plan_document(plan: Plan, folded: str) -> dict[str, Json]:
     """The plan as JSON: every node with the terms of its score, or with the filter that it failed."""
     scores = {score.node: score.total for score in plan.ranked}
+    aside: dict[str, Json] = {"set_aside": [_unfit(one) for one in plan.set_aside]} if plan.set_aside else {}
     return {
         "node_set": folded,
         "wanted": plan.wanted,
         "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.nodes],
         "ranked": [_score(score) for score in plan.ranked],
         "unfit": [_unfit(unfit) for unfit in plan.unfit],
+        **aside,
     }
 
 
