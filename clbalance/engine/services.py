@@ -47,6 +47,8 @@ class Services:
     """Starts those of these queued jobs that fit, for a process that waits for their ends."""
     typed_user: str | None = None
     """The login user that was given for this call; it overrides the user that each job remembers."""
+    owner: int | None = None
+    """The uid that root's agents become (docs/design/administrator.md). None: they stay who they are."""
 
     @contextlib.contextmanager
     def without_store(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me, named_jobs, open_job_services
+from clbalance.cli.jobs.leased import shown_name
 from clbalance.cli.option_values import user_name
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -14,9 +15,10 @@ from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.engine.sweep import sweep
 from clbalance.errors import ExitCode, StoreError
-from clbalance.model import Allocation, Lease, Measured, NodeName, Silent, Snapshot, Unknown
+from clbalance.model import Allocation, Silent, Snapshot
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
+from clbalance.policy.jobs.leased import LeasedJob, leased_jobs
 from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import Journal
 from clbalance.render import messages
@@ -87,42 +89,26 @@ def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
 
 def _rows_of_leases(snapshot: Snapshot, known: set[str], *, all_users: bool) -> list[JobRow]:
     """One row for each running job that this host has not submitted, longest running first."""
-    found: dict[str, tuple[Lease, float, list[NodeName]]] = {}
-    for answer in snapshot.answers:
-        for lease, age_s in _leases_of(answer, all_users=all_users):
-            if lease.key not in known:
-                _, _, where = found.setdefault(lease.key, (lease, age_s, []))
-                where.append(answer.node)
-    ordered = sorted(found.values(), key=lambda one: -one[1])
-    return [_row(lease, age_s, where) for lease, age_s, where in ordered]
+    return [
+        _row(job)
+        for job in leased_jobs(snapshot.answers)
+        if job.key not in known and (all_users or any(copy.login == job.uid for copy in job.copies))
+    ]
 
 
-def _leases_of(answer: Measured | Silent, *, all_users: bool) -> list[tuple[Lease, float]]:
-    if isinstance(answer, Silent):
-        return []
-    reading = answer.reading
-    leases = () if isinstance(reading.leases, Unknown) else reading.leases
-    mine = [lease for lease in leases if all_users or lease.uid == reading.uid]
-    return [(lease, _age_s(lease, reading.uptime_s)) for lease in mine]
-
-
-def _age_s(lease: Lease, uptime_s: float | Unknown) -> float:
-    if isinstance(lease.allocation, Allocation) and not isinstance(uptime_s, Unknown):
-        return max(0.0, uptime_s - lease.allocation.uptime_s)
-    return 0.0
-
-
-def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
-    name = lease.allocation.name if isinstance(lease.allocation, Allocation) else ""
+def _row(job: LeasedJob) -> JobRow:
+    first = job.copies[0].lease
+    allocation = first.allocation if isinstance(first.allocation, Allocation) else None
     return JobRow(
         id=None,
-        name=name or "-",
-        user=user_name(lease.uid),
+        name=(allocation.name if allocation is not None else "") or "-",
+        user=user_name(job.uid),
         state="RUNNING",
         reason="submitted elsewhere",
         rc=None,
-        node_set=fold(where),
-        seconds=age_s,
-        attempt=lease.attempt,
-        qos=qos_of(lease.allocation) if isinstance(lease.allocation, Allocation) else None,
+        node_set=fold(job.nodes),
+        seconds=max(copy.age_s for copy in job.copies),
+        attempt=first.attempt,
+        qos=None if allocation is None else qos_of(allocation),
+        elsewhere=shown_name(job),
     )

@@ -239,26 +239,28 @@ class _Reconciliation:
         if self._is_ours and spec.slots:
             listener = ReconciledTasks(self._services, spec, listener, known=self._tasks, log=self._task_log)
             mode = replace(mode, streams=(*mode.streams, "log"), finish=True)
-        return Leg(self._services, multiplexer, spec, asked, listener, mode)
+        return Leg(self._services, multiplexer, label_of(spec), asked, listener, mode, limit_s=spec.time_limit_s)
 
 
 class Leg:
-    """Follows the copies of one claim."""
+    """Follows the copies of one claim, at least one. `limit_s`: the time limit of the job, if it is known."""
 
     def __init__(
         self,
         services: Services,
         multiplexer: AgentMultiplexer,
-        spec: JobSpec,
+        label: str,
         asked: Sequence[CopyRecord],
         listener: RunListener,
         mode: FollowMode,
+        *,
+        limit_s: float | None = None,
     ) -> None:
-        self.claim = spec.claim
-        self.copies = Copies(label_of(spec), map(Copy.of, asked))
+        self.claim = asked[0].claim
+        self.copies = Copies(label, map(Copy.of, asked))
         self._multiplexer = multiplexer
-        self._channel = multiplexer.channel(label_of(spec))
-        self.follow = Follow(self._channel, self.copies, services, listener, mode, limit_s=spec.time_limit_s)
+        self._channel = multiplexer.channel(label)
+        self.follow = Follow(self._channel, self.copies, services, listener, mode, limit_s=limit_s)
 
     def begin(self) -> None:
         """Call the nodes."""

@@ -24,7 +24,7 @@ _JOBS = (
     JobRow(id=9, name="x", user="ann", state="FAILED", reason="", rc=3, node_set="n1", seconds=0.5, attempt=3),
     JobRow(
         id=None, name="-", user="uid 12", state="RUNNING", reason="submitted elsewhere", rc=None, node_set="n[1,3]",
-        seconds=61.0, attempt=1,
+        seconds=61.0, attempt=1, elsewhere="12/3f9a1c2b7d0e",
     ),
 )  # fmt: skip
 EXAMPLES = (Example("jobs", (JobsReport(_JOBS),)),)

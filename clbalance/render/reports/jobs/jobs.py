@@ -18,8 +18,9 @@ from clbalance.render.text import DASH, Json, duration, finite, iec
 USAGE_FIELDS = ("cpu_s", "mem_bytes")
 """The usage of a running job: CPU seconds, bytes of memory."""
 
-JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS, "qos")
-"""The fields in plain text, a line for each job."""
+_FIRST_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason")
+JOBS_FIELDS = (*_FIRST_FIELDS, *USAGE_FIELDS, "qos", "job")
+"""The fields in plain text, a line for each job. `job`: what `cancel` and `logs` take for it."""
 
 _COLUMNS = (
     Column(heading="JOB", align="right"),
@@ -66,6 +67,13 @@ class JobRow:
     """None: not asked for, or the nodes did not answer."""
     output: OutputFacts | None = None
     """None: it has no output files, or was submitted on another host."""
+    elsewhere: str = ""
+    """What to type for it, if `id` is None."""
+
+    @property
+    def typed(self) -> str:
+        """What `cancel` and `logs` take for it."""
+        return self.elsewhere if self.id is None else str(self.id)
 
 
 def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: datetime) -> JobRow:
@@ -119,6 +127,7 @@ def _document(row: JobRow) -> dict[str, Json]:
     """One job as JSON (docs/design/output.md)."""
     return {
         "id": row.id,
+        "job": row.typed or None,
         "name": row.name,
         "user": row.user,
         "state": row.state,
@@ -146,7 +155,7 @@ def _output_document(output: OutputFacts) -> dict[str, Json]:
 
 def _cells(row: JobRow) -> tuple[Cell, ...]:
     return (
-        Cell(DASH if row.id is None else str(row.id)),
+        Cell(row.typed or DASH),
         Cell(row.name[:24]),
         Cell(row.user),
         Cell(row.state, _tone(row.state)),
