@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,7 +82,7 @@ def test_a_job_is_found_by_its_key_and_by_its_number_and_host(
     assert (done.rc, "CANCELLED" in done.stderr) == (0, True), done.stderr
     assert [row["state"] for row in json.loads(owner("jobs", "--all", "--json").stdout)["jobs"]].count("RUNNING") == 1
     done = clbalance("cancel", *keys, "-w", "node1")
-    assert (done.rc, "no job" in done.stderr) == (2, True)
+    assert (done.rc, "no running job" in done.stderr) == (2, True)
     (name,) = shown(clbalance)
     (key,) = [key for key in keys if key.startswith(name.partition("/")[2])]
     assert clbalance("cancel", key, "-w", "node1").rc == 0
@@ -164,3 +166,30 @@ def test_the_owners_retry_does_not_start_it_again(shared_lab: Lab, clbalance: Co
     owner("wait", number)
     (row,) = json.loads(owner("jobs", number, "--json").stdout)["jobs"]
     assert (row["state"], row["attempt"]) == ("CANCELLED", 1)
+
+
+_SHOW = """\
+import os, sys
+from clbalance.cli.console import Console
+from clbalance.cli.job_selection import leased_names, open_job_services
+from clbalance.cli.jobs.show_leased import show_leased
+from clbalance.cli.options import OutputOptions, ReachOptions
+console = Console.of(OutputOptions(json=True))
+with open_job_services(ReachOptions(), console) as services:
+    names = leased_names(services.journal, sys.argv[1:])
+    sys.exit(show_leased(names, "node[1-2]", ReachOptions(), console, services))
+"""
+
+
+def test_root_sees_what_another_users_job_is_and_takes(shared_lab: Lab, clbalance: Command, owner: Command) -> None:
+    number = detached(owner, *ALICE, "-w", "node1", "--name", "hers", "--", "sh", "-c", "sleep 600 & sleep 600")
+    (name,) = shown(clbalance)
+    argv = [sys.executable, "-c", _SHOW, name]
+    seen = subprocess.run(argv, env=clbalance.env, cwd=clbalance.folder, capture_output=True, check=False)
+    assert seen.returncode == 0, seen.stderr
+    (found,) = json.loads(seen.stdout)["jobs"]
+    assert [found[key] for key in ("job", "user", "name", "chdir")] == [name, "2001", "hers", "/"]
+    assert (found["command"], found["number"]) == ("sh -c 'sleep 600 & sleep 600'", int(number))
+    (copy,) = found["copies"]
+    assert (copy["node"], copy["state"], copy["processes"]) == ("node1", "running", 3)
+    assert [line["what"] for line in audit(clbalance)] == ["show"]

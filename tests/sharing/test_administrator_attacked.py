@@ -146,12 +146,25 @@ def test_a_forged_lease_with_anothers_key_costs_the_other_nothing(
     assert (done.rc, "CANCELLED" in done.stderr) == (0, True)
 
 
+def test_a_forged_lease_beside_the_jobs_own_hides_it_from_nobody(
+    shared_lab: Lab, clbalance: Command, hers: Path
+) -> None:
+    """No agent would take a claim of that number."""
+    own = home_of(shared_lab.node("node1"), 2001) / f"lease-{hers.name}"
+    forged = own.with_name(own.name.partition(".")[0] + ".0")
+    forge(shared_lab.node("node1"), 2001).rename(forged)
+    with held(shared_lab, "node1", "alice", "fcntl", forged):
+        done = clbalance("cancel", typed(hers), "-w", "node1")
+        assert (done.rc, "CANCELLED" in done.stderr) == (0, True)
+        assert leases_held(shared_lab.node("node1")) == [forged]
+
+
 def test_a_forged_number_means_no_job_of_another_user(shared_lab: Lab, clbalance: Command, hers: Path) -> None:
     spec = json.loads((hers / "spec").read_text())
     spec["env"].update(CLBALANCE_JOB_ID="77", CLBALANCE_SUBMIT_HOST="elsewhere")
     (hers / "spec").write_text(json.dumps(spec))
     refused = clbalance("cancel", "2002/77@elsewhere", "-w", "node1")
-    assert (refused.rc, "no job `2002/77@elsewhere` runs there" in refused.stderr) == (2, True)
+    assert (refused.rc, "no running job is called `2002/77@elsewhere`" in refused.stderr) == (2, True)
     assert len(leases_held(shared_lab.node("node1"))) == 1
 
 
@@ -159,7 +172,7 @@ def test_a_forged_number_means_no_job_of_another_user(shared_lab: Lab, clbalance
 def test_a_spec_of_nonsense_is_no_job(clbalance: Command, hers: Path, text: str) -> None:
     (hers / "spec").write_text(text)
     refused = clbalance("cancel", "2001/77@elsewhere", "-w", "node1")
-    assert (refused.rc, "no job" in refused.stderr) == (2, True)
+    assert (refused.rc, "no running job" in refused.stderr) == (2, True)
 
 
 def test_text_of_the_owner_is_shown_without_its_escapes(shared_lab: Lab, clbalance: Command) -> None:

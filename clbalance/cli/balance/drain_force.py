@@ -9,7 +9,7 @@ from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.model import Measured, NodeName
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.leased import drained_reason, leased_jobs
+from clbalance.policy.jobs.leased import addressable, drained_reason, leased_jobs
 from clbalance.render import messages
 
 
@@ -20,7 +20,7 @@ def end_others(services: Services, console: Console, nodes: Sequence[NodeName], 
     """
     snapshot = take_snapshot(services, nodes)
     ours = [answer for answer in snapshot.answers if isinstance(answer, Measured) and answer.reading.uid == 0]
-    jobs = [job for job in leased_jobs(ours) if job.uid != 0 and job.is_addressable]
+    jobs = [job for job in addressable(leased_jobs(ours)) if job.uid != 0]
     if not jobs:
         return False
     console.say(messages.note(f"the deadline has passed: cancelling {', '.join(map(shown_name, jobs))}"))

@@ -22,7 +22,7 @@ from clbalance.errors import ClbalanceError, UsageError
 from clbalance.model import Allocation, Silent
 from clbalance.model.job_record import Lost, Outcome
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.leased import JobName, LeasedJob, cancel_reason, leased_jobs, owners_named
+from clbalance.policy.jobs.leased import JobName, LeasedJob, addressable, cancel_reason, leased_jobs, owners_named
 from clbalance.policy.jobs.outcome import reason_of, state_of, worst_outcome
 from clbalance.render import messages
 from clbalance.render.reports.balance.rebalance import Action
@@ -63,7 +63,7 @@ def leased_services(
         silent = [answer for answer in snapshot.answers if isinstance(answer, Silent)]
         for one in silent:
             console.say(messages.warning(f"{one.node}: {one.cause.because(one.reason)}"))
-        jobs = tuple(job for job in leased_jobs(snapshot.answers) if job.is_addressable)
+        jobs = addressable(leased_jobs(snapshot.answers))
         asked = f"{len(silent)} nodes did not answer" if silent else f"looked on {fold(cluster.candidates.nodes)}"
         found = [_the_one(services, word, name, jobs, asked) for word, name in names.items()]
         yield services, tuple({(job.uid, job.key): job for job in found}.values())
@@ -79,7 +79,7 @@ def _the_one(services: Services, word: str, name: JobName, jobs: Sequence[Leased
         raise UsageError(f"`{word}` names {len(found)} jobs", hint=f"one of {owners_named(found, owner_name)}")
     if not found:
         hint = f"{asked}; `clbalance jobs --all-users -a` shows what runs"
-        raise UsageError(f"no job `{word}` runs there", hint=hint)
+        raise UsageError(f"no running job is called `{word}`", hint=hint)
     return found[0]
 
 

@@ -3,20 +3,21 @@
 Such a job is not in our journal. So nothing is recorded here, and no claim is declared void.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent.copies import FollowMode
+from clbalance.engine.agent.copies import UNCONFIRMED, FollowMode
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
+from clbalance.engine.agent.protocol import Status
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.reconcile import Leg
+from clbalance.engine.jobs.usage import ask_status
 from clbalance.engine.services import Services
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job_record import CopyRecord, Intent, Outcome
-from clbalance.policy.jobs.leased import LeasedJob
+from clbalance.policy.jobs.leased import LeasedCopy, LeasedJob
+from clbalance.policy.jobs.leased_view import CopyStatus, KeptSpec, kept_spec
 from clbalance.ports import RunListener
 
 _END_WITHIN_S = 10.0  # on top of the time for a node's answer: for the grace period, and for KILL
@@ -76,7 +77,7 @@ def _as_owner(
         finally:
             services.listener.done()
         for leg in legs:
-            leg.follow.give_up()
+            leg.follow.give_up(UNCONFIRMED if mode.end else "no answer")
     return [tuple(outcome for leg in visit for outcome in leg.copies.outcomes()) for visit in visits]
 
 
@@ -86,24 +87,39 @@ def _claims(job: LeasedJob) -> dict[str, list[CopyRecord]]:
     for rank, copy in enumerate(job.copies):
         intent = Intent(node=copy.node, rank=rank, boot_id=copy.boot_id, incarnation="")
         record = CopyRecord(attempt=1, claim=copy.lease.attempt, intent=intent, outcome=None)
-        claims.setdefault(f"{job.key}.{copy.lease.attempt}", []).append(record)
+        claims.setdefault(_label(job, copy), []).append(record)
     return claims
 
 
-# What a job was started with, as its folder on the node keeps it. Its owner may have written anything there.
+def _label(job: LeasedJob, copy: LeasedCopy) -> str:
+    return f"{job.key}.{copy.lease.attempt}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptSpec:
-    """What a job was started with, by its owner's word."""
+# A look at a job.
 
-    command: tuple[str, ...] = ()
-    """The command, or the script's name and its arguments."""
-    chdir: str = ""
-    time_limit_s: float | None = None
-    number: int | None = None
-    """Its number on `submit_host`."""
-    submit_host: str = ""
+
+def look_at(services: Services, job: LeasedJob) -> tuple[CopyStatus, ...]:
+    """How the job's copies stand, in their order."""
+    asked: dict[NodeName, set[str]] = {}
+    for copy in job.copies:
+        asked.setdefault(copy.node, set()).add(_label(job, copy))
+    found = {(node, one.job): one for node, one in ask_status(replace(services, owner=job.uid), asked)}
+    return tuple(_status(copy.node, found.get((copy.node, _label(job, copy)))) for copy in job.copies)
+
+
+def _status(node: NodeName, told: Status | None) -> CopyStatus:
+    if told is None:
+        return CopyStatus(node=node)
+    cpu_s = None if told.user_s is None or told.system_s is None else told.user_s + told.system_s
+    return CopyStatus(
+        node=node,
+        state=told.state,
+        pid=told.pid,
+        processes=told.processes,
+        seconds=told.seconds,
+        cpu_s=cpu_s,
+        mem_bytes=told.mem_bytes,
+    )
 
 
 def kept_specs(services: Services, jobs: Sequence[LeasedJob]) -> tuple[KeptSpec | None, ...]:
@@ -124,21 +140,3 @@ class _Text(NullListener):
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         if len(self.text) <= _MOST_SPEC_BYTES:
             self.text += piece
-
-
-def kept_spec(text: bytes) -> KeptSpec | None:
-    """The spec in the text of its file; None if it is not one."""
-    try:
-        spec = json.loads(text)
-        env, script = spec["env"], spec.get("script") or {}
-        command = spec.get("argv") or [script["name"], *script.get("args", [])]
-        limit_s, number = spec.get("time_limit_s"), env.get("CLBALANCE_JOB_ID", "")
-        return KeptSpec(
-            command=tuple(map(str, command)),
-            chdir=str(spec.get("chdir") or ""),
-            time_limit_s=float(limit_s) if isinstance(limit_s, int | float) else None,
-            number=int(number) if isinstance(number, str) and number.isdecimal() and len(number) <= 18 else None,
-            submit_host=str(env.get("CLBALANCE_SUBMIT_HOST", "")),
-        )
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return None

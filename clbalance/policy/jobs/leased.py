@@ -5,6 +5,7 @@ What a lease says is its owner's claim. What counts is the uid that owns it: a j
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Lease, Measured, NodeName, Unknown
@@ -47,11 +48,6 @@ class LeasedJob:
         return tuple(dict.fromkeys(copy.node for copy in self.copies))
 
     @property
-    def is_addressable(self) -> bool:
-        """Whether an agent takes its name. Anybody can lock a file that is called like a lease."""
-        return bool(_KEY.fullmatch(self.key)) and all(0 < copy.lease.attempt < _MOST_CLAIMS for copy in self.copies)
-
-    @property
     def forbidden_on(self) -> NodeName | None:
         """A node where we are neither root nor its owner, so that it is none of our business; None: there is none."""
         return next((one.node for one in self.copies if one.login not in (None, 0, self.uid)), None)
@@ -69,6 +65,16 @@ def leased_jobs(answers: Iterable[Answer]) -> tuple[LeasedJob, ...]:
             found.setdefault((copy.lease.uid, copy.lease.key), []).append(copy)
     jobs = (LeasedJob(key=key, uid=uid, copies=tuple(copies)) for (uid, key), copies in found.items())
     return tuple(sorted(jobs, key=lambda job: -max(copy.age_s for copy in job.copies)))
+
+
+def addressable(jobs: Iterable[LeasedJob]) -> tuple[LeasedJob, ...]:
+    """The jobs, with the copies that an agent takes by name. Anybody can lock a file that is called a lease."""
+    known = (
+        replace(job, copies=tuple(copy for copy in job.copies if 0 < copy.lease.attempt < _MOST_CLAIMS))
+        for job in jobs
+        if _KEY.fullmatch(job.key)
+    )
+    return tuple(job for job in known if job.copies)
 
 
 def _copies(answer: Answer) -> list[LeasedCopy]:

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from clbalance.engine.agent.copies import FollowMode
-from clbalance.engine.jobs.leased import KeptSpec, end_leased, kept_spec, kept_specs, visit_leased
+from clbalance.engine.jobs.leased import end_leased, kept_specs, visit_leased
 from clbalance.model import Allocation, Cause, Lease, NodeName
 from clbalance.model.job_record import Cancelled, Lost
 from clbalance.policy.jobs.leased import LeasedCopy, LeasedJob
+from clbalance.policy.jobs.leased_view import KeptSpec, kept_spec
 from tests.engine.services import ScriptedAgent, world_of
 
 KEY = "0123456789abcdef" * 2

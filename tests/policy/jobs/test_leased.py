@@ -1,5 +1,7 @@
 """Which words name jobs of others, which jobs they mean, and that a job is always one of one owner."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from clbalance.policy.jobs.leased import (
     JobName,
     LeasedCopy,
     LeasedJob,
+    addressable,
     cancel_reason,
     drained_reason,
     ends_the_job,
@@ -97,8 +100,13 @@ def test_only_root_and_the_owner_may_touch_it(login: int | None, allowed: bool) 
 
 @pytest.mark.parametrize(("key", "claim"), [("x" * 32, 1), (KEY[:31], 1), (KEY, 0), (KEY, 1_000_000)])
 def test_what_no_agent_would_name_is_no_job_to_visit(key: str, claim: int) -> None:
-    assert not job(2001, key, claim=claim).is_addressable
-    assert job(2001).is_addressable
+    assert addressable([job(2001, key, claim=claim)]) == ()
+    assert addressable([job(2001)]) == (job(2001),)
+
+
+def test_a_lease_that_no_agent_would_name_hides_no_other_of_its_job() -> None:
+    forged = job(2001, claim=0).copies
+    assert addressable([replace(job(2001), copies=(*forged, *job(2001).copies))]) == (job(2001),)
 
 
 def test_a_controller_tells_a_cancelled_job_from_a_drained_node() -> None:
