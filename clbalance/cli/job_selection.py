@@ -30,6 +30,7 @@ from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, Lost
 from clbalance.node import agent_source, probe_script
 from clbalance.nodeset import fold
+from clbalance.policy.jobs.leased import JobName, job_name
 from clbalance.policy.jobs.names import LAST, numbers_meant
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.policy.jobs.record import is_queued
@@ -78,6 +79,12 @@ def named_jobs(journal: Journal, words: Sequence[str]) -> tuple[JobRecord, ...]:
     return tuple(found.values())
 
 
+def leased_names(journal: Journal, words: Sequence[str]) -> dict[str, JobName]:
+    """Those words that name running jobs by owner or key, except jobs of this host (docs/design/administrator.md)."""
+    names = {word: job_name(word) for word in words}
+    return {word: name for word, name in names.items() if name is not None and not _with_key(journal, name)}
+
+
 def one_job(journal: Journal, word: str) -> JobRecord:
     """The one job for a word; `UsageError` for none or several."""
     found = named_jobs(journal, [word])
@@ -94,10 +101,22 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
         return list(newest)
     if numbers := numbers_meant(word):
         return _in_range(journal, *numbers, word)
+    if name := job_name(word):
+        if own := _with_key(journal, name):
+            return own
+        raise UsageError(
+            f"`{word}` was not submitted here", hint="`clbalance cancel`, `logs` and `show` take such a job of others"
+        )
     named = [record for record in journal.records(over=True) if record.name == word]
     if not named:
         raise UsageError(f"no job is named `{word}`", hint="`clbalance jobs --all` shows those that are remembered")
     return [record for record in named if not record.state.is_over] or named[-1:]
+
+
+def _with_key(journal: Journal, name: JobName) -> list[JobRecord]:
+    """The job of this host with that whole key."""
+    is_whole = name.user is None and name.key
+    return [one for one in journal.records(over=True) if one.key == name.key] if is_whole else []
 
 
 def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRecord]:

@@ -149,7 +149,7 @@ class DrainOptions:
     deadline: Annotated[
         str | None, Option("--deadline", metavar="TIME", help="Wait, but give up after this; the marks stay.")
     ] = None
-    force: Annotated[bool, Option("--force", help="At the deadline cancel your own jobs there.")] = False
+    force: Annotated[bool, Option("--force", help="At the deadline cancel your jobs; as root, all.")] = False
 
     @property
     def waits(self) -> bool:

@@ -53,6 +53,8 @@ class Services:
     """Is told what `--force` has set aside for a job, once its nodes have admitted it."""
     typed_user: str | None = None
     """The login user that was given for this call; it overrides the user that each job remembers."""
+    owner: int | None = None
+    """The uid that root's agents become (docs/design/administrator.md). None: they stay who they are."""
 
     @contextlib.contextmanager
     def without_store(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ class Cause(StrEnum):
     HOSTKEY_CHANGED = "host key changed"
     HOSTKEY_UNKNOWN = "host key unknown"
     AUTH = "authentication failed"
+    NOT_ROOT = "not root"
     LIMITS = "too many logins"
     MUX = "connection sharing failed"
     STORAGE = "node storage"

@@ -5,9 +5,7 @@ from dataclasses import field
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, NodeName
-
-_KEY_CHARS = 12
-"""Shown of a job's key, as of a commit: enough to tell the jobs of a cluster apart."""
+from clbalance.policy.jobs.leased import SHORT_KEY_CHARS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,4 +50,4 @@ NO_NAMES = KnownNames()
 
 def foreign_job(user: str | None, lease: Lease) -> str:
     """A job that has no number here. `user`: the owner's name on this host; None: it has none."""
-    return f"{user or lease.uid}/{lease.key[:_KEY_CHARS]}"
+    return f"{user or lease.uid}/{lease.key[:SHORT_KEY_CHARS]}"

@@ -158,12 +158,17 @@ class ScriptedAgent:
     rules: Mapping[str, Callable[[dict[str, object]], list[dict[str, object]]]] = field(default_factory=dict)
     heard: list[dict[str, object]] = field(default_factory=list)
     nonce: bytes = b""
+    uid: int = 0
+    called_as: list[str] = field(default_factory=list)
+    """The owners whom it was to become."""
 
     def __call__(self, text: bytes) -> list[bytes | HangUp]:
-        started = re.match(rb"exec python3 -I -S /dev/fd/3 ([0-9a-f]{32}) ", text)
+        started = re.match(rb"exec python3 -I -S /dev/fd/3 ([0-9a-f]{32})(?: ([0-9]+))? 3<<", text)
         if started:
             self.nonce = started[1]
-            return [self.line({"ev": "hello", "protocol": 2, "python": "3.9.2", "uid": 0, "node_dir": "/var/tmp"})]
+            self.called_as += [started[2].decode()] if started[2] else []
+            hello = {"ev": "hello", "protocol": 2, "python": "3.9.2", "uid": self.uid, "node_dir": "/var/tmp"}
+            return [self.line(hello)]
         request = json.loads(text)
         op = request["op"]
         if op == "ping" and op not in self.rules:

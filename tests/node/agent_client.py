@@ -35,7 +35,7 @@ NOTHING: dict[str, object] = {
     "exclusive": False,
     "name": "test",
 }
-BUT_FIRST = "import os, sys; %s; exec(compile(open(sys.argv[2]).read(), 'agent', 'exec'))"
+BUT_FIRST = "import os, sys; %s; exec(compile(open(sys.argv.pop(2)).read(), 'agent', 'exec'))"
 
 
 def new_job() -> str:

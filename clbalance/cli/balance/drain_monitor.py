@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
 from clbalance.cli.audit import AuditTrail, cancel_result, migration_result
+from clbalance.cli.balance.drain_force import end_others
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me
@@ -52,12 +53,14 @@ class DrainMonitor:
     def wait(self, within_s: float | None, *, force: bool) -> int:
         """Wait, for at most `within_s` seconds (None: no limit). The exit code: 0 if nothing runs on the nodes now.
 
-        `force`: cancel own jobs at the deadline.
+        `force`: cancel own jobs at the deadline, and as root on the nodes those of everybody.
         """
         try:
             progress = wait_until_drained(self._services, self._nodes, within_s, self._poll)
             if force and not is_over(progress):
                 progress = self._end_own(progress)
+            if force and not is_over(progress):
+                progress = self._end_others(progress)
         finally:
             self._clear()
         return self._tell_end(progress)
@@ -93,6 +96,13 @@ class DrainMonitor:
             return not any(lease.key in gone for one in left for lease in one.own)
 
         return wait_until_drained(self._services, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
+
+    def _end_others(self, progress: tuple[DrainProgress, ...]) -> tuple[DrainProgress, ...]:
+        """Cancel what others still run where we are root."""
+        self._clear()
+        if not end_others(self._services, self._console, self._nodes, self._request.reason):
+            return progress
+        return wait_until_drained(self._services, self._nodes, _GONE_WITHIN_S, self._draw)
 
     def _cancel(self, known: Sequence[JobRecord]) -> None:
         """Cancel jobs, and log it in any case: an interrupt or a store error may come after the nodes were told."""

@@ -1,16 +1,17 @@
 """Carry out `attach`, `wait` and `logs`: follow jobs that were submitted before. The first two exit with their code."""
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import named_jobs, one_job, open_job_services
+from clbalance.cli.job_selection import leased_names, named_jobs, one_job, open_job_services
 from clbalance.cli.jobs.ends import tell_jobs, tell_tasks
 from clbalance.cli.jobs.rows import rows_of
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs import submitted
 from clbalance.engine.jobs.conclude_tasks import recorded_tasks
@@ -21,6 +22,7 @@ from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
 from clbalance.nodeset import NodeSets, fold
+from clbalance.policy.jobs.leased import JobName, LeasedJob
 from clbalance.policy.jobs.outcome import reason_of, run_exit_code
 from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import RunListener
@@ -33,7 +35,9 @@ from clbalance.render.reports.jobs.run import JobReport
 class Shown(NullListener):
     """Prints the output of a job; with `err`, its standard error on our standard output."""
 
-    def __init__(self, console: Console, record: JobRecord, *, err: bool = False, has_tasks: bool = False) -> None:
+    def __init__(
+        self, console: Console, record: JobRecord | LeasedJob, *, err: bool = False, has_tasks: bool = False
+    ) -> None:
         self._console = console
         self._err = err
         self._has_tasks = has_tasks
@@ -146,6 +150,8 @@ def _start_queued(ssh: ReachOptions, console: Console, services: Services, jobs:
 def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_set: str | None) -> int:
     """The exit code of `clbalance logs`."""
     with open_job_services(ssh, console) as services:
+        if leased := leased_names(services.journal, [word]):
+            return _show_leased(leased, node_set, ssh, console, services, follow=follow, err=err)
         record = one_job(services.journal, word)
         nodes = None if node_set is None else frozenset(NodeSets(None).expand(node_set))
         strangers = (nodes or frozenset()).difference(record.nodes)
@@ -165,7 +171,35 @@ def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, e
                     services, record, shown, streams=streams, to_the_end=False, nodes=nodes, slot_listener=of_slots
                 )
         complete_outputs(services, console)
-    silent = _silent(reconciled)
+    return _silence(console, reconciled.outcomes)
+
+
+def _show_leased(
+    names: Mapping[str, JobName],
+    node_set: str | None,
+    ssh: ReachOptions,
+    console: Console,
+    opened: Services,
+    *,
+    follow: bool,
+    err: bool,
+) -> int:
+    """The same for a running job of another user, or of oneself from elsewhere."""
+    from clbalance.cli.jobs.leased import leased_services, log_leased  # most calls are for jobs of this host
+    from clbalance.engine.jobs.leased import visit_leased
+
+    streams = ("stderr",) if err else ("stdout",)
+    mode = FollowMode(streams=streams, to_the_end=follow, void=False, persist=follow)
+    with leased_services(names, node_set, ssh, console, opened) as (services, (job,)):
+        log_leased(services, console, "logs", job, "read")
+        with contextlib.closing(Shown(console, job, err=err)) as shown:
+            (outcomes,) = visit_leased(services, [job], mode, [shown])
+    return _silence(console, outcomes)
+
+
+def _silence(console: Console, outcomes: Sequence[Outcome]) -> int:
+    """Say which nodes did not answer; the exit code."""
+    silent = [outcome for outcome in outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
         console.say(messages.warning(f"{outcome.node}: {reason_of(outcome.end)}"))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE

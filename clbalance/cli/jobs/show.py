@@ -1,10 +1,11 @@
 """Carry out `jobs`: the jobs in the journal, refreshed from their nodes, and other jobs seen by their leases."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import MOST_JOBS, named_jobs, open_job_services
+from clbalance.cli.jobs.leased import shown_name
 from clbalance.cli.jobs.options import JobTableOptions
 from clbalance.cli.jobs.rows import rows_of
 from clbalance.cli.jobs.table import table_of
@@ -16,16 +17,15 @@ from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import ExitCode
-from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Allocation, Lease, Measured, Silent, Snapshot, Unknown
+from clbalance.model import Allocation, Measured, NodeName, Silent, Snapshot
 from clbalance.model.job_record import Lost
 from clbalance.nodeset import fold
-from clbalance.policy.allocations import age_s
 from clbalance.policy.gpu_users import ShareExcess, share_excesses
+from clbalance.policy.jobs.leased import LeasedJob, leased_jobs
 from clbalance.policy.jobs.record import qos_of
 from clbalance.render import messages
 from clbalance.render.jobs.row import JobRow, Resources
-from clbalance.render.names import KnownNames, foreign_job
+from clbalance.render.names import KnownNames
 from clbalance.render.reports.jobs.jobs import JobsReport
 
 
@@ -72,57 +72,33 @@ def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[Snaps
     return snapshot, names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LeasedCopy:
-    """A copy of a job that this host has not submitted, by its lease on a node."""
-
-    answer: Measured
-    lease: Lease
-    excesses: tuple[ShareExcess, ...]
-
-    @property
-    def age_s(self) -> float:
-        """Since the lease was granted."""
-        allocation = self.lease.allocation
-        return age_s(allocation, self.answer.reading.uptime_s) if isinstance(allocation, Allocation) else 0.0
-
-
 def _rows_of_leases(snapshot: Snapshot, known: set[str], names: KnownNames, *, all_users: bool) -> list[JobRow]:
     """One row for each running job that this host has not submitted, longest running first."""
-    found: dict[tuple[int, str], list[_LeasedCopy]] = {}
-    for answer in snapshot.answers:
-        for copy in _copies_on(answer, all_users=all_users):
-            if copy.lease.key not in known:
-                found.setdefault((copy.lease.uid, copy.lease.key), []).append(copy)
-    return [_row(copies, names) for copies in sorted(found.values(), key=lambda copies: -copies[0].age_s)]
-
-
-def _copies_on(answer: Measured | Silent, *, all_users: bool) -> list[_LeasedCopy]:
-    if isinstance(answer, Silent) or isinstance(answer.reading.leases, Unknown):
-        return []
-    excesses = share_excesses(answer.reading)
+    excesses = {one.node: share_excesses(one.reading) for one in snapshot.answers if isinstance(one, Measured)}
     return [
-        _LeasedCopy(answer=answer, lease=lease, excesses=tuple(one for one in excesses if one.lease is lease))
-        for lease in answer.reading.leases
-        if all_users or lease.uid == answer.reading.uid
+        _row(job, names, excesses)
+        for job in leased_jobs(snapshot.answers)
+        if job.key not in known and (all_users or any(copy.login == job.uid for copy in job.copies))
     ]
 
 
-def _row(copies: Sequence[_LeasedCopy], names: KnownNames) -> JobRow:
-    answer, lease = copies[0].answer, copies[0].lease
-    allocation = lease.allocation if isinstance(lease.allocation, Allocation) else None
+def _row(job: LeasedJob, names: KnownNames, excesses: Mapping[NodeName, tuple[ShareExcess, ...]]) -> JobRow:
+    first = job.copies[0]
+    allocation = first.lease.allocation if isinstance(first.lease.allocation, Allocation) else None
     return JobRow(
         id=None,
-        elsewhere=foreign_job(names.users.get(lease.uid), lease),
+        elsewhere=shown_name(job),
         name=(allocation.name if allocation else "") or "-",
-        user=names.shown_user(answer.node, lease.uid),
+        user=names.shown_user(first.node, job.uid),
         state="RUNNING",
         reason="submitted elsewhere",
         rc=None,
-        node_set=fold([copy.answer.node for copy in copies]),
-        seconds=copies[0].age_s,
-        attempt=lease.attempt,
-        key=lease.key,
+        node_set=fold(job.nodes),
+        seconds=max(copy.age_s for copy in job.copies),
+        attempt=first.lease.attempt,
+        key=job.key,
         qos=qos_of(allocation) if allocation else None,
         resources=Resources.of(allocation) if allocation else None,
-    ).with_excesses([(copy.answer.node, one) for copy in copies for one in copy.excesses])
+    ).with_excesses(
+        [(copy.node, one) for copy in job.copies for one in excesses.get(copy.node, ()) if one.lease is copy.lease]
+    )

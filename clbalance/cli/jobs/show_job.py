@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import named_jobs, open_job_services
+from clbalance.cli.job_selection import leased_names, named_jobs, open_job_services
 from clbalance.cli.jobs.rows import local, rows_of, submitted_of
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
-from clbalance.errors import ExitCode
+from clbalance.errors import ExitCode, UsageError
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.policy.jobs.outcome import reason_of
@@ -29,6 +29,14 @@ from clbalance.render.reports.jobs.show import JobDetails, ShowReport
 def show_named(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
     """The exit code of `clbalance show`."""
     with open_job_services(ssh, console) as services:
+        if leased := leased_names(services.journal, words):
+            if own := [word for word in words if word not in leased]:
+                raise UsageError(
+                    f"`{own[0]}` is a job of this host, and `{next(iter(leased))}` is not", hint="show them one by one"
+                )
+            from clbalance.cli.jobs.show_leased import show_leased  # most calls are for jobs of this host
+
+            return show_leased(leased, None, ssh, console, services)
         seen = refresh(services, named_jobs(services.journal, words))
         complete_outputs(services, console)
         rows = rows_of(services, seen, usage_of(services, [one.record for one in seen]))

@@ -8,6 +8,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import CopyRecord, End, FinalUsage, Intent, Lost, Outcome
 
+UNCONFIRMED = "told to end; the node has not confirmed it"
 _MOST_WARNINGS = 50  # of one copy
 
 

@@ -7,7 +7,7 @@ a job that another process started is the same as to reconnect.
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
+from clbalance.engine.agent.copies import UNCONFIRMED, Copies, Copy, FollowMode, Phase, Reconnects
 from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.job_messages import end_of, usage_at_end
 from clbalance.engine.agent.multiplexer import AgentChannel
@@ -99,11 +99,11 @@ class Follow:
         self.to_the_end(until - self._clock.monotonic())
         self.give_up()
 
-    def give_up(self) -> None:
+    def give_up(self, reason: str = UNCONFIRMED) -> None:
         """Follow no copy any further. Those that were told to end may do so later."""
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
-            self._end(copy, Lost(cause=Cause.TIMEOUT, reason="told to end; the node has not confirmed it"))
+            self._end(copy, Lost(cause=Cause.TIMEOUT, reason=reason))
 
     @property
     def all_started(self) -> bool:

@@ -257,9 +257,13 @@ for part in zlib.decompress(binascii.a2b_base64("%s")).decode().split("\\0"):
 """
 
 
-def bootstrap(nonce: str, source: str) -> bytes:
-    """Shell text that replaces an open `sh -s` by the agent. The source is a here-document on descriptor 3."""
-    return f"exec python3 -I -S /dev/fd/3 {nonce} 3<<'CLB_{nonce}'\n{_packed(source)}CLB_{nonce}\n".encode()
+def bootstrap(nonce: str, source: str, owner: int | None = None) -> bytes:
+    """Shell text that replaces an open `sh -s` by the agent. The source is a here-document on descriptor 3.
+
+    `owner`: the uid that an agent of root becomes first.
+    """
+    words = nonce if owner is None else f"{nonce} {owner}"
+    return f"exec python3 -I -S /dev/fd/3 {words} 3<<'CLB_{nonce}'\n{_packed(source)}CLB_{nonce}\n".encode()
 
 
 @cache

@@ -19,6 +19,7 @@ OnEvent: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
 """Is called with each event of an agent, and when a session has ended."""
 
 LOOK_AGAIN_S = 1.0
+_NOT_ROOT: Final = "only root there may do that to other users' jobs; `-l root` logs in as root"
 _PING: Final = "ping"
 _SYNTAX_ERROR: Final = re.compile(r"[Ss]yntax error|sh: line [0-9]+: `")
 """In the last line that a shell prints if it did not get the whole of what was sent; the latter is bash's."""
@@ -70,6 +71,7 @@ class Agents:
         self._sessions = sessions
         self._overhear = overhear
         self._source = services.agent_source
+        self._owner = services.owner
         self._clock = services.clock
         self._show_unfinished = services.show_unfinished
         self._answer_within_s = services.answer_within_s
@@ -84,7 +86,7 @@ class Agents:
             self.expect(node, "the start of python3", within_s=self._answer_within_s)
         else:
             self._sessions.open(node, within_s=self._answer_within_s)
-        self._sessions.send(node, bootstrap(link.nonce, self._source))
+        self._sessions.send(node, bootstrap(link.nonce, self._source, self._owner))
 
     def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
         """Send one request. `last`: end the session after it."""
@@ -179,6 +181,9 @@ class Agents:
             on_event(
                 node, Closed(node=node, cause=Cause.GARBLED, reason="it sends what was not asked for, without end")
             )
+        elif isinstance(event, Hello) and self._owner not in (None, event.uid):
+            self.hang_up(node)
+            on_event(node, Closed(node=node, cause=Cause.NOT_ROOT, reason=_NOT_ROOT))
         elif event is not None:
             link.heard_at = self._clock.monotonic()
             self.answered(node, label=_PING)

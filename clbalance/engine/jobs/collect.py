@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from clbalance.engine.agent.copies import FollowMode
+from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.reconcile import Leg, by_login
@@ -38,7 +39,15 @@ def _as_one_user(services: Services, fetches: Sequence[Fetch], within_s: float) 
     with services.transport.sessions() as sessions:
         multiplexer = AgentMultiplexer(Agents(sessions, services))
         legs = [
-            Leg(services, multiplexer, one.spec, one.copies, one.listener, FollowMode(streams=one.streams, void=False))
+            Leg(
+                services,
+                multiplexer,
+                label_of(one.spec),
+                one.copies,
+                one.listener,
+                FollowMode(streams=one.streams, void=False),
+                limit_s=one.spec.time_limit_s,
+            )
             for one in fetches
         ]
         for leg in legs:

@@ -255,29 +255,39 @@ class _Reconciliation:
             mode = replace(mode, finish=True)
         if spec.slots and (self._is_ours or wanted.slot_listener is not None):
             mode = replace(mode, streams=(*mode.streams, "log"))
-        return Leg(self._services, multiplexer, spec, asked, listener, mode)
+        early_end = EarlyEnd(self._services.clock, first_node=spec.first_node)
+        return Leg(
+            self._services,
+            multiplexer,
+            label_of(spec),
+            asked,
+            listener,
+            mode,
+            limit_s=spec.time_limit_s,
+            early_end=early_end,
+        )
 
 
 class Leg:
-    """Follows the copies of one claim."""
+    """Follows the copies of one claim, at least one. `limit_s`: the time limit of the job, if it is known."""
 
     def __init__(
         self,
         services: Services,
         multiplexer: AgentMultiplexer,
-        spec: JobSpec,
+        label: str,
         asked: Sequence[CopyRecord],
         listener: RunListener,
         mode: FollowMode,
+        *,
+        limit_s: float | None = None,
+        early_end: EarlyEnd | None = None,
     ) -> None:
-        self.claim = spec.claim
-        self.copies = Copies(label_of(spec), map(Copy.of, asked))
+        self.claim = asked[0].claim
+        self.copies = Copies(label, map(Copy.of, asked))
         self._multiplexer = multiplexer
-        self._channel = multiplexer.channel(label_of(spec))
-        early_end = EarlyEnd(services.clock, first_node=spec.first_node)
-        self.follow = Follow(
-            self._channel, self.copies, services, listener, mode, limit_s=spec.time_limit_s, early_end=early_end
-        )
+        self._channel = multiplexer.channel(label)
+        self.follow = Follow(self._channel, self.copies, services, listener, mode, limit_s=limit_s, early_end=early_end)
 
     def begin(self) -> None:
         """Call the nodes."""

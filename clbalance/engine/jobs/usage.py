@@ -30,9 +30,9 @@ def _usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usa
             label = f"{record.key}.{copy.claim}"
             running[label] = record.id
             asked.setdefault(copy.intent.node, set()).add(label)
-    parts = _ask(services, asked) if asked else ()
+    parts = ask_status(services, asked) if asked else ()
     found: dict[int, Usage] = {}
-    for status in parts:
+    for _, status in parts:
         if status.state == "running" and status.mem_bytes is not None:
             job = running[status.job]
             before = found.get(job, Usage(cpu_s=0.0, mem_bytes=0))
@@ -41,10 +41,10 @@ def _usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usa
     return found
 
 
-def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[Status]:
-    """All answers that arrive in time, over one session a node."""
+def ask_status(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[tuple[NodeName, Status]]:
+    """The status of these claims on their nodes: all answers that arrive in time, over one session a node."""
     left = {node: set(labels) for node, labels in asked.items()}
-    parts: list[Status] = []
+    parts: list[tuple[NodeName, Status]] = []
     with services.transport.sessions() as sessions:
         agents = Agents(sessions, services)
 
@@ -55,7 +55,7 @@ def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[St
                         agents.ask(node, "status", job=label)
                     agents.expect(node, "status", within_s=services.answer_within_s)
                 case Status(job=label) if label in left.get(node, ()):
-                    parts.append(event)
+                    parts.append((node, event))
                     left[node].discard(label)
                 case Closed() | AgentError() | Hello():
                     left.pop(node, None)

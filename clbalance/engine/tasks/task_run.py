@@ -25,6 +25,7 @@ from clbalance.engine.tasks.slots import SlotBackoff, SlotPlan, may_take_more, p
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, NodeName, Plan, Snapshot
 from clbalance.model.job_record import Cancelled, Outcome
+from clbalance.policy.jobs.leased import ends_the_job
 from clbalance.policy.placement.quorum import enough_for
 from clbalance.ports import SessionEvent, Sessions
 
@@ -281,9 +282,14 @@ class TaskRun:
             self._reason = self._reason or reason
 
     def _heed_cancel(self) -> None:
-        """End the slots if a cancel was requested: the process that asked may not have reached every node."""
+        """End the slots if a cancel was requested: the process that asked may not have reached every node.
+
+        Slots that end return the tasks that they have not started. Once the job is cancelled, nobody gets those.
+        """
         if reason := self._early_end.look(is_ending=self._cancelled):
             self._cancel(reason)
+        elif self._cancelled:
+            self._give_no_more(self._reason)
 
     def _cancel(self, reason: str) -> None:
         """The job was cancelled: give out no more tasks, and end all slots."""
@@ -336,7 +342,11 @@ class TaskRun:
             self._services.journal.ended(job, slot.claim, outcome)
         if outcome.end == COULD_NOT_LOG:
             self._unusable.add(slot.node)
-        if isinstance(outcome.end, Cancelled) and not self._cancelled and cancel_requested(self._services, job):
+        if (
+            isinstance(outcome.end, Cancelled)
+            and not self._cancelled
+            and (ends_the_job(outcome.end.reason) or cancel_requested(self._services, job))
+        ):
             self._cancel(outcome.end.reason)
         self._backoff.soon()
 

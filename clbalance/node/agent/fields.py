@@ -40,6 +40,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
         "stdout": (Count, 0),
         "stderr": (Count, 0),
         "log": (Count, 0),
+        "spec": (Count, 0),
         "streams": (list, ["stdout", "stderr"]),
         "stop": (str, "end"),
     },

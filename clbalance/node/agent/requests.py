@@ -227,9 +227,11 @@ class Requests:
         """Send an order to the job's supervisor, if it lives. If not, the client learns of the end by following."""
         if job.link is not None:
             job.link.order(do, **facts)
-        elif job.ended is None and not self.send_order(job.name, order_text(do, **facts)):
+        elif job.ended is None:
             supervisor = supervisor_of(self.session.folder.home_fd, job.name)
-            if supervisor is None:
+            if do == "end" and supervisor is not None and supervisor > 1:
+                send(os.kill, supervisor, signal.SIGCONT)  # while it is stopped it reads no order
+            if self.send_order(job.name, order_text(do, **facts)) or supervisor is None:
                 return
             if do != "end" or supervisor <= 1:  # pid unknown: in another namespace
                 raise MisfitError(

@@ -1,9 +1,11 @@
-"""What a word means where a job is named: a number, a range, `last`, or a job's name; and which names a job may have.
+"""What a word means where a job is named: a number, a range, `last`, an owner or key, or a name.
 
-A name that reads as one of the others would mean other jobs. Pure.
+And which names a job may have: a name that reads as one of the others would mean other jobs. Pure.
 """
 
 import re
+
+from clbalance.policy.jobs.leased import job_name
 
 LAST = "last"
 """The job that was submitted last from this host."""
@@ -32,6 +34,8 @@ def why_no_name(name: str) -> str:
         return "it means the job that was submitted last"
     if numbers_meant(name) is not None:
         return "it means jobs by their numbers"
+    if job_name(name) is not None:
+        return "it means a job by its owner or key"
     if name.startswith("-"):
         return "it would be read as an option"
     return ""
@@ -39,4 +43,4 @@ def why_no_name(name: str) -> str:
 
 def default_name(file: str) -> str:
     """The name of a job after its script or program; `job-17` for one that is called `17`."""
-    return f"job-{file.lstrip('-') or 'script'}" if why_no_name(file) else file
+    return f"job-{file.lstrip('-') or 'script'}".replace("/", "-") if why_no_name(file) else file

@@ -165,6 +165,7 @@ def job_document(row: JobRow) -> dict[str, Json]:
     """One job as JSON (docs/design/output.md)."""
     return {
         "id": row.id,
+        "job": row.typed or None,
         "name": row.name,
         "user": row.user,
         "state": row.state,

@@ -11,7 +11,7 @@ _HELP = """Let nodes take no new work, with a reason.
 
 It returns at once, unless it is to wait: with `--monitor` until nothing runs there any more, with `--deadline` no
 longer than that. While it waits, your jobs that are marked --requeue or --checkpoint are moved elsewhere. Nobody
-else's jobs are ever touched.
+else's jobs are touched, except by --force of root on the nodes.
 
 With `--min-available` all of the nodes are drained or none, and however many people drain at once, so many are left: of
 the nodes of `-g`, which then only says where to count, or of all (`-a`). Without NODES it drains those of `-g` itself.

@@ -10,6 +10,9 @@ from clbalance.cli.options import JobsArgument, ReachOptions, VerbosityOptions, 
 _HELP = """End jobs: TERM to every process of theirs, KILL a second later.
 
 By number, range, name or `last`; or those on some nodes, or all of yours that were submitted here.
+
+Running jobs of others, as root on their nodes, or yours from elsewhere, are named as `jobs --all-users` shows them,
+such as alice/3f9a1c2b7d0e, or by number and host, such as alice/17@login1. `-w` then says where to look. [everywhere]
 """
 
 

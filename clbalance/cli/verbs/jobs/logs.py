@@ -7,10 +7,16 @@ from typer import Option
 
 from clbalance.cli.options import JobArgument, ReachOptions, VerbosityOptions, takes
 
+_HELP = """Show what a job has printed, of one node or of all of them.
+
+A running job of another user, as root on its nodes, is named as `jobs --all-users` shows it, such as
+alice/3f9a1c2b7d0e. `--node` then says where to look. [everywhere]
+"""
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    app.command("logs", help="Show what a job has printed, of one node or of all of them.")(logs)
+    app.command("logs", help=_HELP)(logs)
 
 
 @takes

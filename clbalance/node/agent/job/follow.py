@@ -24,7 +24,7 @@ if MYPY:
     from typing import Any
 
 
-STREAMS = ("stdout", "stderr", "log")
+STREAMS = ("stdout", "stderr", "log", "spec")
 
 
 class Stream:
@@ -62,7 +62,7 @@ class Wanted:
         if not 0 < self.window <= 1 << 30:
             raise MisfitError("follow: `window` must lie between 1 and 2^30 bytes, not %d" % self.window)
         if len(self.offsets) < len(request["streams"]) or request["stop"] not in ("now", "end"):
-            raise MisfitError("follow: `streams` are stdout, stderr and log, `stop` is now or end")
+            raise MisfitError("follow: `streams` are stdout, stderr, log and spec, `stop` is now or end")
 
 
 class Follower:

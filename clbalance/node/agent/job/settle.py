@@ -190,7 +190,7 @@ class Inquiry:
     def answer_without_folder(self) -> "dict[str, Any]":
         if self.boot_id != read_boot_id():
             return REBOOTED
-        if self.incarnation != ensure_incarnation(self.jobs.home_fd):
+        if self.incarnation not in ("", ensure_incarnation(self.jobs.home_fd)):  # empty: not known to who asks
             home = home_of_incarnation(os.path.dirname(self.jobs.home), self.incarnation)
             if home is not None:
                 raise MisfitError("settle: %s is kept in `%s`, not among this user's jobs" % (self.name, shown(home)))

@@ -43,7 +43,8 @@ class Action(Report):
     """An action on a job, shown when it is done. `result` is empty while it is only planned."""
 
     what: str
-    job: int
+    job: int | str
+    """A number; of another user's job, what `cancel` takes for it."""
     name: str
     src: str = ""
     dst: str = ""

@@ -17,7 +17,7 @@ USAGE_FIELDS = ("cpu_s", "mem_bytes")
 
 JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS, "qos")
 """The first fields in plain text, a line for each job."""
-MORE_FIELDS = ("submitted", "started", "ended", "cpus", "mem", "gpus", "maxrss", "tasks", "command")
+MORE_FIELDS = ("job", "submitted", "started", "ended", "cpus", "mem", "gpus", "maxrss", "tasks", "command")
 """The columns that follow them."""
 
 _NAME_CHARS = 16
