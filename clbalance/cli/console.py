@@ -6,10 +6,11 @@ import signal
 import sys
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from clbalance.cli.options import OutputOptions, VerbosityOptions
+from clbalance.cli.options import JobOutputOptions, OutputOptions, VerbosityOptions
 from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
@@ -21,6 +22,7 @@ from clbalance.render.output.streams import Outlet, Outlets, StatusLine
 from clbalance.render.report import Display, Report
 
 if TYPE_CHECKING:
+    from clbalance.render.output.collected import Collected
     from clbalance.render.reports.jobs.run import JobReport
 
 _QUIET_FOR_S = 0.5  # a sweep that ends within this time shows no progress
@@ -38,21 +40,29 @@ class Console:
     """How they are shown on stderr."""
     outlets: Outlets
     quiet: bool
+    collected: "Collected | None" = None
+    """The output of jobs, if it goes into a document; None: it is shown."""
 
     @classmethod
     def of(cls, options: OutputOptions | VerbosityOptions) -> "Console":
         """The console for these options; terminals, pipes and files are told apart here."""
-        as_json = isinstance(options, OutputOptions) and options.json
-        form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
+        form = aside = options.format if isinstance(options, OutputOptions) else Format.HUMAN
+        collected = None
+        if isinstance(options, OutputOptions) and options.json:
+            form = aside = Format.JSON
+        elif isinstance(options, JobOutputOptions) and options.json:
+            from clbalance.render.output.collected import Collected  # most calls show the output
+
+            form, collected = Format.JSON, Collected()
         line = StatusLine()
         shared = line if _same_place(1, 2) else StatusLine()
         outlets = Outlets(stdout=_outlet(1, options.color, line), stderr=_outlet(2, options.color, shared))
-        form = Format.JSON if as_json else form
         return cls(
             display=_display(form, outlets.stdout),
-            display_aside=_display(form, outlets.stderr),
+            display_aside=_display(aside, outlets.stderr),
             outlets=outlets,
             quiet=options.quiet,
+            collected=collected,
         )
 
     def show(self, report: Report) -> None:
@@ -77,9 +87,9 @@ class Console:
         self.outlets.stderr.remark(text.encode("utf-8", "backslashreplace"))
 
     def tell_end(self, report: "JobReport") -> None:
-        """Say how each copy of a job ended; with `-q`, only the copies that failed."""
+        """Say how each copy of a job ended, in any form in words; with `-q`, only the copies that failed."""
         if not self.quiet:
-            self.show_aside(report)
+            self.say(replace(self.display_aside, form=Format.HUMAN).text(report))
             return
         from clbalance.render.ends import failure_lines
 

@@ -17,13 +17,14 @@ from clbalance.cli.cluster import (
     typed,
 )
 from clbalance.cli.console import Console, SweepProgress
-from clbalance.cli.node_settings import working_directory
+from clbalance.cli.node_settings import named_nodes, working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
 from clbalance.errors import UsageError
+from clbalance.model import NodeName
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, Lost
 from clbalance.node import agent_source, probe_script
@@ -37,6 +38,8 @@ from clbalance.settings.load import load_settings
 from clbalance.transport.reach import raise_file_limit, this_node
 
 _MOST_JOBS = 10_000
+_REMEMBERED = "`clbalance jobs --ended` shows those that are over as well"
+_NO_JOB_NAME = _REMEMBERED + "; nodes are named with `-w`"
 
 
 @contextlib.contextmanager
@@ -82,6 +85,11 @@ def one_job(journal: Journal, word: str) -> JobRecord:
     return found[0]
 
 
+def nodes_meant(node_sets: Sequence[str], console: Console) -> frozenset[NodeName]:
+    """The nodes after `-w`, where jobs on them are meant."""
+    return frozenset(named_nodes(NodeOptions(nodes=list(node_sets)), console).nodes)
+
+
 def me() -> str:
     """The name of our user, for reasons and logs."""
     try:
@@ -100,7 +108,7 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
         return _in_range(journal, *numbers, word)
     named = [record for record in journal.records(over=True) if record.name == word]
     if not named:
-        raise UsageError(f"no job is named `{word}`", hint="`clbalance jobs --all` shows those that are remembered")
+        raise UsageError(f"no job is named `{word}`", hint=_NO_JOB_NAME)
     return [record for record in named if not record.state.is_over] or named[-1:]
 
 
@@ -108,11 +116,11 @@ def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRec
     if first == last:
         record = journal.record(first)
         if record is None:
-            raise UsageError(f"there is no job {word}", hint="`clbalance jobs --all` shows those that are remembered")
+            raise UsageError(f"there is no job {word}", hint=_REMEMBERED)
         return [record]
     found = [one for one in journal.records(over=True, newest=_MOST_JOBS) if first <= one.id <= last]
     if not found:
-        raise UsageError(f"there is no job in {word}", hint="`clbalance jobs --all` shows those that are remembered")
+        raise UsageError(f"there is no job in {word}", hint=_REMEMBERED)
     return found
 
 

@@ -133,6 +133,13 @@ class VerbosityOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutputOptions(VerbosityOptions):
+    """The same, for verbs that can put that output into a document."""
+
+    json: Annotated[bool, Option("--json", help="Print one JSON value at the end, the output in it.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainOptions:
     """The conditions of a drain."""
 

@@ -21,7 +21,7 @@ from clbalance.nodeset import NodeSets
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.render import messages
-from clbalance.render.reports.admin.config import ConfigPlace, PlacesReport, SettingsReport, ShownKey
+from clbalance.render.reports.admin.config import CheckReport, ConfigPlace, PlacesReport, SettingsReport, ShownKey
 from clbalance.render.text import Json
 from clbalance.settings.load import load_settings, settings_files
 from clbalance.settings.values import GroupPolicy, Settings
@@ -124,10 +124,9 @@ def check_settings(console: Console, file: Path | None) -> int:
     if groups is not None and (problems := file_problems(groups)):
         raise problems[0].error
     _check_names(settings, NodeSets(groups))
-    read = [path for path in settings_files(environment, working_directory()) if path.exists()]
-    console.say(
-        messages.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
-    )
+    read = [str(path) for path in settings_files(environment, working_directory()) if path.exists()]
+    console.say(messages.note(f"{', '.join(read)}: in order" if read else "no settings file here: the defaults apply"))
+    console.show(CheckReport(tuple(read)))
     return ExitCode.DONE
 
 

@@ -131,6 +131,9 @@ def _lines(file: Path) -> list[str]:
             return list(opened)
     except NotUtf8Error as error:
         raise TraceError(f"{file}: {error}", hint=error.hint) from error
+    except FileNotFoundError as error:
+        hint = "a file of jobs or of nodes; nodes are named with `-w`"
+        raise TraceError(f"{file}: {error.strerror}", hint=hint) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise TraceError(f"{file}: {error}", hint="a file that ends in .gz is packed by gzip") from error
 

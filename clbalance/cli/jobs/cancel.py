@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import me, named_jobs, open_job_services
+from clbalance.cli.job_selection import me, named_jobs, nodes_meant, open_job_services
 from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -12,10 +12,10 @@ from clbalance.engine.jobs import submitted
 from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model.job_record import JobRecord, Lost
-from clbalance.nodeset import NodeSets
 from clbalance.policy.jobs.outcome import became_of, reason_of
 from clbalance.ports import Journal
 from clbalance.render import messages
+from clbalance.render.reports.jobs.run import JobResult, JobResults, result_of
 
 
 def end_jobs(
@@ -23,62 +23,68 @@ def end_jobs(
     ssh: ReachOptions,
     console: Console,
     *,
-    node_set: str | None,
+    node_sets: Sequence[str],
     everything: bool,
     signal_name: str | None,
 ) -> int:
     """The exit code of `clbalance cancel`."""
     number = None if signal_name is None else parse_signal(signal_name)
     with open_job_services(ssh, console) as services:
-        meant = _selected_jobs(services.journal, words, node_set, everything=everything)
-        over = [record for record in meant if record.state.is_over]
+        meant = _selected_jobs(services.journal, words, node_sets, console, everything=everything)
+        over = [record for record in meant if record.state.is_over and words]
         meant = tuple(record for record in meant if not record.state.is_over)
-        for record in over if words else ():
+        for record in over:
             console.say(messages.note(f"job {record.id}: {record.state} already"))
+        done = [result_of(record, (), result=f"{record.state} already") for record in over]
         if not meant:
             if not over:
                 console.say(messages.note("no such job is running or waiting"))
+            console.show(JobResults(tuple(done)))
             return ExitCode.DONE
         if number is None:
             reconciled = submitted.cancel(services, meant, f"cancelled by {me()}")
         else:
             reconciled = submitted.signal(services, meant, number)
         complete_outputs(services, console)
-    confirmed = [_tell(console, one, number) for one in reconciled]
-    return ExitCode.DONE if all(confirmed) else ExitCode.SOME_NODES_FAILED
+    told = [_tell(console, one, number) for one in reconciled]
+    console.show(JobResults((*done, *(result for result, _ in told))))
+    return ExitCode.DONE if all(confirmed for _, confirmed in told) else ExitCode.SOME_NODES_FAILED
 
 
 def _selected_jobs(
-    journal: Journal, words: Sequence[str], node_set: str | None, *, everything: bool
+    journal: Journal, words: Sequence[str], node_sets: Sequence[str], console: Console, *, everything: bool
 ) -> tuple[JobRecord, ...]:
     """The selected jobs. `UsageError` without any selection: that must not cancel all jobs."""
-    if not (words or node_set or everything):
+    if not (words or node_sets or everything):
         raise UsageError("no job named", hint="`clbalance cancel 17`, `clbalance cancel -w node3` or `--all`")
     meant = named_jobs(journal, words) if words else journal.records()
-    if node_set is not None:
-        nodes = set(NodeSets(None).expand(node_set))
+    if node_sets:
+        nodes = nodes_meant(node_sets, console)
         meant = tuple(record for record in meant if nodes.intersection(record.nodes))
     return meant
 
 
-def _tell(console: Console, one: Reconciled, number: int | None) -> bool:
-    """Say what happened to one job. Returns whether every node has confirmed it."""
-    job = one.record.id
+def _tell(console: Console, one: Reconciled, number: int | None) -> tuple[JobResult, bool]:
+    """Say what happened to one job. Returns it, and whether every node has confirmed it."""
     silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]
+    result, is_confirmed = _what_happened(one, number, is_silent=bool(silent))
     for outcome in silent:
-        later = _later(one.record) if number is None else "the signal was not sent"
-        console.say(messages.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; {later}"))
-    if silent:
-        return False
+        console.say(messages.warning(f"job {one.record.id}: {outcome.node}: {reason_of(outcome.end)}; {result}"))
+    if not silent:
+        say = messages.note if is_confirmed else messages.warning
+        console.say(say(f"job {one.record.id}: {result}"))
+    return result_of(one.record, one.outcomes, result=result), is_confirmed
+
+
+def _what_happened(one: Reconciled, number: int | None, *, is_silent: bool) -> tuple[str, bool]:
+    """In few words, and whether every node has confirmed it."""
+    if is_silent:
+        return (_later(one.record) if number is None else "the signal was not sent"), False
     if number is not None:
-        console.say(messages.note(f"job {job}: sent {signal.Signals(number).name}"))
-    elif not one.all_ended and not one.record.state.is_over and not one.record.cancel_requested:
-        console.say(messages.warning(f"job {job}: it logs in as another user, and is not cancelled"))
-        return False
-    else:
-        became = became_of(one.record, one.outcomes, all_ended=one.all_ended)
-        console.say(messages.note(f"job {job}: {became}"))
-    return True
+        return f"sent {signal.Signals(number).name}", True
+    if not one.all_ended and not one.record.state.is_over and not one.record.cancel_requested:
+        return "it logs in as another user, and is not cancelled", False
+    return became_of(one.record, one.outcomes, all_ended=one.all_ended), True
 
 
 def _later(record: JobRecord) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import named_jobs, one_job, open_job_services
+from clbalance.cli.job_selection import named_jobs, nodes_meant, one_job, open_job_services
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.engine.agent.listeners import NullListener
@@ -17,13 +17,13 @@ from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
-from clbalance.nodeset import NodeSets, fold
+from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import reason_of, run_exit_code
 from clbalance.policy.jobs.record import is_queued
 from clbalance.render import messages
 from clbalance.render.output.labelled import Labelled
-from clbalance.render.output.streams import JobOutput, PassedThrough
-from clbalance.render.reports.jobs.run import JobReport
+from clbalance.render.output.streams import STREAMS, JobOutput, PassedThrough
+from clbalance.render.reports.jobs.run import JobReport, JobResults, result_of
 
 
 class Shown(NullListener):
@@ -36,8 +36,12 @@ class Shown(NullListener):
 
     def show_for(self, nodes: Sequence[NodeName]) -> None:
         """Print for these nodes from now on. With several, each line is labelled with its node."""
-        outlets = self._console.outlets
-        self._output: JobOutput = Labelled(outlets) if len(nodes) > 1 else PassedThrough(outlets)
+        outlets, collected = self._console.outlets, self._console.collected
+        if collected is not None:
+            collected.begin_anew()
+            self._output: JobOutput = collected
+        else:
+            self._output = Labelled(outlets) if len(nodes) > 1 else PassedThrough(outlets)
 
     def continued(self, record: JobRecord) -> None:
         """The job was migrated or requeued: say so, and show its new nodes."""
@@ -52,10 +56,15 @@ class Shown(NullListener):
         self._console.say(messages.warning(f"{node}: {text}"))
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
-        self._output.write(node, "stdout" if self._err else stream, piece)
+        as_stdout = self._err and self._console.collected is None
+        self._output.write(node, "stdout" if as_stdout else stream, piece)
 
     def ended(self, outcome: Outcome) -> None:
         self._output.end(outcome.node)
+
+    def have_read(self, node: NodeName) -> None:
+        """All that the node has to tell has been read, even if that is nothing."""
+        self._output.end(node)
 
     def close(self) -> None:
         """Print output that was held back."""
@@ -85,6 +94,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
             raise
         complete_outputs(services, console)
     _summary(console, reconciled)
+    _show_results(console, [reconciled])
     return run_exit_code(reconciled.outcomes) if reconciled.outcomes else _code(reconciled)
 
 
@@ -99,6 +109,7 @@ def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
         complete_outputs(services, console)
     for reconciled in waited:
         _summary(console, reconciled)
+    _show_results(console, waited)
     return max(_code(reconciled) for reconciled in waited)
 
 
@@ -108,26 +119,38 @@ def _start_queued(ssh: ReachOptions, console: Console, services: Services, jobs:
     start_from_journal(ssh, console, services, jobs)
 
 
-def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_set: str | None) -> int:
+def show_logs(
+    word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_sets: Sequence[str]
+) -> int:
     """The exit code of `clbalance logs`."""
     with open_job_services(ssh, console) as services:
         record = one_job(services.journal, word)
-        nodes = None if node_set is None else frozenset(NodeSets(None).expand(node_set))
+        nodes = nodes_meant(node_sets, console) if node_sets else None
         strangers = (nodes or frozenset()).difference(record.nodes)
         if strangers or not record.nodes:
             ran_on = f"it is on {fold(record.nodes)}" if record.nodes else f"it has not been started: {record.reason}"
             raise UsageError(f"job {record.id} is not on {fold(strangers) or 'any node'}", hint=ran_on)
-        streams = ("stderr",) if err else ("stdout",)
+        streams = ("stderr",) if err else ("stdout",) if console.collected is None else STREAMS
         with contextlib.closing(Shown(console, record, err=err)) as shown:
             if follow:
                 reconciled = follow_on(services, record, shown, shown.continued, streams=streams, nodes=nodes)
             else:
                 reconciled = submitted.read(services, record, shown, streams=streams, to_the_end=False, nodes=nodes)
+            silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
+            for node in (nodes or frozenset(reconciled.record.nodes)).difference(one.node for one in silent):
+                shown.have_read(node)
         complete_outputs(services, console)
-    silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
         console.say(messages.warning(f"{outcome.node}: {reason_of(outcome.end)}"))
+    _show_results(console, [reconciled])
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
+
+
+def _show_results(console: Console, seen: Sequence[Reconciled]) -> None:
+    """The jobs as a document, with the output that was read for it."""
+    collected = console.collected
+    outputs = {} if collected is None else collected.documents(seen[0].record.nodes, lambda *_: None)
+    console.show(JobResults(tuple(result_of(one.record, one.outcomes, outputs) for one in seen)))
 
 
 def _code(reconciled: Reconciled) -> int:

@@ -4,12 +4,13 @@ import signal
 from collections.abc import Sequence
 
 from clbalance.cli.console import Console, nothing_fits
+from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.run.values import RunResult
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
-from clbalance.model.job_record import NotStarted, Outcome
+from clbalance.model.job_record import JobRecord, JobState, NotStarted, Outcome
 from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.jobs.requeue import never_started
@@ -17,7 +18,7 @@ from clbalance.render import messages
 from clbalance.render.output.grouped import Gathered
 from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
-from clbalance.render.reports.jobs.run import JobReport
+from clbalance.render.reports.jobs.run import JobReport, JobResult, JobResults, NewJob
 
 
 class ShownRun:
@@ -69,7 +70,10 @@ class ShownRun:
         self._output.close()
 
     def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
-        options = self._options
+        options, collected = self._options, self._console.collected
+        if collected is not None:
+            collected.begin_anew()
+            return collected
         shown: JobOutput = PassedThrough(self._console.outlets)
         if options.gather:
             shown = Gathered(self._console.outlets, nodes, fold)
@@ -79,16 +83,22 @@ class ShownRun:
 
 
 def run_ended(
-    result: RunResult, candidates: Candidates, console: Console, *, detached: bool, explain: bool = False
+    result: RunResult,
+    candidates: Candidates,
+    console: Console,
+    files: FilePatterns,
+    *,
+    detached: bool,
+    explain: bool = False,
 ) -> int:
     """Report how a run ended; the exit code. Raises `NothingFitsError` or `NotRunError` for a job that was not placed.
 
-    `detached`: print the job's number, and report more only if it failed to start.
+    `files`: of its output. `detached`: print the job's number, and report more only if it failed to start.
     `explain`: if nothing fits, give the reason for each node.
     """
     dispatched = result.dispatched
     if result.queued is not None:
-        return report_queued(result.job.id, result.queued, console, detached=detached)
+        return report_queued(result.job, result.queued, console, detached=detached)
     if dispatched is None:
         if explain:
             console.explain(result.plan)
@@ -97,7 +107,7 @@ def run_ended(
         raise not_placed(result.plan, candidates, explained=explain)
     number, outcomes = result.job.id, dispatched.outcomes
     if detached and has_started(result):
-        console.print(f"{number}\n")
+        console.show(NewJob(_new(result.job, JobState.RUNNING, node_set=fold(result.plan.chosen))))
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
     console.stopped(dispatched.interrupted)
@@ -105,6 +115,8 @@ def run_ended(
         console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
         console.tell_end(_report(result))
+    if not detached and dispatched.interrupted != signal.SIGPIPE:
+        console.show(JobResults((_result(result, console, files),)))
     return run_exit_code(outcomes, dispatched.interrupted)
 
 
@@ -114,12 +126,28 @@ def has_started(result: RunResult) -> bool:
     return dispatched is not None and dispatched.interrupted is None and not never_started(dispatched.outcomes)
 
 
-def report_queued(job: int, reason: str, console: Console, *, detached: bool) -> int:
+def report_queued(job: JobSpec | JobRecord, reason: str, console: Console, *, detached: bool) -> int:
     """Say that a job is queued; the exit code. Without `detached`, 125: the user wanted it to run now."""
-    if detached:
-        console.print(f"{job}\n")
-    console.say(messages.note(f"job {job} waits: {reason}; `clbalance rebalance --apply` starts it"))
+    queued = _new(job, JobState.PENDING, reason=reason)
+    console.show(NewJob(queued) if detached else JobResults((queued,)))
+    console.say(messages.note(f"job {job.id} waits: {reason}; `clbalance rebalance --apply` starts it"))
     return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
+
+
+def tell_accepted(job: JobSpec | JobRecord, console: Console) -> None:
+    """Print the number of a job that a controller will start."""
+    console.show(NewJob(_new(job, JobState.PENDING)))
+
+
+def _new(job: JobSpec | JobRecord, state: JobState, *, node_set: str = "", reason: str | None = None) -> JobResult:
+    return JobResult(id=job.id, name=job.name, state=state.value, reason=reason, node_set=node_set, attempt=job.attempt)
+
+
+def _result(result: RunResult, console: Console, files: FilePatterns) -> JobResult:
+    if console.collected is None:
+        return _report(result).result()
+    names = files.names(result.job.id, result.job.attempt)
+    return _report(result).result(console.collected.documents(result.plan.chosen, names.of))
 
 
 def _report(result: RunResult) -> JobReport:

@@ -12,7 +12,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.report import ShownRun, has_started, not_placed, run_ended
+from clbalance.cli.run.report import ShownRun, has_started, not_placed, run_ended, tell_accepted
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
 from clbalance.engine.jobs.conclude import accept, refuse
@@ -60,7 +60,7 @@ def submit_detached(
         services.fail_point("submitted")
         options = ConnectOptions.of(cluster)
         start_controller(services.journal, job.id, job.name, options, console, keep_open=checked.fds)
-        console.print(f"{job.id}\n")
+        tell_accepted(job, console)
     return ExitCode.DONE
 
 
@@ -82,7 +82,9 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
         result = _carry_out(cluster, submitted, shown, DETACHED if options.detach else FOREGROUND, console)
     if result.queued is not None:
         _warn_if_never(result, query_of(cluster, submitted, pick=submitted.pick), console)
-    return run_ended(result, cluster.candidates, console, detached=options.detach, explain=options.explain)
+    return run_ended(
+        result, cluster.candidates, console, submitted.files, detached=options.detach, explain=options.explain
+    )
 
 
 def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:

@@ -6,7 +6,7 @@ import typer
 from typer import Argument
 from typer.core import TyperCommand
 
-from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobOutputOptions, NodeOptions, RequestOptions, SshOptions, takes
 from clbalance.cli.run.options import JobOptions, TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
@@ -55,7 +55,7 @@ def run(
     tasks: TaskOptions,
     resources: RequestOptions,
     ssh: SshOptions,
-    verbosity: VerbosityOptions,
+    output: JobOutputOptions,
     words: Annotated[
         list[str] | None, Argument(metavar="SCRIPT|- [ARG]...|-- COMMAND...", help="What to run.", show_default=False)
     ] = None,
@@ -64,10 +64,11 @@ def run(
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console
     from clbalance.cli.run.run_job import run_job
-    from clbalance.cli.run.submission import submission
+    from clbalance.cli.run.submission import check_shown_once, submission
     from clbalance.cli.run.work import CommandLine
 
-    console = Console.of(verbosity)
+    console = Console.of(output)
+    check_shown_once(job, as_json=output.json)
     typed = CommandLine(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))
     if tasks.are_meant:
         from clbalance.cli.run.tasks import run_as_typed

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import ExpressionOptions, NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.options import ExpressionOptions, NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +19,11 @@ def load(
     ssh: SshOptions,
     output: OutputOptions,
     expressions: ExpressionOptions,
+    words: NodesArgument = None,
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
 ) -> int:
     """Exits 0 if any node answered; 4 if none did or, with `-S`, if one did not."""
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.load import show_load
 
-    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict)
+    return show_load(nodes.with_words(words), ssh, Console.of(output), expressions, strict=strict)

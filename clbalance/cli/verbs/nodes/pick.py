@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import NodeOptions, OutputOptions, RequestOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, RequestOptions, SshOptions, takes
 
 PickOption = Annotated[
     str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
@@ -26,6 +26,7 @@ def pick(
     ssh: SshOptions,
     output: OutputOptions,
     resources: RequestOptions,
+    words: NodesArgument = None,
     count: PickOption = "1",
     explain: ExplainOption = False,
 ) -> int:
@@ -39,7 +40,7 @@ def pick(
 
     console = Console.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
-    cluster = cluster_context(nodes, ssh, console, policy=resources.policy)
+    cluster = cluster_context(nodes.with_words(words), ssh, console, policy=resources.policy)
     with cluster.services() as services, services.transport.sessions() as sessions:
         plan = sweep_and_place(services, sessions, cluster.query(pick=wanted, resources=asked, constraints=wished))
     if explain:

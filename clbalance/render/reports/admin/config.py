@@ -82,6 +82,22 @@ class PlacesReport(Report):
         }
 
 
+@dataclass(frozen=True, slots=True)
+class CheckReport(Report):
+    """The settings files that were read, and are in order. People have been told on standard error."""
+
+    files: tuple[str, ...]
+
+    def human(self, display: Display) -> str:
+        return ""
+
+    def plain(self) -> str:
+        return plain_lines((path,) for path in self.files)
+
+    def json(self) -> dict[str, Json]:
+        return {"files": list(self.files)}
+
+
 def _in_words(value: Json) -> str:
     """A value in short form; strings have no quotes."""
     match value:
