@@ -23,7 +23,7 @@ from clbalance.cli.node_settings import (
     working_directory,
 )
 from clbalance.cli.notify import notify
-from clbalance.cli.option_values import check_ssh_options
+from clbalance.cli.option_values import ssh_options, ssh_words
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
 from clbalance.engine.services import PlacementQuery, Services
@@ -231,11 +231,11 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
     `-o` comes before the configured options: ssh takes the first value that it sees.
     """
     ssh = settings.ssh
-    for typed_options in options:
-        check_ssh_options(typed_options, "`-o`")
-    check_ssh_options(ssh.options, "`ssh.options`")
+    ssh_words(ssh.path, "`ssh.path`")
+    words = [*(ssh_options(one, "`-o`") for one in options), ssh_options(ssh.options, "`ssh.options`")]
     return SshTransport(
-        options=" ".join((*options, ssh.options)),
+        path=ssh.path,
+        options=" ".join(words),
         user=ssh.user or "",
         connect_timeout_s=ssh.connect_timeout_s,
         fanout=ssh.fanout,

@@ -13,9 +13,10 @@ from typing import assert_never
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import working_directory
+from clbalance.cli.option_values import ssh_words
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.doctor import check_up
-from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Silent
 from clbalance.model.checkup import Examination, Examined, Finding, Severity, note, wrong
@@ -46,12 +47,15 @@ class HostCheck:
 
 def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
     """Every check that needs no node. Raises `SettingsError` only for a groups file named by `--groups-conf`."""
-    found = [*_ssh(), *_state()]
-    can_reach = shutil.which("ssh") is not None
+    found = [*_state()]
     try:
         settings = load_settings(os.environ, working_directory())
-    except SettingsError as error:
-        return HostCheck(findings=(*found, wrong("settings", error.message, error.hint)), reaches_nodes=False)
+        program = ssh_words(settings.ssh.path, "`ssh.path`")
+    except (SettingsError, UsageError) as error:
+        found = [*_ssh(["ssh"]), *found, wrong("settings", error.message, error.hint)]
+        return HostCheck(findings=tuple(found), reaches_nodes=False)
+    found = [*_ssh(program), *found]
+    can_reach = shutil.which(program[0]) is not None
     found += open_files_findings(raise_file_limit(), ssh.fanout or settings.ssh.fanout)
     try:
         groups = _groups(nodes, settings)
@@ -79,13 +83,13 @@ def _groups(nodes: NodeOptions, settings: Settings) -> ConfiguredGroups | None:
     return load_groups(Path(named) if named else None)
 
 
-def _ssh() -> Iterator[Finding]:
-    program = shutil.which("ssh")
-    version = None if program is None else ""
-    if program is not None:
+def _ssh(program: Sequence[str]) -> Iterator[Finding]:
+    is_there = shutil.which(program[0]) is not None
+    version = "" if is_there else None
+    if is_there:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             asked = subprocess.run(
-                [program, "-V"],
+                [*program, "-V"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_VERSION_WITHIN_S,

@@ -19,12 +19,12 @@ class ShownKey:
     key: str
     value: Json
     origin: str
-    """A file, a variable, `command line` or `default`."""
+    """A file (also one of ClusterShell's), a variable, `command line` or `default`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigPlace:
-    """A place where something is looked for; `what` is `settings`, `groups` or `state`."""
+    """A place where something is looked for; `what` is `settings`, `clush`, `groups` or `state`."""
 
     what: str
     path: str
