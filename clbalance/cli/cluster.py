@@ -226,21 +226,23 @@ def _seconds(text: str | None, option: str) -> float | None:
 
 
 def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> Transport:
-    """A transport by ssh; nodes in `here` are reached without it. `UsageError` for bad ssh options.
-
-    `-o` comes before the configured options: ssh takes the first value that it sees.
-    """
+    """A transport by ssh; nodes in `here` are reached without it. `UsageError` for bad ssh options."""
     ssh = settings.ssh
     ssh_words(ssh.path, "`ssh.path`")
-    words = [*(ssh_options(one, "`-o`") for one in options), ssh_options(ssh.options, "`ssh.options`")]
     return SshTransport(
         path=ssh.path,
-        options=" ".join(words),
+        options=all_ssh_options(settings, options),
         user=ssh.user or "",
         connect_timeout_s=ssh.connect_timeout_s,
         fanout=ssh.fanout,
         here=here,
     )
+
+
+def all_ssh_options(settings: Settings, typed_options: Sequence[str]) -> str:
+    """Those of `-o` before the configured ones: ssh takes the first value that it sees. `UsageError` for bad ones."""
+    configured = ssh_options(settings.ssh.options, "`ssh.options`")
+    return " ".join((*(ssh_options(one, "`-o`") for one in typed_options), configured))
 
 
 @contextlib.contextmanager
