@@ -4,102 +4,81 @@ import base64
 import os
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import field
-from pathlib import Path
 
-from clbalance.errors import ClbalanceError
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
+from clbalance.render.output.spool import Spool, Spooled
 from clbalance.render.output.streams import STREAMS
 from clbalance.render.text import Json
 
 MOST_INSIDE_BYTES = 1 << 20
 """Of one stream. A longer one goes whole to a file of its own."""
-_MOST_HELD_BYTES = 64 << 20
-"""Of all streams together: what comes then goes to files as well."""
-
-
-@dataclass(slots=True)
-class _Stream:
-    """One stream until now: in memory, or in a file."""
-
-    held: bytearray = field(default_factory=bytearray)
-    path: Path | None = None
-    size: int = 0
+_MOST_OF_ALL_BYTES = 64 << 20
+"""Of all streams together: those that come then go to files as well."""
 
 
 class Collected:
-    """Keeps output and shows none. The files that it makes stay: whoever reads the document reads them."""
+    """Keeps output and shows none. Files that a document names stay: whoever reads it reads them."""
 
     def __init__(self) -> None:
-        self._streams: dict[tuple[NodeName, str], _Stream] = {}
-        self._held_bytes = 0
+        self._spool = Spool("--json")
+        self._streams: dict[tuple[NodeName, str], Spooled] = {}
 
     def write(self, node: NodeName, stream: str, piece: bytes) -> None:
-        one = self._streams.setdefault((node, stream), _Stream())
-        one.size += len(piece)
-        if one.path is None:
-            one.held += piece
-            self._held_bytes += len(piece)
-            if one.size <= MOST_INSIDE_BYTES and self._held_bytes <= _MOST_HELD_BYTES:
-                return
-            self._held_bytes -= one.size
-            piece, one.held = bytes(one.held), bytearray()
-        self._append(one, f"clbalance-{node}-{stream}-", piece)
+        self._spool.append(self._streams.setdefault((node, stream), Spooled()), piece)
 
     def end(self, node: NodeName) -> None:
         """Its output is known, even if it has printed nothing."""
         for stream in STREAMS:
-            self._streams.setdefault((node, stream), _Stream())
+            self._streams.setdefault((node, stream), Spooled())
 
     def close(self) -> None:
         """Nothing: what is kept is still to be shown."""
 
     def begin_anew(self) -> None:
         """The job starts again: what its last attempt printed is no longer wanted."""
-        for one in self._streams.values():
-            if one.path is not None:
-                one.path.unlink(missing_ok=True)
+        if self._streams:
+            self.discard()
+            self._spool = Spool("--json")
+
+    def discard(self) -> None:
+        """Drop all of it, but for the files that were told."""
         self._streams.clear()
-        self._held_bytes = 0
+        self._spool.close()
 
     def documents(
         self, labels: Iterable[NodeName], file_of: Callable[[NodeName, str], str | None]
     ) -> dict[tuple[str, str], Json]:
         """The output by label and stream. `file_of`: the file of `--output` that a stream went to, if it did."""
         found: dict[tuple[str, str], Json] = {}
-        for label in labels:
-            for stream in STREAMS:
-                if path := file_of(label, stream):
-                    found[label, stream] = _document(None, path=path)
-                elif one := self._streams.get((label, stream)):
-                    found[label, stream] = _document_of(one)
+        room = _MOST_OF_ALL_BYTES
+        for key in ((label, stream) for label in labels for stream in STREAMS):
+            if path := file_of(*key):
+                found[key] = _document(None, path=path)
+            elif one := self._streams.get(key):
+                if one.size > min(MOST_INSIDE_BYTES, room):
+                    found[key] = _document(one.size, path=self._file(one, "-".join(("clbalance", *key, ""))))
+                else:
+                    room -= one.size
+                    found[key] = _inside(b"".join(self._spool.blocks(one)))
         return found
 
-    def _append(self, one: _Stream, prefix: str, piece: bytes) -> None:
+    def _file(self, one: Spooled, prefix: str) -> str:
+        """A new file with the whole stream."""
         try:
-            if one.path is None:
-                fd, name = tempfile.mkstemp(prefix=prefix)
-                os.close(fd)
-                one.path = Path(name)
-            with one.path.open("ab") as file:
-                file.write(piece)
+            fd, name = tempfile.mkstemp(prefix=prefix)
+            with os.fdopen(fd, "wb") as file:
+                file.writelines(self._spool.blocks(one))
         except OSError as error:
-            raise ClbalanceError(
-                f"output cannot be kept in a temporary file: {error.strerror}",
-                hint="set TMPDIR to a folder with more room, or leave `--json` out",
-            ) from error
+            raise self._spool.no_room(error) from error
+        return name
 
 
-def _document_of(one: _Stream) -> Json:
-    """As text, as base64 if it is not UTF-8, or the path of its file."""
-    if one.path is not None:
-        return _document(one.size, path=str(one.path))
-    content = bytes(one.held)
+def _inside(content: bytes) -> Json:
+    """Output as text, or as base64 if it is not UTF-8."""
     try:
-        return _document(one.size, text=content.decode())
+        return _document(len(content), text=content.decode())
     except UnicodeDecodeError:
-        return _document(one.size, in_base64=base64.b64encode(content).decode())
+        return _document(len(content), in_base64=base64.b64encode(content).decode())
 
 
 def _document(

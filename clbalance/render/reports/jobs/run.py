@@ -8,7 +8,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.outcome import reason_of
+from clbalance.policy.jobs.outcome import reason_of, run_exit_code
 from clbalance.render.ends import describe_outcome, describe_outcomes
 from clbalance.render.output.streams import STREAMS
 from clbalance.render.plain import plain_lines
@@ -62,13 +62,14 @@ class JobReport(Report):
     def result(self, outputs: Outputs | None = None) -> "JobResult":
         """The job as documents show it."""
         end = describe_outcomes(self.outcomes)
+        is_known = not any(isinstance(one.end, Lost) for one in self.outcomes)
         return JobResult(
             id=self.id,
             name=self.name,
             state=end.state,
             reason=end.reason,
             node_set=self.node_set,
-            rc=end.rc,
+            rc=run_exit_code(self.outcomes) if is_known else None,
             attempt=self.attempt,
             copies=self.outcomes,
             outputs=outputs or {},
