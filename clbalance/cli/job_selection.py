@@ -17,9 +17,10 @@ from clbalance.cli.cluster import (
     typed,
 )
 from clbalance.cli.console import Console, SweepProgress
-from clbalance.cli.node_settings import named_nodes, working_directory
+from clbalance.cli.node_settings import result_groups, working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.requests import selection_of
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
@@ -28,13 +29,14 @@ from clbalance.model import NodeName
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, Lost
 from clbalance.node import agent_source, probe_script
-from clbalance.nodeset import fold
+from clbalance.nodeset import NodeSets, candidates, fold
 from clbalance.policy.jobs.names import LAST, numbers_meant
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
+from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
 
 _MOST_JOBS = 10_000
@@ -85,9 +87,13 @@ def one_job(journal: Journal, word: str) -> JobRecord:
     return found[0]
 
 
-def nodes_meant(node_sets: Sequence[str], console: Console) -> frozenset[NodeName]:
-    """The nodes after `-w`, where jobs on them are meant."""
-    return frozenset(named_nodes(NodeOptions(nodes=list(node_sets)), console).nodes)
+def nodes_meant(node_sets: Sequence[str]) -> frozenset[NodeName]:
+    """The nodes after `-w`, where jobs on them are meant. Groups are looked up only if one is named."""
+    options, groups = NodeOptions(nodes=list(node_sets)), None
+    if any("@" in one for one in node_sets):
+        named = load_settings(os.environ, working_directory()).groups_conf
+        groups = load_groups(Path(named) if named else None, result_groups(options))
+    return frozenset(candidates(selection_of(options), NodeSets(groups)).nodes)
 
 
 def me() -> str:

@@ -17,6 +17,8 @@ from tests.cli.held_jobs import detached, held, let_go
 
 WITHOUT = {
     "metrics": "its form is Prometheus' own; `load --json` has the same figures",
+    "completion": "its form is that of a shell",
+    "help": "its form is that of a text to read",
     "lab load": "it says nothing",
     "lab kill": "it says nothing",
     "lab boot": "it says nothing",
@@ -113,14 +115,15 @@ def test_a_detached_job_is_shown_by_the_verbs_that_come_after(clbalance: Command
     begun = clbalance("run", "-w", "node1", "--detach", "--json", "-c", f"echo x; {held('exit 4')}")
     (job,) = document(begun)["jobs"]
     assert (job["id"], job["state"], job["node_set"]) == (1, "RUNNING", "node1")
+    assert [(one["node"], one["rank"], one["state"]) for one in job["copies"]] == [("node1", 0, "RUNNING")]
     (job,) = document(clbalance("logs", "1", "--json"))["jobs"]
     assert [(one["node"], one["state"], one["rc"]) for one in job["copies"]] == [("node1", "RUNNING", None)]
     let_go(clbalance)
     waited = clbalance("wait", "1", "--json")
     (job,) = document(waited)["jobs"]
     assert (waited.rc, job["state"], job["rc"], job["copies"][0]["stdout"]) == (4, "FAILED", 4, None)
-    for verb in ("logs", "attach"):
-        (job,) = document(clbalance(verb, "1", "--json"))["jobs"]
+    for call in (("logs", "1"), ("logs", "1", "--err"), ("attach", "1")):
+        (job,) = document(clbalance(*call, "--json"))["jobs"]
         assert job["copies"][0]["stdout"]["text"] == "x\n"
     (job,) = document(clbalance("requeue", "1", "--json"))["jobs"]
     assert (job["attempt"], job["copies"][0]["stdout"]["text"]) == (2, "x\n")

@@ -35,6 +35,7 @@ from clbalance.store.state import SqliteStore
 from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import raise_file_limit
+from clbalance.transport.session_client import ssh_call
 
 _VERSION_WITHIN_S = 5.0
 
@@ -52,10 +53,11 @@ def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
     found = [*_state()]
     try:
         settings = load_settings(os.environ, working_directory())
-        program = ssh_words(settings.ssh.path, "`ssh.path`")
+        ssh_words(settings.ssh.path, "`ssh.path`")
     except (SettingsError, UsageError) as error:
         found = [*_ssh(["ssh"]), *found, wrong("settings", error.message, error.hint)]
         return HostCheck(findings=tuple(found), reaches_nodes=False)
+    program = ssh_call(settings.ssh.path, ())
     found = [*_ssh(program), *found]
     can_reach = shutil.which(program[0]) is not None
     found += open_files_findings(raise_file_limit(), ssh.fanout or settings.ssh.fanout)

@@ -30,7 +30,7 @@ def end_jobs(
     """The exit code of `clbalance cancel`."""
     number = None if signal_name is None else parse_signal(signal_name)
     with open_job_services(ssh, console) as services:
-        meant = _selected_jobs(services.journal, words, node_sets, console, everything=everything)
+        meant = _selected_jobs(services.journal, words, node_sets, everything=everything)
         over = [record for record in meant if record.state.is_over and words]
         meant = tuple(record for record in meant if not record.state.is_over)
         for record in over:
@@ -52,14 +52,14 @@ def end_jobs(
 
 
 def _selected_jobs(
-    journal: Journal, words: Sequence[str], node_sets: Sequence[str], console: Console, *, everything: bool
+    journal: Journal, words: Sequence[str], node_sets: Sequence[str], *, everything: bool
 ) -> tuple[JobRecord, ...]:
     """The selected jobs. `UsageError` without any selection: that must not cancel all jobs."""
     if not (words or node_sets or everything):
         raise UsageError("no job named", hint="`clbalance cancel 17`, `clbalance cancel -w node3` or `--all`")
     meant = named_jobs(journal, words) if words else journal.records()
     if node_sets:
-        nodes = nodes_meant(node_sets, console)
+        nodes = nodes_meant(node_sets)
         meant = tuple(record for record in meant if nodes.intersection(record.nodes))
     return meant
 

@@ -125,12 +125,12 @@ def show_logs(
     """The exit code of `clbalance logs`."""
     with open_job_services(ssh, console) as services:
         record = one_job(services.journal, word)
-        nodes = nodes_meant(node_sets, console) if node_sets else None
+        nodes = nodes_meant(node_sets) if node_sets else None
         strangers = (nodes or frozenset()).difference(record.nodes)
         if strangers or not record.nodes:
             ran_on = f"it is on {fold(record.nodes)}" if record.nodes else f"it has not been started: {record.reason}"
             raise UsageError(f"job {record.id} is not on {fold(strangers) or 'any node'}", hint=ran_on)
-        streams = ("stderr",) if err else ("stdout",) if console.collected is None else STREAMS
+        streams = STREAMS if console.collected is not None else ("stderr",) if err else ("stdout",)
         with contextlib.closing(Shown(console, record, err=err)) as shown:
             if follow:
                 reconciled = follow_on(services, record, shown, shown.continued, streams=streams, nodes=nodes)

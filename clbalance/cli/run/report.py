@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.output.job_files import FilePatterns
@@ -107,16 +108,17 @@ def run_ended(
         raise not_placed(result.plan, candidates, explained=explain)
     number, outcomes = result.job.id, dispatched.outcomes
     if detached and has_started(result):
-        console.show(NewJob(_new(result.job, JobState.RUNNING, node_set=fold(result.plan.chosen))))
+        console.show(NewJob(_running(result)))
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
     console.stopped(dispatched.interrupted)
-    if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(result.plan.chosen):
+    goes_on = dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(result.plan.chosen)
+    if goes_on:
         console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
         console.tell_end(_report(result))
     if not detached and dispatched.interrupted != signal.SIGPIPE:
-        console.show(JobResults((_result(result, console, files),)))
+        console.show(JobResults((_running(result) if goes_on else _result(result, console, files),)))
     return run_exit_code(outcomes, dispatched.interrupted)
 
 
@@ -128,7 +130,7 @@ def has_started(result: RunResult) -> bool:
 
 def report_queued(job: JobSpec | JobRecord, reason: str, console: Console, *, detached: bool) -> int:
     """Say that a job is queued; the exit code. Without `detached`, 125: the user wanted it to run now."""
-    queued = _new(job, JobState.PENDING, reason=reason)
+    queued = _new(job, JobState.PENDING, reason)
     console.show(NewJob(queued) if detached else JobResults((queued,)))
     console.say(messages.note(f"job {job.id} waits: {reason}; `clbalance rebalance --apply` starts it"))
     return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
@@ -139,8 +141,15 @@ def tell_accepted(job: JobSpec | JobRecord, console: Console) -> None:
     console.show(NewJob(_new(job, JobState.PENDING)))
 
 
-def _new(job: JobSpec | JobRecord, state: JobState, *, node_set: str = "", reason: str | None = None) -> JobResult:
-    return JobResult(id=job.id, name=job.name, state=state.value, reason=reason, node_set=node_set, attempt=job.attempt)
+def _new(job: JobSpec | JobRecord, state: JobState, reason: str | None = None) -> JobResult:
+    return JobResult(id=job.id, name=job.name, state=state.value, reason=reason, attempt=job.attempt)
+
+
+def _running(result: RunResult) -> JobResult:
+    """A job that was left running."""
+    node_set = fold(result.plan.chosen)
+    by_rank = dict(enumerate(NodeSets(None).expand(node_set)))
+    return replace(_new(result.job, JobState.RUNNING), node_set=node_set, running=by_rank)
 
 
 def _result(result: RunResult, console: Console, files: FilePatterns) -> JobResult:
