@@ -58,7 +58,7 @@ class HiddenGpus(StrEnum):
     """The setting `gpus.hide`: which devices are hidden from a job without GPUs."""
 
     LEASED = "leased"
-    """Those on which other users hold leases."""
+    """Those on which jobs hold leases."""
     USED = "used"
     """Those, and all that other users' processes use."""
     NEVER = "never"

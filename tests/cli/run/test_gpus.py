@@ -211,7 +211,16 @@ def test_of_all_nodes_a_job_without_gpus_takes_one_that_has_none(clbalance: Comm
     assert "GPU" not in done.stderr
 
 
-def test_a_job_without_gpus_sees_those_that_nobody_has_leased(lab: Lab, clbalance: Command) -> None:
+def test_a_job_without_gpus_does_not_see_those_that_another_job_has_leased(clbalance: Command) -> None:
+    first, second = (str(gpu["uuid"]) for gpu in gpus_of(clbalance, "node5"))
+    held = clbalance("run", "-q", "--detach", "-w", "node5", "--gpus", "1", "-c", "exec sleep 600").text.strip()
+    assert clbalance("run", "-q", "-w", "node5", *SIGHT).text == f"node5 {second} PCI_BUS_ID\n"
+    assert clbalance("run", "-q", "-w", "node5", "--gpus", "1", *SIGHT).text == f"node5 {second} PCI_BUS_ID\n"
+    assert clbalance("cancel", held).rc == 0
+    assert clbalance("run", "-q", "-w", "node5", *SIGHT).text == f"node5 {first},{second} PCI_BUS_ID\n"
+
+
+def test_a_job_without_gpus_sees_all_where_none_is_leased(lab: Lab, clbalance: Command) -> None:
     both = ",".join(str(gpu["uuid"]) for gpu in gpus_of(clbalance, "node5"))
     assert clbalance("run", "-q", "-w", "node5", *SIGHT).text == f"node5 {both} PCI_BUS_ID\n"
     assert clbalance("run", "-q", "-w", "node5", "--exclusive", *SIGHT).text == "node5 unset unset\n"

@@ -125,7 +125,7 @@ def seen_by(client: AgentClient, spec: dict[str, object] | None = None, **asked:
 
 
 @as_root
-def test_a_job_without_gpus_does_not_see_those_that_any_job_has_leased_when_it_starts(node: Node) -> None:
+def test_a_job_without_gpus_does_not_see_those_that_are_leased_when_it_starts(node: Node) -> None:
     offered: dict[str, list[int]] = {gpu: [] for gpu in GPUS[:3]}
     with node.client() as client, node.client(ALICE) as alice:
         assert seen_by(client, gpu_visible=offered) == (f"{','.join(GPUS[:3])} PCI_BUS_ID", [])
