@@ -16,7 +16,7 @@ def test_times_command_and_resources_are_told(clbalance: Command) -> None:
     assert job["submitted_at"] <= job["started_at"] <= job["ended_at"]
     assert job["max_rss_bytes"] > 0
     assert job["cpu_s"] >= 0
-    header, line = clbalance("jobs", "--ended").lines
+    header, line = clbalance("jobs", "--all").lines
     assert header.split() == [
         *("JOB", "NAME", "STATE", "CODE", "SUBMITTED", "STARTED", "ENDED", "TIME", "CPUS", "MEM", "NODES", "COMMAND"),
     ]
@@ -26,26 +26,27 @@ def test_times_command_and_resources_are_told(clbalance: Command) -> None:
 def test_a_narrow_terminal_shows_a_line_a_job_with_the_command(clbalance: Command) -> None:
     for name in ("one", "two"):
         clbalance("run", "-q", "-w", "node1", "--name", name, "--mem", "1G", "-c", f"echo {name}; true {'x' * 60}")
-    terminal = clbalance.on_terminal("jobs", "--ended", columns=80)
+    terminal = clbalance.on_terminal("jobs", "--all", columns=80)
     assert terminal.end() == 0
-    *table, left_out = terminal.lines
-    assert [line.split()[1] for line in table] == ["NAME", "one", "two"]
-    assert " more at " in left_out
-    assert table[0].endswith("COMMAND")
-    assert all("echo" in line and line.endswith("...") for line in table[1:])
+    header, *jobs, left_out = terminal.lines
+    assert header.endswith("COMMAND")
+    assert [line.split()[1] for line in jobs] == ["one", "two"]
+    assert all("echo" in line and line.endswith("...") for line in jobs)
+    assert "columns more at" in left_out
+    assert left_out.endswith(" CPUS MEM")
 
 
 def test_columns_are_chosen_by_name_for_people_and_loops(clbalance: Command) -> None:
     clbalance("run", "-q", "-w", "node1", "--name", "a", "-c", "exit 3")
-    done = clbalance("jobs", "--ended", "--columns", "job,CODE,command")
+    done = clbalance("jobs", "--all", "--columns", "job,CODE,command")
     assert [line.split(maxsplit=2) for line in done.lines] == [["JOB", "CODE", "COMMAND"], ["1", "3", "exit 3"]]
-    done = clbalance("jobs", "--ended", "--columns", "name,state,mem", "--format", "plain")
+    done = clbalance("jobs", "--all", "--columns", "name,state,mem", "--format", "plain")
     assert done.text == "a\tFAILED\t-\n"
     done = clbalance("jobs", "--columns", "job,naem")
     assert done.rc == 2
     assert done.stderr.startswith("clbalance: `--columns`: there is no column 'naem'\nhint: one of job, name, user, ")
     assert clbalance("jobs", "--long", "--columns", "job").rc == 2
-    assert "ATTEMPT" in clbalance("jobs", "--ended", "--long").lines[0].split()
+    assert "ATTEMPT" in clbalance("jobs", "--all", "--long").lines[0].split()
 
 
 def test_jobs_are_chosen_by_state_name_and_time_and_ordered(clbalance: Command) -> None:

@@ -7,6 +7,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.leased_view import CopyStatus, LeasedView
+from clbalance.render.jobs.details import cpus_text
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
@@ -77,7 +78,7 @@ def _facts(view: LeasedView) -> Iterator[tuple[str, str]]:
 
 
 def _request(asked: Allocation) -> str:
-    parts = [f"{asked.cpus:g} cpus"]
+    parts = [cpus_text(asked.cpus)]
     parts += [f"{iec(asked.mem_bytes)} of memory"] if asked.mem_bytes else []
     share = "" if asked.gpu_share == 1 else f"{asked.gpu_share:g} of "
     parts += [f"{share}GPU {uuid}" for uuid in asked.gpus]

@@ -170,7 +170,8 @@ def _waiting(job: JobDetails) -> Iterator[tuple[str, str]]:
     if job.record.has_controller:
         yield "controller", "a process of this host"
     elif is_queued(job.record):
-        yield "controller", "none; `clbalance rebalance --apply` starts it"
+        starts = f"release {job.row.id}` lets it start" if job.record.held else "rebalance --apply` starts it"
+        yield "controller", f"none; `clbalance {starts}"
 
 
 def _usage_text(job: JobDetails) -> str:
