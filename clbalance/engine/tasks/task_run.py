@@ -232,10 +232,11 @@ class TaskRun:
         for slot in tuple(self._slots.values()):
             claim = slot.claim
             owes = self._queue.has_started_none(claim) or (slot.is_finishing and not self._queue.with_slot(claim))
-            if not (owes and slot.is_settled):
+            heard_at = slot.heard_at
+            if not owes or heard_at is None:
                 self._owes_since.pop(claim, None)
                 continue
-            owed_s = slot.heard_at - self._owes_since.setdefault(claim, slot.heard_at)
+            owed_s = heard_at - self._owes_since.setdefault(claim, heard_at)
             if owed_s > limit_s and not slot.is_ending:
                 self.warned(slot, f"its slot has done nothing for {limit_s:g} s; it is ended")
                 slot.end("it did nothing")
