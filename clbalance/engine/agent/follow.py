@@ -99,11 +99,11 @@ class Follow:
         self.to_the_end(until - self._clock.monotonic())
         self.give_up()
 
-    def give_up(self, reason: str = UNCONFIRMED) -> None:
+    def give_up(self, reason: str = UNCONFIRMED, cause: Cause = Cause.TIMEOUT) -> None:
         """Follow no copy any further. Those that were told to end may do so later."""
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
-            self._end(copy, Lost(cause=Cause.TIMEOUT, reason=reason))
+            self._end(copy, Lost(cause=cause, reason=reason))
 
     @property
     def all_started(self) -> bool:
@@ -241,6 +241,8 @@ class Follow:
         now = self._clock.monotonic()
         for copy in self._copies.unended():
             due = self._reconnects.next_attempt(copy.node, now)
+            if copy.phase is Phase.ENDED:
+                continue  # with another one
             if isinstance(due, Lost):
                 self._end(copy, due)
             elif due:
@@ -332,6 +334,8 @@ class Follow:
             copy.seconds = self._clock.monotonic() - copy.started_at
         self._listener.ended(copy.outcome(end))
         self._end_early(self._early_end.ended(copy))
+        if self._early_end.is_silent(copy) and self._mode.to_the_end and self._ending is None:
+            self.give_up(f"it holds its node for {copy.node}", Cause.NOT_AWAITED)
 
     def _leave(self, copy: Copy) -> None:
         copy.phase = Phase.LEFT
