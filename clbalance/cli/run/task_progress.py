@@ -17,6 +17,7 @@ from clbalance.render import messages
 from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
 from clbalance.render.reports.jobs.tasks import progress_line
+from clbalance.units import counted
 
 
 class ShownTasks:
@@ -38,8 +39,8 @@ class ShownTasks:
         if options is not None and options.explain:
             self._console.explain(plan)
         count, where = sum(slots.values()), fold(slots)
-        message = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
-        self._console.say(messages.note(message))
+        work = f"{counted(self._total, 'task')} on {counted(count, 'slot')} of {where}"
+        self._console.say(messages.note(f"job {job.id}: {work} ({len(self._candidates.nodes)} asked)"))
 
     def warned(self, node: NodeName, text: str) -> None:
         self._clear()

@@ -109,6 +109,10 @@ def why_not_migrated(field: Balancing, candidate: MigrationCandidate) -> str:
     meant = [node for node in new if node not in candidate.job.not_committed]
     if not meant:
         return "the nodes where moving it would help are not among those it was submitted for"
+    return _why_it_fits_nowhere(field, candidate, meant)
+
+
+def _why_it_fits_nowhere(field: Balancing, candidate: MigrationCandidate, meant: Sequence[NodeName]) -> str:
     reasons = [None if (unfit := field.what_if.unfit(candidate, node)) is None else unfit.reason for node in meant]
     if None in reasons:
         return "this run may move no more jobs (`--max-moves`)"

@@ -91,7 +91,7 @@ _WAITING = replace(
 )  # fmt: skip
 _TASKS = JobDetails(
     row=job_row(
-        _WAITING, [], user="ann", now=NOON, request=Request(pick=None), command="2 commands of a list",
+        _WAITING, [], user="ann", now=NOON, request=Request(pick=None), command="list of 2 commands",
         tasks=TaskSummary(total=2, by_state={JobState.PENDING: 2}),
     ),
     record=_WAITING,
