@@ -73,8 +73,9 @@ def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(la
         },
     )
     hints = {one["node"]: one["hint"] for one in findings(done)}
-    assert "`ssh-keygen -R node5`" in hints["node5"]
-    assert "`systemctl start ssh`" in hints["node1"]
+    known = lab.ssh_config.parent / "known_hosts"
+    assert f"`ssh-keygen -f {known} -R node5`" in hints["node5"], "by the lab's ssh_config, as ssh itself reads it"
+    assert "nothing listens on its port 2222: `systemctl start ssh`" in hints["node1"]
     states = {node["name"]: (node["state"], node["cause"]) for node in json.loads(done.stdout)["nodes"]}
     assert states["node1"] == ("down", "connection refused")
     assert states["node7"] == ("up", None)
@@ -84,6 +85,19 @@ def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(la
     assert "wrong     reach     node[1-2]: connection refused" in shown.lines
     assert "wrong     python    node3: no python3 on the PATH: jobs need one" in shown.lines
     assert shown.stderr == "clbalance: this host and 4 nodes (2 silent): 2 problems, 1 note\n"
+
+
+def test_an_ssh_config_that_hangs_delays_the_hints_for_a_moment_only(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").kill()
+    slow = clbalance.folder / "ssh_config"
+    match = f'Match originalhost node1 exec "test -e {clbalance.folder}/asked && sleep 30"'
+    slow.write_text(f"{match}\n{lab.ssh_config.read_text()}")
+    (clbalance.folder / "asked").touch()
+    began = time.monotonic()
+    done = clbalance("doctor", "node1", "--json", "-t", "2", env={"CLBALANCE_SSH_OPTIONS": f"-F {slow}"})
+    assert time.monotonic() - began < 20
+    (found,) = (one for one in findings(done) if one["check"] == "reach")
+    assert found["hint"]
 
 
 def test_a_squatted_folder_is_a_note_while_another_name_is_left(lab: Lab, clbalance: Command) -> None:

@@ -191,7 +191,7 @@ def test_the_limit_of_a_wait_holds_whoever_has_the_job(clbalance: Command) -> No
     for one in (number, other):
         eventually(lambda one=one: job(clbalance, one)["state"] == "CANCELLED")
         assert job(clbalance, one)["reason"].endswith(" for as long as `--queue-for` allows")
-    clbalance("jobs", "--all")
+    clbalance("jobs", "--ended")
     assert (clbalance.folder / "told").read_text() == "x\n", "once, by who has concluded it"
 
 
