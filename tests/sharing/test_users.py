@@ -187,7 +187,7 @@ def test_the_cpus_that_one_user_is_bound_to_are_nobody_elses(shared_lab: Lab, cl
     with job(clbalance, "-l", "bob", "-w", "node1", *limits, "--name", "bobs"):
         bound = run(clbalance, "-w", "node1", *limits, user="alice", text="taskset -cp $$")
         (kept,) = json.loads(clbalance("explain", "bobs", "--json").stdout)["limits"]
-        assert kept["kept"][0] != f"cpus {bound.text.split(': ')[1].strip()} by affinity"
+        assert kept["kept"][0] != f"bound to cpu {bound.text.split(': ')[1].strip()}"
         seen = json.loads(clbalance("jobs", "-l", "alice", "-w", "node1", "--all-users", "--json").stdout)["jobs"]
         assert [row["qos"] for row in seen if row["name"] == "bobs"] == ["Guaranteed"]
 
