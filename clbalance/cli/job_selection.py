@@ -120,7 +120,7 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
             return own
         raise UsageError(
             f"`{word}` names a job of others",
-            hint="`clbalance cancel`, `logs` and `show` take it while the job runs; jobs of this host have numbers",
+            hint="`cancel`, `logs` and `show` take such a name while the job runs; jobs of this host have numbers",
         )
     named = [record for record in journal.records(over=True) if record.name == word]
     if not named:

@@ -56,7 +56,7 @@ def test_every_attempt_is_told_with_its_end(clbalance: Command) -> None:
     assert (found["time_limit_s"], found["restart"]["retry"]) == (3600.0, 1)
     text = clbalance("show", "1").text
     assert "--retry 1" in text
-    assert "1 h of time" in text or "60 min of time" in text
+    assert "1 h of run time" in text or "60 min of run time" in text
     assert "`clbalance explain 1` says why" in text
 
 
