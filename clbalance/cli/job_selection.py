@@ -119,8 +119,8 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
         if own := _with_key(journal, name):
             return own
         raise UsageError(
-            f"`{word}` names a job of others",
-            hint="`cancel`, `logs` and `show` take such a name while the job runs; jobs of this host have numbers",
+            f"`{word}` names a job by its owner",
+            hint="`cancel`, `logs` and `show` take such a name while the job runs; here, jobs have numbers",
         )
     named = [record for record in journal.records(over=True) if record.name == word]
     if not named:

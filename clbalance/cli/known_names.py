@@ -2,7 +2,6 @@
 
 import contextlib
 import pwd
-import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -10,8 +9,8 @@ from clbalance.engine.services import Services
 from clbalance.engine.user_names import names_on_nodes, users_on
 from clbalance.errors import StoreError
 from clbalance.model import Measured, Snapshot, Unknown
-from clbalance.model.job import Command, Script, Submitted
 from clbalance.node import names_script, probe_script
+from clbalance.policy.jobs.command import command_text
 from clbalance.ports import Journal
 from clbalance.render.names import KnownJob, KnownNames
 
@@ -51,15 +50,12 @@ def _jobs(journal: Journal, keys: Collection[str]) -> dict[str, KnownJob]:
     for record in (*journal.records(over=True), *journal.records()):
         if record.key in keys and record.key not in found:
             with contextlib.suppress(StoreError):  # submitted by another version of the program
-                found[record.key] = KnownJob(id=record.id, command=_command(journal.submitted(record.id)))
+                found[record.key] = KnownJob(id=record.id, command=_command(journal, record.id))
     return found
 
 
-def _command(submitted: Submitted | None) -> str:
-    match submitted and submitted.job.payload:
-        case Script(name=name, args=args):
-            return shlex.join((name, *args))
-        case Command(argv=argv):
-            return shlex.join(argv)
-        case _:
-            return ""
+def _command(journal: Journal, number: int) -> str:
+    submitted = journal.submitted(number)
+    if submitted is None:
+        return ""
+    return command_text(submitted, len(journal.tasks(number)) if submitted.rules is not None else 0)

@@ -60,7 +60,9 @@ def test_root_reads_and_signals_what_others_run(shared_lab: Lab, clbalance: Comm
     assert (done.rc, done.stderr) == (0, f"clbalance: job {name}: sent SIGUSR1\n")
     follows = clbalance.start("logs", "-f", name, "--node", "node1")
     eventually(lambda: "got it" in owner("logs", number).text)
-    assert clbalance("cancel", name, "-w", "node1").rc == 0
+    done = clbalance("cancel", name, "-w", "node1", "--json")
+    (result,) = json.loads(done.text)["jobs"]
+    assert (done.rc, result["id"], result["job"], result["result"]) == (0, None, name, "CANCELLED")
     assert follows.stdout is not None
     assert follows.stdout.read() == b"up\ngot it\n"
     assert ended(follows) == 0

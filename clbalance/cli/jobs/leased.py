@@ -154,6 +154,7 @@ def leased_result(
     worst = worst_outcome(outcomes)
     return JobResult(
         id=None,
+        elsewhere=shown_name(job),
         name=allocation.name if isinstance(allocation, Allocation) else "",
         state=str(JobState.RUNNING if worst is None else state_of(worst.end)),
         node_set=fold(job.nodes),

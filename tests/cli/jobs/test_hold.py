@@ -43,6 +43,7 @@ def test_a_held_job_is_started_only_after_its_release(lab: Lab, clbalance: Comma
             [f"clbalance: job {number} is held by root", f"hint: `clbalance release {number}` lets it start"],
         )
         assert f"`clbalance release {number}` lets it start" in clbalance("attach", number).stderr
+        assert f"none; `clbalance release {number}` lets it start\n" in clbalance("show", number).text
         assert clbalance("hold", number).stderr == f"clbalance: job {number}: already held by root\n"
         assert clbalance("release", number).rc == 0
         assert clbalance("release", number).stderr == f"clbalance: job {number}: not held\n"

@@ -42,7 +42,7 @@ def test_a_job_of_this_host_is_found_by_its_owner_and_key_wherever_a_job_is_name
         assert clbalance("wait", "-q", name).rc == 0
     done = clbalance("wait", f"nobody/{key[:12]}")
     assert done.rc == 2
-    assert done.stderr.startswith(f"clbalance: `nobody/{key[:12]}` names a job of others\n")
+    assert done.stderr.startswith(f"clbalance: `nobody/{key[:12]}` names a job by its owner\n")
 
 
 def test_every_attempt_is_told_with_its_end(clbalance: Command) -> None:

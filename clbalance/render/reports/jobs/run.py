@@ -19,7 +19,7 @@ from clbalance.render.text import DASH, Json, duration, finite
 RUN_FIELDS = ("node", "state", "rc", "seconds", "reason")
 """The fields in plain text, a line for each copy."""
 
-RESULT_FIELDS = ("id", "state", "rc", "node_set", "result", "reason")
+RESULT_FIELDS = ("job", "state", "rc", "node_set", "result", "reason")
 """The fields in plain text, a line for each job."""
 
 Outputs: TypeAlias = Mapping[tuple[str, str], Json]
@@ -113,6 +113,8 @@ class JobResult:
 
     id: int | None
     """None: it was submitted by another user, or elsewhere."""
+    elsewhere: str = ""
+    """What to type for it, if `id` is None."""
     name: str
     state: str
     reason: str | None = None
@@ -127,6 +129,11 @@ class JobResult:
     outputs: Outputs = field(default_factory=dict)
     result: str | None = None
     """What `cancel` has done; None: it is another verb."""
+
+    @property
+    def typed(self) -> str:
+        """What to type for it."""
+        return self.elsewhere if self.id is None else str(self.id)
 
 
 def result_of(
@@ -168,7 +175,7 @@ class JobResults(Report):
 
     def plain(self) -> str:
         """The `RESULT_FIELDS` of each job."""
-        return plain_lines((one.id, one.state, one.rc, one.node_set, one.result, one.reason) for one in self.jobs)
+        return plain_lines((one.typed, one.state, one.rc, one.node_set, one.result, one.reason) for one in self.jobs)
 
     def json(self) -> dict[str, Json]:
         return {"jobs": [_document(one) for one in self.jobs]}
@@ -193,6 +200,7 @@ class NewJob(Report):
 def _document(job: JobResult) -> Json:
     return {
         "id": job.id,
+        "job": job.typed,
         "name": job.name,
         "state": job.state,
         "reason": job.reason,
