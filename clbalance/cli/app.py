@@ -1,7 +1,6 @@
 """One call of the program: find its verb, and turn errors into messages and exit codes."""
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -100,33 +99,37 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{message}\n")
         return ExitCode.USAGE
-    return _tell(arguments, UsageError(message, hint=hint_for(arguments, error, message)))
+    failure = UsageError(message, hint=hint_for(arguments, error))
+    return _tell(arguments, failure, was_parsed=False)
 
 
-def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
+def _tell(arguments: Sequence[str], error: ClbalanceError, *, was_parsed: bool = True) -> int:
     """Report an error on stderr, and as JSON on stdout if JSON was asked for; the exit code."""
     from clbalance.render import messages
 
-    if _wants_json(arguments):
+    if error.exit_code is ExitCode.FAILED and arguments[:1] == ["run"]:
+        error.exit_code = ExitCode.NOT_RUN_TO_ITS_END  # 1 could be the job's own
+    if _wants_json(arguments, was_parsed=was_parsed):
         from clbalance.render.report import json_text
         from clbalance.render.reports.error import ErrorReport
 
         sys.stdout.write(json_text(ErrorReport(error).json()))
     sys.stderr.write(messages.error(error))
-    if error.exit_code is ExitCode.FAILED and arguments[:1] == ["run"]:
-        return ExitCode.NOT_RUN_TO_ITS_END  # 1 could be the job's own
     return error.exit_code
 
 
-def _wants_json(arguments: Sequence[str]) -> bool:
-    """Whether JSON was asked for; found without the parser, because parsing may have failed. Never for `run`."""
-    if not arguments or arguments[0] == "run":
-        return False
+def _wants_json(arguments: Sequence[str], *, was_parsed: bool) -> bool:
+    """Whether JSON was asked for. Of `run`, what follows the script is the script's own, if that can be told."""
+    is_run = arguments[:1] == ["run"]
+    if is_run and was_parsed:
+        command: Any = typer.main.get_command(app_for(arguments))
+        context = command.commands["run"].make_context("run", list(arguments[1:]), resilient_parsing=True)
+        return bool(context.params["json"])
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     by_option = any(
         one in {"--json", "--format=json"} or (one == "--format" and value == "json") for one, value in pairs
     )
-    return by_option or os.environ.get("CLBALANCE_FORMAT") == "json"
+    return by_option or (not is_run and os.environ.get("CLBALANCE_FORMAT") == "json")
 
 
 def _silence_stdout() -> None:
@@ -139,20 +142,17 @@ def _silence_stdout() -> None:
 # The base class of these errors; its own name is private since typer vendored click.
 MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
-_EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", re.DOTALL)
 
-
-def hint_for(arguments: Sequence[str], error: Exception, message: str) -> str:
-    """What to type instead, if it can be guessed; else how to get help. `message`: typer's text of `error`."""
+def hint_for(arguments: Sequence[str], error: Exception) -> str:
+    """What to type instead, if it can be guessed; else how to get help."""
     context: Any = getattr(error, "ctx", None)
     if context is None:
         return ""
     options = {option for one in context.command.params for option in one.opts}
     help_hint = f"`{context.command_path} --help` shows what can be typed"
-    if "-w" in options and (extra := _EXTRA.search(message)) and not extra[1].startswith("-"):
-        nodes = ",".join(extra[1].split())
-        return f"nodes are named with `-w`: `{context.command_path} -w {nodes}`; {help_hint}"
     if "--pick" in options and getattr(error, "option_name", None) == "-n":
         count = next((after for one, after in pairwise(arguments) if one == "-n" and after.isdecimal()), "N")
         return f"how many nodes is `--pick {count}`; {help_hint}"
+    if "--all" in options and getattr(error, "option_name", None) == "-a":
+        return f"all of them is `--all`; {help_hint}"
     return help_hint

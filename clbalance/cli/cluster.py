@@ -25,7 +25,7 @@ from clbalance.cli.node_settings import (
     working_directory,
 )
 from clbalance.cli.notify import notify
-from clbalance.cli.option_values import check_ssh_options
+from clbalance.cli.option_values import ssh_options, ssh_words
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
@@ -238,21 +238,23 @@ def _seconds(text: str | None, option: str) -> float | None:
 
 
 def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> Transport:
-    """A transport by ssh; nodes in `here` are reached without it. `UsageError` for bad ssh options.
-
-    `-o` comes before the configured options: ssh takes the first value that it sees.
-    """
+    """A transport by ssh; nodes in `here` are reached without it. `UsageError` for bad ssh options."""
     ssh = settings.ssh
-    for typed_options in options:
-        check_ssh_options(typed_options, "`-o`")
-    check_ssh_options(ssh.options, "`ssh.options`")
+    ssh_words(ssh.path, "`ssh.path`")
     return SshTransport(
-        options=" ".join((*options, ssh.options)),
+        path=ssh.path,
+        options=all_ssh_options(settings, options),
         user=ssh.user or "",
         connect_timeout_s=ssh.connect_timeout_s,
         fanout=ssh.fanout,
         here=here,
     )
+
+
+def all_ssh_options(settings: Settings, typed_options: Sequence[str]) -> str:
+    """Those of `-o` before the configured ones: ssh takes the first value that it sees. `UsageError` for bad ones."""
+    configured = ssh_options(settings.ssh.options, "`ssh.options`")
+    return " ".join((*(ssh_options(one, "`-o`") for one in typed_options), configured))
 
 
 @contextlib.contextmanager

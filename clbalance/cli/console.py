@@ -5,9 +5,10 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clbalance.cli.options import OutputOptions, VerbosityOptions
+from clbalance.cli.options import JobOutputOptions, OutputOptions, VerbosityOptions
 from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
@@ -20,6 +21,7 @@ from clbalance.render.output.streams import Outlet, Outlets, StatusLine
 from clbalance.render.report import Display, Report
 
 if TYPE_CHECKING:
+    from clbalance.render.output.collected import Collected
     from clbalance.render.reports.jobs.run import JobReport
 
 
@@ -33,21 +35,29 @@ class Console:
     """How they are shown on stderr."""
     outlets: Outlets
     quiet: bool
+    collected: "Collected | None" = None
+    """The output of jobs, if it goes into a document; None: it is shown."""
 
     @classmethod
     def of(cls, options: OutputOptions | VerbosityOptions) -> "Console":
         """The console for these options; terminals, pipes and files are told apart here."""
-        as_json = isinstance(options, OutputOptions) and options.json
-        form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
+        form = aside = options.format if isinstance(options, OutputOptions) else Format.HUMAN
+        collected = None
+        if isinstance(options, OutputOptions) and options.json:
+            form = aside = Format.JSON
+        elif isinstance(options, JobOutputOptions) and options.json:
+            from clbalance.render.output.collected import Collected  # most calls show the output
+
+            form, collected = Format.JSON, Collected()
         line = StatusLine()
         shared = line if _same_place(1, 2) else StatusLine()
         outlets = Outlets(stdout=_outlet(1, options.color, line), stderr=_outlet(2, options.color, shared))
-        form = Format.JSON if as_json else form
         return cls(
             display=_display(form, outlets.stdout),
-            display_aside=_display(form, outlets.stderr),
+            display_aside=_display(aside, outlets.stderr),
             outlets=outlets,
             quiet=options.quiet,
+            collected=collected,
         )
 
     def show(self, report: Report) -> None:
@@ -72,9 +82,9 @@ class Console:
         self.outlets.stderr.remark(text.encode("utf-8", "backslashreplace"))
 
     def tell_end(self, report: "JobReport") -> None:
-        """Say how each copy of a job ended; with `-q`, only the copies that failed."""
+        """Say how each copy of a job ended, in any form in words; with `-q`, only the copies that failed."""
         if not self.quiet:
-            self.show_aside(report)
+            self.say(replace(self.display_aside, form=Format.HUMAN).text(report))
             return
         from clbalance.render.ends import failure_lines
 

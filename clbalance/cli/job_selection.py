@@ -17,19 +17,21 @@ from clbalance.cli.cluster import (
     typed,
 )
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import me, working_directory
+from clbalance.cli.node_settings import me, result_groups, working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
+from clbalance.cli.requests import selection_of
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
 from clbalance.errors import UsageError
+from clbalance.model import NodeName
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, Lost
 from clbalance.node import agent_source, probe_script
-from clbalance.nodeset import fold
+from clbalance.nodeset import NodeSets, candidates, fold
 from clbalance.policy.jobs.leased import JobName, job_name
 from clbalance.policy.jobs.names import LAST, numbers_meant
 from clbalance.policy.jobs.outcome import reason_of
@@ -37,10 +39,13 @@ from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
+from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
 
 MOST_JOBS = 10_000
 """That are looked at, of the newest."""
+_REMEMBERED = "`clbalance jobs --ended` shows those that are over as well"
+_NO_JOB_NAME = _REMEMBERED + "; nodes are named with `-w`"
 
 
 @contextlib.contextmanager
@@ -93,6 +98,15 @@ def one_job(journal: Journal, word: str) -> JobRecord:
     return found[0]
 
 
+def nodes_meant(node_sets: Sequence[str]) -> frozenset[NodeName]:
+    """The nodes after `-w`, where jobs on them are meant. Groups are looked up only if one is named."""
+    options, groups = NodeOptions(nodes=list(node_sets)), None
+    if any("@" in one for one in node_sets):
+        named = load_settings(os.environ, working_directory()).groups_conf
+        groups = load_groups(Path(named) if named else None, result_groups(options))
+    return frozenset(candidates(selection_of(options), NodeSets(groups)).nodes)
+
+
 def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
     if word == LAST:
         newest = journal.records(over=True, newest=1)
@@ -105,29 +119,31 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
         if own := _with_key(journal, name):
             return own
         raise UsageError(
-            f"`{word}` was not submitted here", hint="`clbalance cancel`, `logs` and `show` take such a job of others"
+            f"`{word}` names a job of others",
+            hint="`cancel`, `logs` and `show` take such a name while the job runs; jobs of this host have numbers",
         )
     named = [record for record in journal.records(over=True) if record.name == word]
     if not named:
-        raise UsageError(f"no job is named `{word}`", hint="`clbalance jobs --all` shows those that are remembered")
+        raise UsageError(f"no job is named `{word}`", hint=_NO_JOB_NAME)
     return [record for record in named if not record.state.is_over] or named[-1:]
 
 
 def _with_key(journal: Journal, name: JobName) -> list[JobRecord]:
-    """The job of this host with that whole key."""
-    is_whole = name.user is None and name.key
-    return [one for one in journal.records(over=True) if one.key == name.key] if is_whole else []
+    """The job of this host with that key. Another user's job may have the same key: with his name, it is his."""
+    if not name.key or name.user not in (None, me(), str(os.geteuid())):
+        return []
+    return [one for one in journal.records(over=True) if one.key.startswith(name.key)]
 
 
 def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRecord]:
     if first == last:
         record = journal.record(first)
         if record is None:
-            raise UsageError(f"there is no job {word}", hint="`clbalance jobs --all` shows those that are remembered")
+            raise UsageError(f"there is no job {word}", hint=_REMEMBERED)
         return [record]
     found = [one for one in journal.records(over=True, newest=MOST_JOBS) if first <= one.id <= last]
     if not found:
-        raise UsageError(f"there is no job in {word}", hint="`clbalance jobs --all` shows those that are remembered")
+        raise UsageError(f"there is no job in {word}", hint=_REMEMBERED)
     return found
 
 

@@ -176,17 +176,32 @@ def check_priority(number: float) -> float:
 _SSH_GETOPT = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy"
 
 
-def check_ssh_options(options: str, where: str) -> None:
-    """Raises `UsageError` for an open quotation mark, and for an ssh configuration that other users can write."""
-    try:
-        words = shlex.split(options)
-    except ValueError as error:
-        raise UsageError(
-            f"{where} cannot be {options!r}: {str(error)[:1].lower()}{str(error)[1:]}",
-            hint="options for ssh as a shell would take them, such as `-o '-F FILE'` or `-o '-p 2222'`",
-        ) from None
-    if "F" in options:
+def ssh_options(typed: str, where: str) -> str:
+    """Options for ssh, quoted as in a shell; `Keyword=value` alone is what ssh itself takes after `-o`.
+
+    Raises `UsageError` for what is no option, and for an ssh configuration that other users can write.
+    """
+    words = ssh_words(typed, where)
+    if words and not words[0].startswith("-"):
+        if not _SSH_KEYWORD.match(typed.strip()):
+            raise UsageError(f"{where} cannot be {typed!r}: {words[0]!r} is no option of ssh", hint=_SSH_OPTIONS_HINT)
+        return f"-o{shlex.quote(typed.strip())}"
+    if "F" in typed:
         _check_files(words)
+    return typed
+
+
+def ssh_words(typed: str, where: str) -> list[str]:
+    """The words of options, or of a program with its arguments; `UsageError` for an open quotation mark."""
+    try:
+        return shlex.split(typed)
+    except ValueError as error:
+        what = f"{str(error)[:1].lower()}{str(error)[1:]}"
+        raise UsageError(f"{where} cannot be {typed!r}: {what}", hint=_SSH_OPTIONS_HINT) from None
+
+
+_SSH_KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(\s*=\s*|\s+)\S")
+_SSH_OPTIONS_HINT = "options for ssh as a shell would take them, such as `-o '-F FILE'` or `-o Port=2222`"
 
 
 def _check_files(words: list[str]) -> None:

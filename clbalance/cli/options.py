@@ -99,6 +99,16 @@ class OutputOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """What `load` shows."""
+
+    gpus: Annotated[bool, Option("--gpus", help="A line for each GPU: its state, and who is on it.")] = False
+    jobs: Annotated[bool, Option("--jobs", help="A line for each job on each node, of all users.")] = False
+    strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False
+    watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Show it again and again.")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceOptions:
     """The resources of each copy."""
 
@@ -130,6 +140,13 @@ class VerbosityOptions:
 
     quiet: Annotated[bool, Option("-q", "--quiet", help="No remarks on stderr, only errors.")] = False
     color: Annotated[Color, Option("--color", help="When to use colours.")] = Color.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutputOptions(VerbosityOptions):
+    """The same, for verbs that can put that output into a document."""
+
+    json: Annotated[bool, Option("--json", help="Print one JSON value at the end, the output in it.")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,10 @@ from clbalance.model.checkup import (
     note,
     wrong,
 )
+from clbalance.policy.hints import HINTS
 from clbalance.policy.job_folder import folder_findings
 from clbalance.policy.job_obstacles import reading_findings
+from clbalance.units import counted
 
 _LEAST_PYTHON = (3, 6)
 _CLOCK_WRONG_S = 30.0
@@ -98,10 +100,11 @@ def _sshd(limits: SshdLimits) -> Iterator[Finding]:
     where = "in /etc/ssh/sshd_config there, then `systemctl reload ssh`, as root"
     if sessions is not None and sessions < _USUAL_SESSIONS:
         judge = note if sessions else wrong
-        what = f"sshd allows {sessions} sessions on one connection: calls that share one (ControlMaster) are refused"
+        most = f"sshd allows {counted(sessions, 'session')} on one connection"
+        what = f"{most}: calls that share one (ControlMaster) are refused"
         yield judge("sshd", what, f"`MaxSessions {_USUAL_SESSIONS}` {where}")
     if startups is not None and startups < _USUAL_STARTUPS:
-        what = f"sshd begins to refuse logins when {startups} are being made at once"
+        what = f"sshd refuses some logins when {startups} or more are in progress"
         yield note("sshd", what, f"`MaxStartups 100:30:200` {where}")
 
 
@@ -116,34 +119,6 @@ def _clock(offset_s: float | Unknown) -> Iterator[Finding]:
 
 
 # -- a node that did not answer
-
-_LOOK = "`ssh -v {node} true` shows how far it comes"
-_KEY = "`ssh-keyscan {node} | ssh-keygen -lf -` shows its key: compare it with what its administrator says, then"
-
-HINTS: Mapping[Cause, str] = {
-    Cause.DNS: "`getent hosts {node}` should know it: add it to DNS, /etc/hosts, or `HostName` in ~/.ssh/config",
-    Cause.UNREACHABLE: "`ping {node}`: is it powered, and does a firewall let port 22 through?",
-    Cause.REFUSED: "nothing listens there: `systemctl start ssh` on its console, or `-o '-p PORT'` for another port",
-    Cause.HUNG: "it accepts and then says nothing: look at its console (memory, disk, a dead network file system)",
-    Cause.TIMEOUT: "`time ssh {node} true`; if it is only slow, give it longer: `-t 30s -u 30s`; else "
-    "`echo one | ssh {node} cat` should print `one`, unless a start-up file there reads standard input",
-    Cause.THROTTLED: "fewer at once, `-f 8`, or `MaxStartups 100:30:200` in sshd_config on it or its jump host",
-    Cause.PENALISED: "wait a minute; lasting: `PerSourcePenaltyExemptList` with this host's address in its sshd_config",
-    Cause.HOSTKEY_CHANGED: "if it was installed anew, `ssh-keygen -R {node}`, then as for an unknown key; "
-    "otherwise someone may intercept the connection: ask its administrator",
-    Cause.HOSTKEY_UNKNOWN: f"{_KEY} `ssh-keyscan {{node}} >>~/.ssh/known_hosts`",
-    Cause.AUTH: "`ssh-copy-id {node}`, and `ssh-add -l` to see whether your key is loaded; cron has no agent",
-    Cause.LIMITS: "log some sessions out, or raise `maxlogins` in /etc/security/limits.conf there",
-    Cause.MUX: "`ssh -O exit {node}` ends the shared connection; a long ControlPath is cut short with `%C`",
-    Cause.STORAGE: "`ssh {node} df -h / /tmp /var /home` shows what is full",
-    Cause.NO_SHELL: "`ssh {node} /bin/sh -c true`: the login shell there runs nothing (nologin, an expired account)",
-    Cause.PYTHON: "`ssh {node} python3 -I -S -c pass` should say nothing: that python3 is broken",
-    Cause.NOT_AWAITED: "`clbalance load -w {node}` waits for it; two answers in a row bring it back",
-    Cause.GARBLED: "`ssh {node} true` should print nothing: look at the start-up files of the login shell there",
-    Cause.LOST: _LOOK,
-    Cause.LOCAL: f"{_LOOK}; `ssh -G {{node}}` shows what your ssh configuration makes of it",
-}
-"""A hint for every cause; `{node}` stands for the node."""
 
 # Causes whose reason only adds node and address, which would make equal findings of several nodes differ.
 _SAYS_IT_ALL = frozenset(
@@ -204,7 +179,7 @@ def ssh_findings(version: str | None) -> Iterator[Finding]:
 def open_files_findings(sessions: int, fanout: int) -> Iterator[Finding]:
     """`sessions`: how many fit into the hard limit on open files; more than that wait for their turn."""
     if sessions < fanout:
-        what = f"the limit on open files leaves room for {sessions} sessions at once, and the fanout is {fanout}"
+        what = f"the limit on open files allows {counted(sessions, 'session')} at once, and the fanout is {fanout}"
         yield note("open_files", what, "`ulimit -Hn` shows it; raise `nofile` in /etc/security/limits.conf, as root")
 
 

@@ -3,6 +3,8 @@
 from clbalance.errors import ClbalanceError, ExpressionError
 from clbalance.render.text import escape_line
 
+OLD_SPELLING = "`{old}` is called `{new}` now; the old spelling goes with a later release"
+
 
 def error(failure: ClbalanceError) -> str:
     """The error and, on a line of its own, the hint what to type instead."""

@@ -181,6 +181,7 @@ _WEIGHTS = (
 KEYS: Mapping[str, ValueKind] = {
     "groups_conf": Text(expected="the path of a groups.conf", pattern=r".+"),
     "ssh.options": Text(expected='options of ssh, such as "-o Port=2222"'),
+    "ssh.path": Text(expected='the program, such as "/usr/bin/ssh"', pattern=r".*\S.*"),
     "ssh.user": Text(expected="a login name", pattern=r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?"),
     "ssh.connect_timeout_s": _SECONDS,
     "ssh.probe_timeout_s": _SECONDS,

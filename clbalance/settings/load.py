@@ -1,4 +1,4 @@
-"""Settings from all their sources: command line > environment > project folder > user > system > default."""
+"""Settings from all sources: command line > environment > project folder > user > system > clush.conf > default."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.settings.clush_conf import clush_settings
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.values import GpuSettings, PolicySettings, Settings, SshSettings
@@ -51,6 +52,7 @@ def load_settings(
     Raises `SettingsError` for a malformed or untrusted file, and for a bad value.
     """
     layers = [
+        *clush_settings(environment, folder),
         *reversed(list(_documents(environment, folder, system_file))),
         *_environment(environment),
         _command_line(command_line or {}),
@@ -136,6 +138,7 @@ def _ssh(values: Mapping[str, Value]) -> SshSettings:
     fanout = number_of(values.get("ssh.fanout"))
     return SshSettings(
         options=_text(values.get("ssh.options")) or plain.options,
+        path=_text(values.get("ssh.path")) or plain.path,
         user=_text(values.get("ssh.user")),
         connect_timeout_s=plain.connect_timeout_s if connect_timeout_s is None else connect_timeout_s,
         probe_timeout_s=plain.probe_timeout_s if probe_timeout_s is None else probe_timeout_s,

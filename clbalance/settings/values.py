@@ -12,6 +12,8 @@ class SshSettings:
 
     options: str = ""
     """Options for ssh, put before our own: `-o Port=2222 -i key`."""
+    path: str = "ssh"
+    """The program, with arguments if it has any: `sshpass -e ssh`."""
     user: str | None = None
     connect_timeout_s: float = 10.0
     probe_timeout_s: float = 5.0

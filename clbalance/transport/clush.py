@@ -29,7 +29,7 @@ from clbalance.errors import TransportError
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
 from clbalance.transport.connect_window import ConnectWindow
-from clbalance.transport.session_client import SessionWorker, WakeUp
+from clbalance.transport.session_client import REMOTE_COMMAND, SessionWorker, WakeUp
 from clbalance.transport.session_state import Retries, SessionState, cost_of
 from clbalance.transport.ssh_failure import Failure, classify
 
@@ -322,7 +322,10 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             self._window.halve()
         session.no_sharing = session.no_sharing or failure.cause is Cause.MUX
         session.ends_at = None
-        session.not_before = time.monotonic() + random.uniform(0.2, 0.6) * min(8, 2 ** (session.tries - 1))
+        if failure.cause is Cause.LOCAL:
+            self._info["ssh_lacks"].add(REMOTE_COMMAND)
+        else:
+            session.not_before = time.monotonic() + random.uniform(0.2, 0.6) * min(8, 2 ** (session.tries - 1))
         self._waiting.append(session)
         self._start_waiting()
 

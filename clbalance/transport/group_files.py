@@ -5,28 +5,21 @@ go on working. But no name changes its meaning because a file cannot be used.
 """
 
 import configparser
-import glob
-import os
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from string import Template
 
 from ClusterShell.NodeUtils import GroupSource
 
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.settings.trusted_file import ExaminedFile, Reader, examine
+from clbalance.settings.ini_files import MAIN, IniKind, files_in, parsed, read_ini, text_of
 from clbalance.transport.group_sources import Problem, UnusableGroups, Upcalls
-from clbalance.written_text import NotUtf8Error, utf8_text
 
 RESULT_FILE = "clb.yaml"
-MAIN = "Main"
-_MAX_BYTES = 8 << 20
 _UPCALLS = ("map", "all", "list", "reverse", "mapall")
 _AS_EXAMPLE = "`[source]` sections with `map: COMMAND` lines, as in groups.conf.example"
+_KIND = IniKind(file="groups.conf", noun="groups file", expected=_AS_EXAMPLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +59,12 @@ def read_scope(files: Sequence[Path], cfgdir: Path | None = None) -> Scope:
     fault: Problem | None = None
     try:
         for path in files:
-            if (file := _read(path)) is None:
+            if (file := read_ini(path)) is None:
                 continue
             fault = fault or _problem_of(file.fault)
-            origins |= dict.fromkeys(_add_to(config, path, _text(path, file)), path)
+            text = text_of(path, file)
+            origins |= dict.fromkeys(parsed(path, text, _KIND).sections(), path)
+            config.read_string(text, str(path))
             last = path
         if last is None:
             return Scope()
@@ -92,46 +87,6 @@ def is_result_link(path: Path) -> bool:
     return path.name == RESULT_FILE and path.is_symlink() and path.readlink().name == RESULT_FILE
 
 
-def _read(path: Path) -> ExaminedFile | None:
-    """Read a file. None if it is missing or closed to us, as in ClusterShell; `SettingsError` if it is no text file."""
-    # The owner of the installation is trusted: this program belongs to that user.
-    owners = [Path(sys.prefix).stat().st_uid] if Path(sys.prefix) in path.parents else []
-    try:
-        return examine(path, _MAX_BYTES, Reader.here(*owners))
-    except OSError:
-        return None
-
-
-def _text(path: Path, file: ExaminedFile) -> str:
-    try:
-        text = utf8_text(file.content)
-    except NotUtf8Error as error:
-        raise SettingsError(f"{path}: {error}", hint=error.hint) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _add_to(config: configparser.ConfigParser, path: Path, text: str) -> list[str]:
-    """Add one file to `config`. The names of its sections; `SettingsError` if it cannot be parsed."""
-    try:
-        own = configparser.ConfigParser()
-        own.read_string(text, str(path))
-        config.read_string(text, str(path))
-    except configparser.MissingSectionHeaderError as error:
-        raise _no_groups_file(path, error.lineno, error.line) from error
-    except configparser.ParsingError as error:
-        raise _no_groups_file(path, *error.errors[0]) from error
-    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
-        what = f"`{error.option}` of `[{error.section}]`" if hasattr(error, "option") else f"`[{error.section}]`"
-        raise SettingsError(f"{path}:{error.lineno}: {what} already exists above", hint="keep one of them") from error
-    return own.sections()
-
-
-def _no_groups_file(path: Path, line: int, text: str) -> SettingsError:
-    """The error for a line that is no groups file. configparser gives some lines as their repr."""
-    shown = text.strip("'").removesuffix("\\n").strip()[:80]
-    return SettingsError(f"{path}:{line}: not a groups file: {shown}", hint=_AS_EXAMPLE)
-
-
 def _told(error: Exception, file: Path | None) -> Problem:
     if isinstance(error, SettingsError):
         return Problem(message=error.message, hint=error.hint)
@@ -151,40 +106,28 @@ def _unread(problem: Problem) -> Found:
 def _parts(config: configparser.ConfigParser, cfgdir: str) -> Iterator[Found]:
     """The sources in the folders that `[Main]` names."""
     confdir = "groupsdir" if config.has_option(MAIN, "groupsdir") else "confdir"
-    for folder, path in _files_in(config.get(MAIN, confdir, fallback=""), cfgdir, "*.conf"):
+    for folder, path in files_in(config.get(MAIN, confdir, fallback=""), cfgdir, "*.conf", _KIND):
         yield from _part(path, partial(_sections_of, path, folder))
-    for _, path in _files_in(config.get(MAIN, "autodir", fallback=""), cfgdir, "*.yaml"):
+    for _, path in files_in(config.get(MAIN, "autodir", fallback=""), cfgdir, "*.yaml", _KIND):
         # Skip our own file, linked by `config groups --install`: reading it takes 30 ms.
         if not is_result_link(path):
             yield from _part(path, partial(_yaml_of, path))
 
 
-def _files_in(folders: str, cfgdir: str, pattern: str) -> Iterator[tuple[str, Path]]:
-    for named in dict.fromkeys(
-        os.path.normpath(Template(folder).safe_substitute(CFGDIR=cfgdir)) for folder in shlex.split(folders)
-    ):
-        if os.path.exists(named) and not os.path.isdir(named):  # noqa: PTH110, PTH112 - a NUL in it is no error here
-            raise SettingsError(f"{named}: not a folder", hint=f"it is named in {cfgdir}/groups.conf")
-        for file in sorted(glob.glob(f"{named}/{pattern}")):  # noqa: PTH207 - the very pattern that ClusterShell takes
-            yield named, Path(file)
-
-
 def _part(path: Path, sources_in: Callable[[str], Iterator[Found]]) -> Iterator[Found]:
     """The sources of one file; a problem in their place if it cannot be used."""
     try:
-        if (file := _read(path)) is None:
+        if (file := read_ini(path)) is None:
             return
         if file.fault is not None:
             raise file.fault
-        yield from sources_in(_text(path, file))
+        yield from sources_in(text_of(path, file))
     except SettingsError as error:
         yield _unread(_told(error, None))
 
 
 def _sections_of(path: Path, folder: str, text: str) -> Iterator[Found]:
-    config = configparser.ConfigParser()
-    _add_to(config, path, text)
-    return _sections(config, folder, lambda _: path)
+    return _sections(parsed(path, text, _KIND), folder, lambda _: path)
 
 
 def _yaml_of(path: Path, text: str) -> Iterator[Found]:

@@ -4,7 +4,7 @@ import resource
 import shlex
 import shutil
 import socket
-from dataclasses import replace
+from dataclasses import field, replace
 
 from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import NodeSet
@@ -14,7 +14,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodeset import check_user_name
 from clbalance.transport.clush import ClushSessions
-from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker, ssh_argv
+from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker, ssh_argv, ssh_call
 from clbalance.transport.session_state import Retries
 
 # With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
@@ -25,14 +25,17 @@ _NO_SSH = "/bin/sh -c 'echo ssh is not on the PATH >&2; exit 255'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshTransport:
-    """Reaches nodes by OpenSSH. `options`: the user's ssh options, quoted as in a shell; they override ours."""
+    """Reaches nodes by OpenSSH, `path`. `options`: the user's ssh options, quoted as in a shell; they override ours."""
 
+    path: str = "ssh"
     options: str = ""
     user: str = ""
     connect_timeout_s: float = 10.0
     fanout: int = 64
     here: frozenset[NodeName] = frozenset()
     """Nodes that are this machine and are reached without ssh."""
+    lacks: set[str] = field(default_factory=set)
+    """Options that this ssh turned out to be too old for."""
 
     def as_user(self, user: str) -> "SshTransport":
         """This transport with another login name."""
@@ -40,11 +43,13 @@ class SshTransport:
 
     def sessions(self) -> ClushSessions:
         """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
-        if not self.here and shutil.which("ssh") is None:
-            raise UsageError("`ssh` is not on the PATH", hint="install OpenSSH's client (`openssh-client`)")
+        if not self.here and ssh_program(self.path) is None:
+            raise UsageError(f"`{self.path}` is not on the PATH", hint="install OpenSSH's client (`openssh-client`)")
         if self.user:
             check_user_name(self.user)
         info = {
+            "ssh_path": self.path,
+            "ssh_lacks": self.lacks,
             "ssh_options": self.options,
             "ssh_user": self.user,
             "connect_timeout": self.connect_timeout_s,
@@ -64,19 +69,26 @@ class SshTransport:
         return ssh_argv(
             node,
             command,
-            path="ssh",
+            path=self.path,
             options=shlex.split(self.options),
             user=self.user,
             connect_timeout_s=self.connect_timeout_s,
+            lacks=self.lacks,
             terminal=True,
         )
 
     def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
         if str(node) in self.here:
             return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)
-        if self.here and shutil.which("ssh") is None:
+        if self.here and ssh_program(self.path) is None:
             return LocalWorker(node, handler, command=_NO_SSH, stderr=True)
         return SshWorker(node, handler, command=_SHELL, stderr=True, no_sharing=no_sharing)
+
+
+def ssh_program(path: str) -> str | None:
+    """The file of the program of `ssh.path`; None if there is none."""
+    words = ssh_call(path, ())
+    return shutil.which(words[0]) if words else None
 
 
 def this_node() -> NodeName:

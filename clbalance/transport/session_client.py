@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ClusterShell.Engine.Engine import E_READ, E_WRITE
@@ -178,11 +178,21 @@ class SshWorker(SessionWorker):
         return ssh_argv(
             node,
             self.command,
-            path=info("ssh_path") or "ssh",
+            path=info("ssh_path"),
             options=shlex.split(info("ssh_options") or "") + (["-oControlPath=none"] if self.no_sharing else []),
             user=info("ssh_user") or "",
             connect_timeout_s=info("connect_timeout"),
+            lacks=info("ssh_lacks"),
         )
+
+
+REMOTE_COMMAND = "RemoteCommand"
+"""An option of ssh since OpenSSH 7.6; an older one refuses to run with it."""
+
+
+def ssh_call(path: str, options: Sequence[str]) -> list[str]:
+    """The program, which may have arguments, and the user's options. `~` is the home folder, as in ClusterShell."""
+    return [os.path.expanduser(word) for word in (*shlex.split(path), *options)]  # noqa: PTH111 - not a path only
 
 
 def ssh_argv(
@@ -193,12 +203,15 @@ def ssh_argv(
     options: Sequence[str],
     user: str,
     connect_timeout_s: float,
+    lacks: Collection[str] = (),
     terminal: bool = False,
 ) -> list[str]:
-    """The argv that runs `command` on `node`. `command` never contains user input."""
+    """The argv that runs `command` on `node`. `command` never contains user input.
+
+    `lacks`: options that this ssh is too old for.
+    """
     return [
-        path,
-        *(os.path.expanduser(option) for option in options),  # noqa: PTH111 - as ClusterShell does: `~` in options
+        *ssh_call(path, options),
         # At the default level, ssh prints "Connection closed" after a session with a terminal.
         *(["-tt", "-oLogLevel=ERROR"] if terminal else ["-T"]),
         "-oBatchMode=yes",
@@ -206,6 +219,8 @@ def ssh_argv(
         "-oForwardX11=no",
         "-oClearAllForwardings=yes",
         "-oPermitLocalCommand=no",
+        *([] if REMOTE_COMMAND in lacks else [f"-o{REMOTE_COMMAND}=none"]),  # ssh runs either that one or ours
+        f"-oRequestTTY={'force' if terminal else 'no'}",
         "-oUpdateHostKeys=no",  # many clients at once would rewrite one known_hosts
         f"-oConnectTimeout={max(1, round(connect_timeout_s))}",
         "-oServerAliveInterval=5",

@@ -51,6 +51,7 @@ _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (r"ControlPath too long|mux_client|ControlSocket", Cause.MUX, True),
     (r"Too many logins for", Cause.LIMITS, True),
     (r"No space left on device|Read-only file system|Disk quota exceeded", Cause.STORAGE, False),
+    (r"(?i)Bad configuration option: remotecommand", Cause.LOCAL, True),  # older than OpenSSH 7.6; it was ours
     (r"hostname contains invalid characters|Bad configuration option|no such identity", Cause.LOCAL, False),
     (r"Connection to .* closed by remote host|Broken pipe|client_loop: send disconnect", Cause.LOST, False),
 )

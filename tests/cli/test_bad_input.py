@@ -45,8 +45,6 @@ def told(clbalance: Command, *arguments: str, verb: str = "pick", rc: int = 2) -
         (("-w", "node1", "-f", "0"), "`-f` cannot be 0", "1 or more"),
         (("--groups-conf", "no-such-file"), "no-such-file: No such file", "groups.conf.example"),
         (("--nodez", "node1"), "--nodez", "`clbalance pick --help`"),
-        (("node1",), "node1", "`clbalance pick -w node1`; `clbalance pick --help`"),
-        (("node1", "node2"), "node1 node2", "`clbalance pick -w node1,node2`"),
         (("-n", "2"), "-n", "`--pick 2`"),
         (("-w", "root@node1"), "`root@node1` is not a node set", "`-l root` says who logs in, `-w node1` where"),
         (("-w", "node2,root@node1"), "has a user's name", "`-l root` says who logs in, `-w node1` where"),

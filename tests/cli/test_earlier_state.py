@@ -49,7 +49,7 @@ def same(now: Any, before: Any) -> bool:
 
 
 def test_all_jobs_are_shown_as_before(earlier: Command) -> None:
-    now, before = shown(earlier, "jobs", "--all")["jobs"], SHOWN["jobs --all"]["jobs"]
+    now, before = shown(earlier, "jobs", "--ended")["jobs"], SHOWN["jobs --all"]["jobs"]
     assert [(one["id"], one["name"], one["state"]) for one in now] == [
         (one["id"], one["name"], one["state"]) for one in before
     ]

@@ -195,7 +195,7 @@ def test_what_a_stopped_run_has_not_read_is_in_the_file_afterwards(clbalance: Co
     await_file(folder / "out")
     child.send_signal(signal.SIGINT)
     ended(child)
-    clbalance("jobs", "--all")
+    clbalance("jobs", "--ended")
     assert (folder / "out").stat().st_size == len("up\n") + LARGE + 1
 
 
@@ -204,7 +204,7 @@ def test_a_node_that_was_away_is_asked_again(lab: Lab, clbalance: Command, folde
     let_go(clbalance)
     clbalance("wait", number, env={"CLBALANCE_FAIL_AT": "ended"})
     lab.node("node1").hang()
-    clbalance("jobs", "--all", *SOON)
+    clbalance("jobs", "--ended", *SOON)
     assert not (folder / "out").exists()
     lab.node("node1").thaw()
     clbalance("wait", number)
@@ -271,7 +271,7 @@ def test_a_job_that_does_not_start_leaves_the_file_as_it_is(
 ) -> None:
     (folder / "out").write_text("of yesterday\n")
     clbalance("run", *how, "-w", "node1", "--output", "out", "--", "no-such-program")
-    clbalance("jobs", "--all")
+    clbalance("jobs", "--ended")
     assert (folder / "out").read_text() == "of yesterday\n"
 
 
@@ -309,4 +309,4 @@ def test_a_file_that_the_job_reads_is_never_its_output(
     assert "would overwrite" in done.stderr
     assert "hint: another name" in done.stderr
     assert [(folder / each).read_text() for each in ("job.sh", "job1", "list", "in")] == ["echo x\n"] * 4
-    assert json.loads(clbalance("jobs", "--all", "--json").text)["jobs"] == [], "it has used no number"
+    assert json.loads(clbalance("jobs", "--ended", "--json").text)["jobs"] == [], "it has used no number"

@@ -108,12 +108,12 @@ class Chaos:
 
 def _records(clbalance: Command) -> dict[str, list[dict[str, object]]]:
     """All jobs, settled, by name."""
-    message = clbalance("jobs", "--all", "--json")
+    message = clbalance("jobs", "--ended", "--json")
     newest = json.loads(message.stdout)["jobs"]
     if newest:
         clbalance("wait", f"1-{max(one['id'] for one in newest)}")
     found: dict[str, list[dict[str, object]]] = {}
-    for one in json.loads(clbalance("jobs", "--all", "--json").stdout)["jobs"]:
+    for one in json.loads(clbalance("jobs", "--ended", "--json").stdout)["jobs"]:
         found.setdefault(one["name"], []).append(one)
     return found
 

@@ -35,8 +35,11 @@ pytestmark = pytest.mark.sshd
 
 
 def test_a_whole_life_of_a_lab(clbalance_lab: Lab) -> None:
-    up = clbalance_lab("up", "3", "--cpus", "8", "--mem", "32G")
-    assert (up.returncode, up.stdout) == (0, "")
+    up = clbalance_lab("up", "3", "--cpus", "8", "--mem", "32G", "--json")
+    assert (up.returncode, [node["name"] for node in json.loads(up.stdout)["nodes"]]) == (
+        0,
+        ["node1", "node2", "node3"],
+    )
     assert "3 nodes are up in " in up.stderr
 
     assert clbalance_lab("load", "@cpu", "node3", "--r1m", "2.5", "--ut", "30").returncode == 0
@@ -68,8 +71,10 @@ def test_a_whole_life_of_a_lab(clbalance_lab: Lab) -> None:
 
 
 def test_its_environment_points_ssh_scp_and_clush_at_it(clbalance_lab: Lab, tmp_path: Path) -> None:
-    clbalance_lab("up", "2")
-    exports = clbalance_lab("env").stdout
+    assert clbalance_lab("up", "2").stdout == ""
+    exports = clbalance_lab("env", CLBALANCE_FORMAT="json").stdout  # a shell reads it, whatever else programs read
+    variables = json.loads(clbalance_lab("env", "--json").stdout)["variables"]
+    assert f"export CLBALANCE_LAB_DIR={variables['CLBALANCE_LAB_DIR']}\n" in exports
     (tmp_path / "file").write_text("content")
     script = f"""{exports}
         ssh node1 hostname; scp -q {tmp_path}/file node2:copied && ssh node2 cat copied; echo

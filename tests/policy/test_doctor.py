@@ -1,6 +1,5 @@
 """What is wrong with a node, what is only worth a note, and what is well."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -18,7 +17,8 @@ from clbalance.model.checkup import (
     note,
     wrong,
 )
-from clbalance.policy.doctor import HINTS, group_findings, node_findings, open_files_findings, ssh_findings, worst_first
+from clbalance.policy.doctor import group_findings, node_findings, open_files_findings, ssh_findings, worst_first
+from clbalance.policy.hints import HINTS
 from clbalance.policy.job_folder import NETWORK_FILE_SYSTEMS
 from clbalance.store.location import NETWORK_FILE_SYSTEMS as OF_THE_STORE
 
@@ -201,10 +201,6 @@ def test_two_nodes_that_are_silent_for_the_same_cause_are_told_alike() -> None:
         for n in ("a", "b")
     )
     assert one == two == "name not resolved"
-
-
-def test_no_hint_has_another_placeholder() -> None:
-    assert {place for hint in HINTS.values() for place in re.findall(r"\{.*?\}", hint)} == {"{node}"}
 
 
 def test_wrong_things_come_first_and_otherwise_nothing_moves() -> None:

@@ -21,8 +21,9 @@ from clbalance.nodeset import NodeSets
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.render import messages
-from clbalance.render.reports.admin.config import ConfigPlace, PlacesReport, SettingsReport, ShownKey
+from clbalance.render.reports.admin.config import CheckReport, ConfigPlace, PlacesReport, SettingsReport, ShownKey
 from clbalance.render.text import Json
+from clbalance.settings.clush_conf import clush_files
 from clbalance.settings.load import load_settings, settings_files
 from clbalance.settings.values import GroupPolicy, Settings
 from clbalance.store.location import state_directory, this_machine
@@ -73,7 +74,7 @@ def _set(values: Mapping[str, Json]) -> dict[str, Json]:
 
 def show_places(console: Console) -> int:
     """Show where files are looked for, even if one of them cannot be parsed. The exit code: 0."""
-    console.show(PlacesReport((*_settings(), *_groups(), _state())))
+    console.show(PlacesReport((*_settings(), *_clush(), *_groups(), _state())))
     return ExitCode.DONE
 
 
@@ -81,6 +82,12 @@ def _settings() -> Iterator[ConfigPlace]:
     """The file that overrides all others comes first."""
     for path in settings_files(os.environ, working_directory()):
         yield ConfigPlace(what="settings", path=str(path), is_there=_is_there(path))
+
+
+def _clush() -> Iterator[ConfigPlace]:
+    """Likewise; the folders of parts that these files name are not listed."""
+    for path in reversed(clush_files(os.environ, working_directory())):
+        yield ConfigPlace(what="clush", path=str(path), is_there=_is_there(path))
 
 
 def _groups() -> Iterator[ConfigPlace]:
@@ -125,10 +132,10 @@ def check_settings(console: Console, file: Path | None) -> int:
     if groups is not None and (problems := file_problems(groups)):
         raise problems[0].error
     _check_names(settings, NodeSets(groups))
-    read = [path for path in settings_files(environment, working_directory()) if path.exists()]
-    console.say(
-        messages.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
-    )
+    here = [str(path) for path in settings_files(environment, working_directory()) if path.exists()]
+    read = list(dict.fromkeys([*here, *(origin for origin in settings.origins.values() if origin.startswith("/"))]))
+    console.say(messages.note(f"{', '.join(read)}: in order" if read else "no settings file here: the defaults apply"))
+    console.show(CheckReport(tuple(read)))
     return ExitCode.DONE
 
 

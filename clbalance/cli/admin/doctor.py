@@ -4,19 +4,21 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import assert_never
 
-from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.cluster import ClusterContext, all_ssh_options, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import working_directory
+from clbalance.cli.option_values import ssh_words
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.answers import forget_refusals
 from clbalance.engine.doctor import check_up
-from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Silent
 from clbalance.model.checkup import Examination, Examined, Finding, Severity, note, wrong
@@ -30,6 +32,7 @@ from clbalance.policy.doctor import (
     ssh_findings,
     worst_first,
 )
+from clbalance.policy.hints import SshAddress, filled_in
 from clbalance.policy.placement.explain import NodeState, node_state
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.render.reports.admin.doctor import FoldedFinding, HealthReport, NodeHealth
@@ -40,6 +43,7 @@ from clbalance.store.state import SqliteStore
 from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import raise_file_limit
+from clbalance.transport.session_client import ssh_call
 
 _VERSION_WITHIN_S = 5.0
 
@@ -54,12 +58,16 @@ class HostCheck:
 
 def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
     """Every check that needs no node. Raises `SettingsError` only for a groups file named by `--groups-conf`."""
-    found = [*_ssh(), *_state()]
-    can_reach = shutil.which("ssh") is not None
+    found = [*_state()]
     try:
         settings = load_settings(os.environ, working_directory())
-    except SettingsError as error:
-        return HostCheck(findings=(*found, wrong("settings", error.message, error.hint)), reaches_nodes=False)
+        ssh_words(settings.ssh.path, "`ssh.path`")
+    except (SettingsError, UsageError) as error:
+        found = [*_ssh(["ssh"]), *found, wrong("settings", error.message, error.hint)]
+        return HostCheck(findings=tuple(found), reaches_nodes=False)
+    program = ssh_call(settings.ssh.path, ())
+    found = [*_ssh(program), *found]
+    can_reach = shutil.which(program[0]) is not None
     found += open_files_findings(raise_file_limit(), ssh.fanout or settings.ssh.fanout)
     try:
         groups = _groups(nodes, settings)
@@ -87,13 +95,13 @@ def _groups(nodes: NodeOptions, settings: Settings) -> ConfiguredGroups | None:
     return load_groups(Path(named) if named else None)
 
 
-def _ssh() -> Iterator[Finding]:
-    program = shutil.which("ssh")
-    version = None if program is None else ""
-    if program is not None:
+def _ssh(program: Sequence[str]) -> Iterator[Finding]:
+    is_there = shutil.which(program[0]) is not None
+    version = "" if is_there else None
+    if is_there:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             asked = subprocess.run(
-                [program, "-V"],
+                [*program, "-V"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_VERSION_WITHIN_S,
@@ -123,6 +131,8 @@ class NodeChecks:
 
     findings: tuple[Finding, ...] = ()
     examinations: tuple[Examination, ...] = ()
+    addresses: Mapping[NodeName, SshAddress] = field(default_factory=dict)
+    """Where ssh looks for those that are silent."""
 
 
 def check_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, here: HostCheck) -> NodeChecks:
@@ -140,7 +150,16 @@ def check_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, here: Hos
     except SettingsError as error:
         is_told = any(one.what == error.message for one in here.findings)
         return NodeChecks(findings=() if is_told else (wrong("nodes", error.message, error.hint),))
-    return NodeChecks(examinations=_ask(cluster))
+    examinations = _ask(cluster)
+    silent = [one.node for one in examinations if isinstance(one, Silent)]
+    return NodeChecks(examinations=examinations, addresses=_addresses(cluster, silent) if silent else {})
+
+
+def _addresses(cluster: ClusterContext, silent: Sequence[NodeName]) -> Mapping[NodeName, SshAddress]:
+    from clbalance.transport.ssh_config import addresses_of  # where all is well, nobody asks
+
+    ssh = cluster.settings.ssh
+    return addresses_of(silent, ssh.path, all_ssh_options(cluster.settings, cluster.ssh.ssh_options or ()), ssh.user)
 
 
 def _ask(cluster: ClusterContext) -> tuple[Examination, ...]:
@@ -155,13 +174,17 @@ def _ask(cluster: ClusterContext) -> tuple[Examination, ...]:
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
-def health_report(here: Iterable[Finding], examinations: Sequence[Examination]) -> HealthReport:
+def health_report(
+    here: Iterable[Finding],
+    examinations: Sequence[Examination],
+    addresses: Mapping[NodeName, SshAddress] = MappingProxyType({}),
+) -> HealthReport:
     """Errors first, this host before nodes, nodes in the order in which they were named."""
     there = (finding for examination in examinations for finding in node_findings(examination))
     findings = worst_first([*here, *there])
     return HealthReport(
-        findings=tuple(_addressed(finding) for finding in findings),
-        folded=_folded(findings),
+        findings=tuple(_addressed(finding, addresses) for finding in findings),
+        folded=_folded(findings, addresses),
         nodes=tuple(_node_health(examination) for examination in examinations),
     )
 
@@ -172,15 +195,12 @@ def health_exit_code(report: HealthReport) -> ExitCode:
     return ExitCode.SOME_NODES_FAILED if is_wrong else ExitCode.DONE
 
 
-def _addressed(finding: Finding) -> Finding:
-    return replace(finding, hint=_hint(finding, [] if finding.node is None else [finding.node]))
+def _addressed(finding: Finding, addresses: Mapping[NodeName, SshAddress]) -> Finding:
+    nodes = [] if finding.node is None else [finding.node]
+    return replace(finding, hint=filled_in(finding.hint, nodes, addresses))
 
 
-def _hint(finding: Finding, nodes: Sequence[NodeName]) -> str:
-    return finding.hint.replace("{node}", nodes[0] if len(nodes) == 1 else "NODE")
-
-
-def _folded(findings: Iterable[Finding]) -> tuple[FoldedFinding, ...]:
+def _folded(findings: Iterable[Finding], addresses: Mapping[NodeName, SshAddress]) -> tuple[FoldedFinding, ...]:
     """Merge equal findings of several nodes into one, at the position of the first."""
     together: dict[Finding, list[NodeName]] = {}
     for finding in findings:
@@ -189,7 +209,11 @@ def _folded(findings: Iterable[Finding]) -> tuple[FoldedFinding, ...]:
             nodes.append(finding.node)
     return tuple(
         FoldedFinding(
-            severity=one.severity, check=one.check, node_set=fold(nodes), what=one.what, hint=_hint(one, nodes)
+            severity=one.severity,
+            check=one.check,
+            node_set=fold(nodes),
+            what=one.what,
+            hint=filled_in(one.hint, nodes, addresses),
         )
         for one, nodes in together.items()
     )

@@ -7,7 +7,7 @@ from clbalance.cli.node_settings import result_file
 from clbalance.errors import ExitCode, StoreError
 from clbalance.policy.jobs.outcome import Result
 from clbalance.render import messages
-from clbalance.render.reports.admin.groups import GroupsReport
+from clbalance.render.reports.admin.groups import GroupsReport, InstalledReport
 from clbalance.store.result_groups import SOURCE, groups_text, read_groups, write_groups
 from clbalance.transport.group_install import install_groups
 
@@ -33,6 +33,8 @@ def install_result_groups(console: Console) -> int:
     else:
         instead = f", no longer to {done.before}" if done.before else ""
         console.say(messages.note(f"{done.link} now points to {path}{instead}; `clush -w @{SOURCE}:failed` works"))
+    before = None if done.before is None else str(done.before)
+    console.show(InstalledReport(link=str(done.link), path=str(path), before=before))
     return ExitCode.DONE
 
 

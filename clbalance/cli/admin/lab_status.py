@@ -6,9 +6,9 @@ from clbalance.lab.node import LabNode, LabNodeState
 from clbalance.render.reports.admin.lab import LabNodeRow, LabReport
 
 
-def lab_report(lab: Lab) -> LabReport:
+def lab_report(lab: Lab, kind: type[LabReport] = LabReport) -> LabReport:
     """The lab's present state."""
-    return LabReport(
+    return kind(
         directory=str(lab.directory),
         isolation=lab.record.isolation,
         ssh_config=str(lab.ssh_config),

@@ -8,7 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import assert_never
 
-from clbalance.cli.balance.drain_marks import MarkMessages, check_reason, drain_request_of, end_typed, report_marks
+from clbalance.cli.balance.drain_marks import (
+    MarkMessages,
+    check_reason,
+    drain_request_of,
+    end_typed,
+    mark_row,
+    report_marks,
+)
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.option_values import FutureTime
@@ -24,12 +31,13 @@ from clbalance.engine.drain import (
     read_back,
 )
 from clbalance.engine.services import Services
-from clbalance.errors import Interrupted, TooFewLeftError, UsageError
+from clbalance.errors import ExitCode, Interrupted, TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodeset import fold
-from clbalance.policy.drain_progress import BelowMinAvailable, Undecided, min_available_of
+from clbalance.policy.drain_progress import BelowMinAvailable, DrainProgress, Undecided, min_available_of
 from clbalance.render import messages
+from clbalance.render.reports.balance.marks import MarkRow, MarksReport
 from clbalance.units import parse_duration
 
 # `--min-available`: which nodes are counted, and how many must be left.
@@ -49,8 +57,8 @@ class MinAvailable:
         min_available = min_available_of(self.number, is_pct=self.is_pct, pool=len(pool))
         if min_available > len(pool):
             raise UsageError(
-                f"`--min-available` cannot be {self.number:g}: there are {len(pool)} nodes in all",
-                hint="they are counted in the groups of `-g`, or everywhere",
+                f"`--min-available` cannot be {self.number:g}: there are {len(pool)} nodes to choose from",
+                hint="a number up to that, or a share such as `80%`",
             )
         return min_available
 
@@ -147,9 +155,13 @@ class Draining:
         marked, begun = read_back(services, marked)
         done = [one.node for one in marked if one.done]
         code = report_marks(self.console, marked, _WORDING, begun)
+        rows = {one.node: mark_row(one, _WORDING.begun if one.node in begun else _WORDING.done) for one in marked}
         if self.waits and done:
             left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
-            code = max(code, self._wait(cluster, services, done, left_s))
+            progress = self._wait(cluster, services, done, left_s)
+            rows |= {one.node: _row_after_wait(one) for one in progress}
+            code = code if all(one.is_drained for one in progress) else ExitCode.SOME_NODES_FAILED
+        self.console.show(MarksReport(tuple(rows.values())))
         return code
 
     def _mark(self, services: Services, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:
@@ -161,9 +173,11 @@ class Draining:
         )
         match end:
             case DrainCommitted(marked=marked, left=left):
-                before = "" if left >= min_available else "; these nodes were drained before"
+                before = "" if left >= min_available else "; these nodes were drained already"
                 self.console.say(
-                    messages.note(f"{left} of {len(pool)} nodes are left, at least {min_available} are needed{before}")
+                    messages.note(
+                        f"{left} of {len(pool)} nodes remain available, at least {min_available} required{before}"
+                    )
                 )
                 return marked
             case NotMarked(marked=marked):
@@ -178,7 +192,9 @@ class Draining:
         for node in nodes:
             self.console.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
 
-    def _wait(self, cluster: ClusterContext, services: Services, nodes: list[NodeName], within_s: float | None) -> int:
+    def _wait(
+        self, cluster: ClusterContext, services: Services, nodes: list[NodeName], within_s: float | None
+    ) -> tuple[DrainProgress, ...]:
         from clbalance.cli.balance.drain_monitor import DrainMonitor, drain_migrator
         from clbalance.engine.drain_wait import DrainMigrator
 
@@ -186,6 +202,13 @@ class Draining:
         moves = DrainMigrator(services, nodes, lambda one: cluster.policy_as(one.group, one.policy), cluster.rng, move)
         monitor = DrainMonitor(services, self.console, nodes, self.request, moves)
         return monitor.wait(within_s, force=self.force)
+
+
+def _row_after_wait(one: DrainProgress) -> MarkRow:
+    if one.resumed:
+        return MarkRow(name=one.node, result="resumed", reason="its drain mark has gone")
+    result = _WORDING.done if one.is_drained else "unknown" if one.reason else _WORDING.begun
+    return MarkRow(name=one.node, result=result, reason=one.reason or None)
 
 
 def _too_few(end: BelowMinAvailable | Undecided, min_available: int, pool: int) -> TooFewLeftError:
@@ -202,7 +225,7 @@ def _too_few(end: BelowMinAvailable | Undecided, min_available: int, pool: int) 
         by_why.setdefault(reason, []).append(node)
     out = "; ".join(f"{fold(nodes)} ({reason})" for reason, nodes in by_why.items())
     return TooFewLeftError(
-        f"not drained: {end.left} of {pool} nodes would be left, at least {min_available} are needed"
+        f"not drained: {end.left} of {pool} nodes would remain available, at least {min_available} required"
         + (f"; not available: {out}" if out else ""),
         hint="`clbalance load` shows the nodes; `--min-available` sets the number",
     )

@@ -14,6 +14,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodeset import fold
 from clbalance.render import messages
+from clbalance.render.reports.balance.marks import MarkRow, MarksReport
 from clbalance.units import parse_duration
 
 _MAX_REASON = 200  # characters; the whole mark must fit into 1 KiB
@@ -61,7 +62,15 @@ def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: b
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services() as services:
         marked = mark(services, cluster.candidates.nodes, request)
-    return report_marks(console, marked, texts)
+    code = report_marks(console, marked, texts)
+    console.show(MarksReport(tuple(mark_row(one, texts.done) for one in marked)))
+    return code
+
+
+def mark_row(one: Marked, done: str) -> MarkRow:
+    """One node's answer; `done`: the result of a mark that was set or taken away now."""
+    result = "failed" if not one.done else "unchanged" if one.message else done
+    return MarkRow(name=one.node, result=result, reason=one.message or None)
 
 
 def report_marks(

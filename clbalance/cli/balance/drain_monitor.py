@@ -18,7 +18,7 @@ from clbalance.engine.jobs.submitted import cancel
 from clbalance.engine.migrate.migrate import migrate_jobs
 from clbalance.engine.migrate.requested import Migrated, MigrationOrder, MigrationResult, NotMigrated, Undetermined
 from clbalance.engine.services import Services
-from clbalance.errors import ExitCode, StoreError
+from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord
 from clbalance.nodeset import fold
@@ -50,8 +50,8 @@ class DrainMonitor:
         self._known: Mapping[str, int] = {}
         self._line = ProgressLine(quiet=console.quiet, after_s=0.0)
 
-    def wait(self, within_s: float | None, *, force: bool) -> int:
-        """Wait, for at most `within_s` seconds (None: no limit). The exit code: 0 if nothing runs on the nodes now.
+    def wait(self, within_s: float | None, *, force: bool) -> tuple[DrainProgress, ...]:
+        """Wait, for at most `within_s` seconds (None: no limit), and say what is left on the nodes then.
 
         `force`: cancel own jobs at the deadline, and as root on the nodes those of everybody.
         """
@@ -63,7 +63,8 @@ class DrainMonitor:
                 progress = self._end_others(progress)
         finally:
             self._clear()
-        return self._tell_end(progress)
+        self._tell_end(progress)
+        return progress
 
     def _poll(self, progress: tuple[DrainProgress, ...]) -> None:
         self._draw(progress)
@@ -151,7 +152,7 @@ class DrainMonitor:
     def _clear(self) -> None:
         self._line.clear()
 
-    def _tell_end(self, progress: Sequence[DrainProgress]) -> int:
+    def _tell_end(self, progress: Sequence[DrainProgress]) -> None:
         drained = [one.node for one in progress if one.is_drained]
         numbers = self._numbers()
         if drained:
@@ -163,7 +164,6 @@ class DrainMonitor:
                 self._console.say(messages.warning(f"{one.node}: what runs there is unknown: {one.reason}"))
             elif not one.is_drained:
                 self._console.say(messages.warning(f"{one.node}: not drained yet: {_progress_text(one, numbers)}"))
-        return ExitCode.DONE if len(drained) == len(progress) else ExitCode.SOME_NODES_FAILED
 
 
 def _progress_text(one: DrainProgress, numbers: Mapping[str, int]) -> str:

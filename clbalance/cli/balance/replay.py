@@ -15,7 +15,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.node_settings import policy_of, working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.sweep import sweep
-from clbalance.errors import ExitCode, TraceError, UsageError
+from clbalance.errors import ClbalanceError, ExitCode, TraceError, UsageError
 from clbalance.model import Measured, Snapshot
 from clbalance.model.trace import Trace
 from clbalance.policy.placement.fragmentation import Workload
@@ -131,6 +131,9 @@ def _lines(file: Path) -> list[str]:
             return list(opened)
     except NotUtf8Error as error:
         raise TraceError(f"{file}: {error}", hint=error.hint) from error
+    except FileNotFoundError as error:
+        hint = "a file of jobs or of nodes; nodes are named with `-w`"
+        raise ClbalanceError(f"{file}: {error.strerror}", hint=hint) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise TraceError(f"{file}: {error}", hint="a file that ends in .gz is packed by gzip") from error
 

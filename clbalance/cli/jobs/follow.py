@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import leased_names, named_jobs, one_job, open_job_services
+from clbalance.cli.job_selection import leased_names, named_jobs, nodes_meant, one_job, open_job_services
 from clbalance.cli.jobs.ends import tell_jobs, tell_tasks
 from clbalance.cli.jobs.rows import rows_of
 from clbalance.cli.options import ReachOptions
@@ -21,15 +21,16 @@ from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
-from clbalance.nodeset import NodeSets, fold
+from clbalance.nodeset import fold
 from clbalance.policy.jobs.leased import JobName, LeasedJob
 from clbalance.policy.jobs.outcome import reason_of, run_exit_code
 from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import RunListener
 from clbalance.render import messages
+from clbalance.render.format import Format
 from clbalance.render.output.labelled import Labelled
-from clbalance.render.output.streams import JobOutput, PassedThrough
-from clbalance.render.reports.jobs.run import JobReport
+from clbalance.render.output.streams import STREAMS, JobOutput, PassedThrough
+from clbalance.render.reports.jobs.run import JobReport, JobResult, JobResults, result_of
 
 
 class Shown(NullListener):
@@ -46,9 +47,18 @@ class Shown(NullListener):
 
     def show_for(self, nodes: Sequence[NodeName]) -> None:
         """Print for these nodes from now on. Lines are labelled with their task, or with one of several nodes."""
-        outlets = self._console.outlets
+        outlets, collected = self._console.outlets, self._console.collected
         is_labelled = self._has_tasks or len(nodes) > 1
-        self._output: JobOutput = Labelled(outlets) if is_labelled else PassedThrough(outlets)
+        if collected is not None:
+            collected.begin_anew()
+            self._output: JobOutput = collected
+        else:
+            self._output = Labelled(outlets) if is_labelled else PassedThrough(outlets)
+
+    @property
+    def _as_stdout(self) -> bool:
+        """Whether standard error goes to our standard output. In a document each has its own place."""
+        return self._err and self._console.collected is None
 
     @property
     def of_slots(self) -> Callable[[], RunListener] | None:
@@ -57,7 +67,7 @@ class Shown(NullListener):
             return None
         from clbalance.cli.jobs.task_output import ShownSlot  # most jobs have no tasks (docs/design/startup.md)
 
-        return partial(ShownSlot, lambda: self._output, self._warn_once, err=self._err)
+        return partial(ShownSlot, lambda: self._output, self._warn_once, err=self._as_stdout)
 
     def _warn_once(self, node: NodeName, text: str) -> None:
         """A node may have many slots, and the same to say of each."""
@@ -78,10 +88,14 @@ class Shown(NullListener):
         self._console.say(messages.warning(f"{node}: {text}"))
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
-        self._output.write(node, "stdout" if self._err else stream, piece)
+        self._output.write(node, "stdout" if self._as_stdout else stream, piece)
 
     def ended(self, outcome: Outcome) -> None:
         self._output.end(outcome.node)
+
+    def have_read(self, node: NodeName) -> None:
+        """All that the node has to tell has been read, even if that is nothing."""
+        self._output.end(node)
 
     def close(self) -> None:
         """Print output that was held back."""
@@ -122,6 +136,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
             raise
         complete_outputs(services, console)
         _tell_end(services, console, reconciled)
+        _show_results(services, console, [reconciled])
     return _code(reconciled) if has_tasks or not reconciled.outcomes else run_exit_code(reconciled.outcomes)
 
 
@@ -138,6 +153,7 @@ def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
             tell_jobs(console, rows_of(services, waited))
         else:
             _tell_end(services, console, waited[0])
+        _show_results(services, console, waited)
     return max(_code(reconciled) for reconciled in waited)
 
 
@@ -147,18 +163,20 @@ def _start_queued(ssh: ReachOptions, console: Console, services: Services, jobs:
     start_from_journal(ssh, console, services, jobs)
 
 
-def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_set: str | None) -> int:
+def show_logs(
+    word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_sets: Sequence[str]
+) -> int:
     """The exit code of `clbalance logs`."""
     with open_job_services(ssh, console) as services:
         if leased := leased_names(services.journal, [word]):
-            return _show_leased(leased, node_set, ssh, console, services, follow=follow, err=err)
+            return _show_leased(leased, node_sets, ssh, console, services, follow=follow, err=err)
         record = one_job(services.journal, word)
-        nodes = None if node_set is None else frozenset(NodeSets(None).expand(node_set))
+        nodes = nodes_meant(node_sets) if node_sets else None
         strangers = (nodes or frozenset()).difference(record.nodes)
         if strangers or not record.nodes:
             ran_on = f"it is on {fold(record.nodes)}" if record.nodes else f"it has not been started: {record.reason}"
             raise UsageError(f"job {record.id} is not on {fold(strangers) or 'any node'}", hint=ran_on)
-        streams = ("stderr",) if err else ("stdout",)
+        streams = _streams(console, err=err)
         has_tasks = bool(services.journal.tasks(record.id))
         with contextlib.closing(Shown(console, record, err=err, has_tasks=has_tasks)) as shown:
             of_slots = shown.of_slots
@@ -170,13 +188,23 @@ def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, e
                 reconciled = submitted.read(
                     services, record, shown, streams=streams, to_the_end=False, nodes=nodes, slot_listener=of_slots
                 )
+            silent = _silent(reconciled)
+            for node in (nodes or frozenset(reconciled.record.nodes)).difference(one.node for one in silent):
+                shown.have_read(node)
         complete_outputs(services, console)
+        _show_results(services, console, [reconciled])
     return _silence(console, reconciled.outcomes)
+
+
+def _streams(console: Console, *, err: bool) -> tuple[str, ...]:
+    if console.collected is not None:
+        return STREAMS
+    return ("stderr",) if err else ("stdout",)
 
 
 def _show_leased(
     names: Mapping[str, JobName],
-    node_set: str | None,
+    node_sets: Sequence[str],
     ssh: ReachOptions,
     console: Console,
     opened: Services,
@@ -185,15 +213,22 @@ def _show_leased(
     err: bool,
 ) -> int:
     """The same for a running job of another user, or of oneself from elsewhere."""
-    from clbalance.cli.jobs.leased import leased_services, log_leased  # most calls are for jobs of this host
+    from clbalance.cli.jobs.leased import (  # most calls are for jobs of this host
+        leased_result,
+        leased_services,
+        log_leased,
+    )
     from clbalance.engine.jobs.leased import visit_leased
 
-    streams = ("stderr",) if err else ("stdout",)
+    streams = _streams(console, err=err)
     mode = FollowMode(streams=streams, to_the_end=follow, void=False, persist=follow)
-    with leased_services(names, node_set, ssh, console, opened) as (services, (job,)):
+    with leased_services(names, node_sets, ssh, console, opened) as (services, (job,)):
         log_leased(services, console, "logs", job, "read")
         with contextlib.closing(Shown(console, job, err=err)) as shown:
             (outcomes,) = visit_leased(services, [job], mode, [shown])
+    collected = console.collected
+    outputs = {} if collected is None else collected.documents(job.nodes, lambda *_: None)
+    console.show(JobResults((leased_result(job, outcomes, outputs),)))
     return _silence(console, outcomes)
 
 
@@ -207,6 +242,23 @@ def _silence(console: Console, outcomes: Sequence[Outcome]) -> int:
 
 def _silent(reconciled: Reconciled) -> list[Outcome]:
     return [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
+
+
+def _show_results(services: Services, console: Console, seen: Sequence[Reconciled]) -> None:
+    """The jobs for programs, with the output that was read for it. People have been told on standard error."""
+    if console.display.form is not Format.HUMAN:
+        console.show(JobResults(tuple(_result(services, console, one) for one in seen)))
+
+
+def _result(services: Services, console: Console, one: Reconciled) -> JobResult:
+    from clbalance.cli.jobs.task_output import task_label  # most jobs have no tasks (docs/design/startup.md)
+    from clbalance.render.reports.jobs.tasks import task_document, task_row
+
+    has_tasks = bool(services.journal.tasks(one.record.id))
+    tasks = [task_row(record) for record in recorded_tasks(services.journal, one.record.id)] if has_tasks else []
+    labels = [task_label(row.task) for row in tasks] or one.record.nodes
+    outputs = {} if console.collected is None else console.collected.documents(labels, lambda *_: None)
+    return replace(result_of(one.record, one.outcomes, outputs), tasks=[task_document(row) for row in tasks])
 
 
 def _code(reconciled: Reconciled) -> int:

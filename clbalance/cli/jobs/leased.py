@@ -19,13 +19,15 @@ from clbalance.engine.jobs.leased import end_leased, kept_specs, signal_leased
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import ClbalanceError, UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Silent
-from clbalance.model.job_record import Lost, Outcome
+from clbalance.model.job_record import JobState, Lost, Outcome
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.leased import JobName, LeasedJob, addressable, cancel_reason, leased_jobs, owners_named
 from clbalance.policy.jobs.outcome import reason_of, state_of, worst_outcome
 from clbalance.render import messages
 from clbalance.render.reports.balance.rebalance import Action
+from clbalance.render.reports.jobs.run import JobResult, Outputs
 
 
 def owner_name(uid: int) -> str:
@@ -43,14 +45,14 @@ def shown_name(job: LeasedJob) -> str:
 
 @contextlib.contextmanager
 def leased_services(
-    names: Mapping[str, JobName], node_set: str | None, ssh: ReachOptions, console: Console, opened: Services
+    names: Mapping[str, JobName], node_sets: Sequence[str], ssh: ReachOptions, console: Console, opened: Services
 ) -> Iterator[tuple[Services, tuple[LeasedJob, ...]]]:
-    """The jobs of these names, each once, and the services to visit them. They are looked for on `node_set`, or on all
+    """The jobs of these names, each once, and the services to visit them. They are looked for on `node_sets`, or on all
     nodes. `opened`: has the state database.
 
     `UsageError` for a name of no job or of several, and if we are neither root there nor the owner.
     """
-    nodes = NodeOptions(nodes=None if node_set is None else [node_set])
+    nodes = NodeOptions(nodes=list(node_sets) or None)
     everywhere = SshOptions(
         user=ssh.user,
         connect_timeout=ssh.connect_timeout,
@@ -64,7 +66,11 @@ def leased_services(
         for one in silent:
             console.say(messages.warning(f"{one.node}: {one.cause.because(one.reason)}"))
         jobs = addressable(leased_jobs(snapshot.answers))
-        asked = f"{len(silent)} nodes did not answer" if silent else f"looked on {fold(cluster.candidates.nodes)}"
+        asked = (
+            f"no answer from {fold(one.node for one in silent)}"
+            if silent
+            else f"looked on {fold(cluster.candidates.nodes)}"
+        )
         found = [_the_one(services, word, name, jobs, asked) for word, name in names.items()]
         yield services, tuple({(job.uid, job.key): job for job in found}.values())
 
@@ -89,7 +95,7 @@ def _forbidden(word: str, job: LeasedJob) -> ClbalanceError:
     who = "" if login is None else f", and you are {user_name(login)} there"
     return ClbalanceError(
         f"`{word}` on {node} belongs to {user_name(job.uid)}{who}: only root there may do that to other users' jobs",
-        hint="`-l root` logs in as root; who may not, asks an administrator",
+        hint="`-l root` logs in as root, if you may; else ask an administrator",
     )
 
 
@@ -111,19 +117,52 @@ def _is_host(full: str, typed: str) -> bool:
 # End or signal jobs; each is a line of the audit log.
 
 
-def end_named(services: Services, jobs: Sequence[LeasedJob], console: Console, number: int | None) -> bool:
-    """End these jobs, or send them a signal. Whether every node has confirmed it."""
-    results: dict[int, tuple[bool, str]] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedEnd:
+    """What was done to a job: `result` in a few words, and whether every node has confirmed it."""
+
+    job: LeasedJob
+    outcomes: Sequence[Outcome]
+    result: str
+    is_confirmed: bool
+
+
+def end_named(
+    services: Services, jobs: Sequence[LeasedJob], console: Console, number: int | None
+) -> tuple[LeasedEnd, ...]:
+    """End these jobs, or send them a signal."""
+    results: dict[int, LeasedEnd] = {}
     try:
         for place, job in enumerate(jobs):
             reason = cancel_reason(_who(job), me(), socket.gethostname())
             ends = end_leased(services, [job], reason) if number is None else signal_leased(services, [job], number)
-            results[place] = _told(console, job, ends[0], number)
+            is_confirmed, result = _told(console, job, ends[0], number)
+            results[place] = LeasedEnd(job=job, outcomes=ends[0], result=result, is_confirmed=is_confirmed)
     finally:  # an interrupt may come after nodes were told
         for place, job in enumerate(jobs):
-            _, result = results.get(place, (False, "unsettled: no node has confirmed it"))
+            result = results[place].result if place in results else "unsettled: no node has confirmed it"
             log_leased(services, console, "cancel" if number is None else "signal", job, result)
-    return all(is_done for is_done, _ in results.values())
+    return tuple(results[place] for place in sorted(results))
+
+
+def leased_result(
+    job: LeasedJob, outcomes: Sequence[Outcome], outputs: Outputs | None = None, *, result: str | None = None
+) -> JobResult:
+    """The job as documents show it: it has no number here."""
+    allocation = job.copies[0].lease.allocation
+    ended = {outcome.rank for outcome in outcomes}
+    worst = worst_outcome(outcomes)
+    return JobResult(
+        id=None,
+        name=allocation.name if isinstance(allocation, Allocation) else "",
+        state=str(JobState.RUNNING if worst is None else state_of(worst.end)),
+        node_set=fold(job.nodes),
+        attempt=job.copies[0].lease.attempt,
+        copies=outcomes,
+        running={rank: node for rank, node in enumerate(job.nodes) if rank not in ended},
+        outputs=outputs or {},
+        result=result,
+    )
 
 
 def _who(job: LeasedJob) -> str:

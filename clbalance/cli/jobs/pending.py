@@ -19,6 +19,7 @@ from clbalance.policy.jobs.eligibility import why_not_eligible
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.policy.jobs.record import is_queued
 from clbalance.render import messages
+from clbalance.render.reports.jobs.run import JobResult, JobResults, result_of
 from clbalance.units import parse_duration
 
 _UNLIMITED = "none"
@@ -89,16 +90,20 @@ def _change(
 ) -> int:
     """Change each job that is pending; the exit code. `change` tells what it did; empty: the journal refused."""
     codes = {ExitCode.DONE}
+    results: list[JobResult] = []
     with open_job_services(ssh, console) as services:
         for one in refresh(services, named_jobs(services.journal, words)):
             job = one.record.id
             if done := change(services, one.record):
                 console.say(messages.note(f"job {job}: {done}"))
+                results.append(result_of(services.journal.record(job) or one.record, one.outcomes, result=done))
                 continue
             record = services.journal.record(job) or one.record
             refusal = f"{_why_not(record, one)}: only a pending job can be {participle}"
             console.complain(messages.note(f"job {job} {refusal}"))
             codes.add(ExitCode.SOME_NODES_FAILED if _silence(record, one) else ExitCode.USAGE)
+            results.append(result_of(record, one.outcomes, result=refusal))
+    console.show(JobResults(tuple(results)))
     return max(codes)
 
 

@@ -14,7 +14,7 @@ from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns, write_run_files
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.report import has_started, not_placed, report_queued, run_ended
+from clbalance.cli.run.report import EndOptions, has_started, not_placed, report_queued, run_ended, tell_accepted
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
@@ -57,7 +57,8 @@ def requeue_job(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
         return again.hand_over(console)
     with contextlib.closing(Restarted(console, record)) as shown:
         result = again.carry_out(shown, DETACHED if detach else FOREGROUND)
-    return run_ended(result, again.cluster.candidates, console, detached=detach)
+    how = EndOptions(detached=detach)
+    return run_ended(result, again.cluster.candidates, console, FilePatterns.of(submitted), how)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +77,13 @@ class _Requeue:
                 query = cluster.query_of(submitted.request)
                 plan = place_now(services, query)
                 if not plan.fits and record.queued:
-                    return report_queued(record.id, unfit_summary(plan, len(plan.unfit)), console, detached=True)
+                    return report_queued(record, unfit_summary(plan, len(plan.unfit)), console, detached=True)
                 if not plan.fits:
                     refuse(services, query.candidates, plan)
                     raise not_placed(plan, cluster.candidates, explained=False)
             self._acquire(services, accepted=True)
             start_controller(services.journal, record.id, record.name, ConnectOptions.of(cluster), console)
-            console.print(f"{record.id}\n")
+            tell_accepted(record, console)
         return ExitCode.DONE
 
     def carry_out(self, listener: RunListener, mode: FollowMode) -> RunResult:

@@ -36,7 +36,7 @@ def show_named(words: Sequence[str], ssh: ReachOptions, console: Console) -> int
                 )
             from clbalance.cli.jobs.show_leased import show_leased  # most calls are for jobs of this host
 
-            return show_leased(leased, None, ssh, console, services)
+            return show_leased(leased, ssh, console, services)
         seen = refresh(services, named_jobs(services.journal, words))
         complete_outputs(services, console)
         rows = rows_of(services, seen, usage_of(services, [one.record for one in seen]))

@@ -14,11 +14,9 @@ from clbalance.render import messages
 from clbalance.render.reports.jobs.leased import LeasedReport
 
 
-def show_leased(
-    names: Mapping[str, JobName], node_set: str | None, ssh: ReachOptions, console: Console, opened: Services
-) -> int:
+def show_leased(names: Mapping[str, JobName], ssh: ReachOptions, console: Console, opened: Services) -> int:
     """Show the jobs of these names; the exit code. For the parameters see `leased_services`."""
-    with leased_services(names, node_set, ssh, console, opened) as (services, jobs):
+    with leased_services(names, (), ssh, console, opened) as (services, jobs):
         for job in jobs:
             log_leased(services, console, "show", job, "read")
         views = [

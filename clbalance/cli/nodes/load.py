@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.nodes.load_view import LoadView, View
-from clbalance.cli.options import ExpressionOptions, NodeOptions, SshOptions
+from clbalance.cli.options import ExpressionOptions, LoadOptions, NodeOptions, SshOptions
 from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import UsageError
@@ -28,20 +28,17 @@ def show_load(
     ssh: SshOptions,
     console: Console,
     expressions: ExpressionOptions,
-    *,
-    strict: bool,
-    gpus: bool = False,
-    jobs: bool = False,
-    watch: str | None = None,
+    shown: LoadOptions,
 ) -> int:
     """The exit code of `clbalance load`."""
-    if gpus and jobs:
+    if shown.gpus and shown.jobs:
         raise UsageError("`--gpus` and `--jobs` are two tables", hint="one of them; with `--json` either has both")
-    every_s = None if watch is None else _interval(watch)
+    every_s = None if shown.watch is None else _interval(shown.watch)
     asked = expressions_of(expressions)
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
-    view = LoadView(cluster=cluster, asked=asked, view=View.GPUS if gpus else View.JOBS if jobs else View.NODES)
+    kind = View.GPUS if shown.gpus else View.JOBS if shown.jobs else View.NODES
+    view = LoadView(cluster=cluster, asked=asked, view=kind)
     if every_s is not None:
         from clbalance.cli.nodes.watch import watch_load
 
@@ -49,12 +46,12 @@ def show_load(
     table = _LoadTable(view)
     with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual:
         services = view.services(usual)
-        draft = partial(table.draw_draft, services) if _shows_drafts(console) and not strict else None
+        draft = partial(table.draw_draft, services) if _shows_drafts(console) and not shown.strict else None
         snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft, look_twice=True)
         table.draw(services, snapshot)
     from clbalance.cli.nodes.load_rows import load_exit_code  # deferred import: docs/design/startup.md
 
-    return load_exit_code(snapshot, strict=strict)
+    return load_exit_code(snapshot, strict=shown.strict)
 
 
 def _interval(text: str) -> float:

@@ -2,16 +2,19 @@
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clbalance.cli.console import Console, nothing_fits
+from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.placement_remarks import force_hint, left_out, say_nodes_left_out
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.run.values import RunResult
 from clbalance.engine.services import PlacementQuery
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
-from clbalance.model.job_record import NotStarted, Outcome
+from clbalance.model.job_record import JobRecord, JobState, NotStarted, Outcome
 from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.jobs.requeue import never_started
@@ -19,7 +22,7 @@ from clbalance.render import messages
 from clbalance.render.output.grouped import Gathered
 from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
-from clbalance.render.reports.jobs.run import JobReport
+from clbalance.render.reports.jobs.run import JobReport, JobResult, JobResults, NewJob
 
 
 class ShownRun:
@@ -75,7 +78,10 @@ class ShownRun:
         self._output.close()
 
     def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
-        options = self._options
+        options, collected = self._options, self._console.collected
+        if collected is not None:
+            collected.begin_anew()
+            return collected
         shown: JobOutput = PassedThrough(self._console.outlets)
         if options.gather:
             shown = Gathered(self._console.outlets, nodes, fold)
@@ -84,45 +90,57 @@ class ShownRun:
         return shown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOptions:
+    """How the end of a run is reported."""
+
+    detached: bool
+    """Print the job's number, and report more only if it failed to start."""
+    explain: bool = False
+    """If nothing fits, give the reason for each node."""
+    is_folded: bool = False
+    """Nodes that ended alike are one row."""
+    strict: bool = False
+    """A node that `--pick all` left out counts as one on which the job did not run."""
+
+
 def run_ended(
     result: RunResult,
     candidates: Candidates,
     console: Console,
+    files: FilePatterns,
+    how: EndOptions,
     *,
-    detached: bool,
-    explain: bool = False,
-    is_folded: bool = False,
-    strict: bool = False,
     query: PlacementQuery | None = None,
 ) -> int:
     """Report how a run ended; the exit code. Raises `NothingFitsError` or `NotRunError` for a job that was not placed.
 
-    `detached`: print the job's number, and report more only if it failed to start.
-    `explain`: if nothing fits, give the reason for each node. `is_folded`: nodes that ended alike are one row.
-    `strict`: a node that `--pick all` left out counts as one on which the job did not run. `query`: to say whether
-    `--force` would help.
+    `files`: of its output. `query`: to say whether `--force` would help.
     """
     dispatched = result.dispatched
     if result.queued is not None:
-        return report_queued(result.job.id, result.queued, console, detached=detached)
+        return report_queued(result.job, result.queued, console, detached=how.detached)
     if dispatched is None:
-        if explain:
+        if how.explain:
             console.explain(result.plan)
         if result.cancelled:
             raise NotRunError(f"job {result.job.id} was cancelled before it could be started")
-        raise not_placed(result.plan, candidates, explained=explain, query=query)
+        raise not_placed(result.plan, candidates, explained=how.explain, query=query)
     number, outcomes = result.job.id, dispatched.outcomes
-    if detached and has_started(result):
-        console.print(f"{number}\n")
+    if how.detached and has_started(result):
+        console.show(NewJob(_running(result)))
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
     console.stopped(dispatched.interrupted)
-    if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(result.plan.chosen):
+    goes_on = dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(result.plan.chosen)
+    if goes_on:
         console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
-        console.tell_end(_report(result, is_folded=is_folded))
+        console.tell_end(_report(result, is_folded=how.is_folded))
+    if not how.detached and dispatched.interrupted != signal.SIGPIPE:
+        console.show(JobResults((_running(result) if goes_on else _result(result, console, files),)))
     code = run_exit_code(outcomes, dispatched.interrupted)
-    return max(code, ExitCode.NOT_RUN_TO_ITS_END) if strict and left_out(result.plan) else code
+    return max(code, ExitCode.NOT_RUN_TO_ITS_END) if how.strict and left_out(result.plan) else code
 
 
 def has_started(result: RunResult) -> bool:
@@ -131,15 +149,38 @@ def has_started(result: RunResult) -> bool:
     return dispatched is not None and dispatched.interrupted is None and not never_started(dispatched.outcomes)
 
 
-def report_queued(job: int, reason: str, console: Console, *, detached: bool) -> int:
+def report_queued(job: JobSpec | JobRecord, reason: str, console: Console, *, detached: bool) -> int:
     """Say that a job is queued; the exit code. Without `detached`, 125: the user wanted it to run now."""
-    if detached:
-        console.print(f"{job}\n")
-    console.say(messages.note(f"job {job} waits: {reason}; `clbalance rebalance --apply` starts it"))
+    queued = _new(job, JobState.PENDING, reason)
+    console.show(NewJob(queued) if detached else JobResults((queued,)))
+    console.say(messages.note(f"job {job.id} waits: {reason}; `clbalance rebalance --apply` starts it"))
     return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
 
 
-def _report(result: RunResult, *, is_folded: bool) -> JobReport:
+def tell_accepted(job: JobSpec | JobRecord, console: Console) -> None:
+    """Print the number of a job that a controller will start."""
+    console.show(NewJob(_new(job, JobState.PENDING)))
+
+
+def _new(job: JobSpec | JobRecord, state: JobState, reason: str | None = None) -> JobResult:
+    return JobResult(id=job.id, name=job.name, state=state.value, reason=reason, attempt=job.attempt)
+
+
+def _running(result: RunResult) -> JobResult:
+    """A job that was left running."""
+    node_set = fold(result.plan.chosen)
+    by_rank = dict(enumerate(NodeSets(None).expand(node_set)))
+    return replace(_new(result.job, JobState.RUNNING), node_set=node_set, running=by_rank)
+
+
+def _result(result: RunResult, console: Console, files: FilePatterns) -> JobResult:
+    if console.collected is None:
+        return _report(result).result()
+    names = files.names(result.job.id, result.job.attempt)
+    return _report(result).result(console.collected.documents(result.plan.chosen, names.of))
+
+
+def _report(result: RunResult, *, is_folded: bool = False) -> JobReport:
     return JobReport(
         id=result.job.id,
         name=result.job.name,

@@ -11,7 +11,7 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.run.job_input import input_of
-from clbalance.cli.run.report import not_placed, report_queued
+from clbalance.cli.run.report import not_placed, report_queued, tell_accepted
 from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfinished_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.task_progress import ShownTasks
@@ -66,10 +66,11 @@ class _Resumed:
         if not left:
             return ExitCode.DONE
         cluster = place_again(self.submitted, self.ssh, self.console)
-        with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left))) as shown:
+        files = FilePatterns.of(self.submitted)
+        with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left), files)) as shown:
             outcome, queued = self._carry_out(record, cluster, shown)
         if queued is not None:
-            return report_queued(record.id, queued, self.console, detached=False)
+            return report_queued(record, queued, self.console, detached=False)
         return report_tasks(outcome, cluster, shown)
 
     def in_background(self) -> int:
@@ -83,13 +84,13 @@ class _Resumed:
             plan = place_now(services, query)
             if not plan.fits and not self.submitted.restart_policy.may_wait:
                 if record.queued:
-                    return report_queued(record.id, unfit_summary(plan, len(plan.unfit)), self.console, detached=True)
+                    return report_queued(record, unfit_summary(plan, len(plan.unfit)), self.console, detached=True)
                 refuse(services, query.candidates, plan)
                 raise not_placed(plan, cluster.candidates, explained=False)
             self._acquire(services, record, accepted=True)
             options = ConnectOptions.of(cluster)
             start_controller(services.journal, record.id, record.name, options, self.console)
-            self.console.print(f"{record.id}\n")
+            tell_accepted(record, self.console)
         return ExitCode.DONE
 
     def _unfinished(self) -> tuple[JobRecord, tuple[Task, ...]]:

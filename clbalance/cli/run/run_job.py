@@ -12,7 +12,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.report import ShownRun, has_started, not_placed, run_ended
+from clbalance.cli.run.report import EndOptions, ShownRun, has_started, not_placed, run_ended, tell_accepted
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
 from clbalance.engine.jobs.conclude import accept, refuse
@@ -60,7 +60,7 @@ def submit_detached(
         services.fail_point("submitted")
         options = ConnectOptions.of(cluster)
         start_controller(services.journal, job.id, job.name, options, console, keep_open=checked.fds)
-        console.print(f"{job.id}\n")
+        tell_accepted(job, console)
     if submitted.begin is not None:
         console.say(messages.note(f"job {job.id} waits: not before {submitted.begin}"))
     return ExitCode.DONE
@@ -85,16 +85,8 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
     query = query_of(cluster, submitted, pick=submitted.pick)
     if result.queued is not None:
         _warn_if_never(result, query, console)
-    return run_ended(
-        result,
-        cluster.candidates,
-        console,
-        detached=options.detach,
-        explain=options.explain,
-        is_folded=options.gather,
-        strict=options.strict,
-        query=query,
-    )
+    how = EndOptions(detached=options.detach, explain=options.explain, is_folded=options.gather, strict=options.strict)
+    return run_ended(result, cluster.candidates, console, submitted.files, how, query=query)
 
 
 def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:

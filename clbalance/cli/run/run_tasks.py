@@ -91,7 +91,7 @@ def run_task_job(cluster: ClusterContext, task_job: TaskJob, console: Console) -
 
 def _run(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
     options = task_job.submission.options
-    shown = ShownTasks(console, options, cluster.candidates, len(task_job.tasks))
+    shown = ShownTasks(console, options, cluster.candidates, len(task_job.tasks), task_job.submission.files)
     with contextlib.closing(shown):
         outcome = _carry_out(cluster, task_job, shown)
     if isinstance(outcome, Plan) and options.explain:

@@ -160,6 +160,13 @@ def submission(
     )
 
 
+def check_shown_once(options: JobOptions, *, as_json: bool) -> None:
+    """`UsageError` for `--json` with an option that says how output is shown."""
+    others = {"-b": options.gather, "--label": options.label is not None, "--pty": options.pty}
+    if as_json and (other := next((option for option, is_given in others.items() if is_given), None)):
+        raise UsageError(f"`--json` and `{other}` are two ways to give the output", hint="one of them")
+
+
 def _absolute(folder: Path, pattern: str | None) -> str | None:
     """The pattern as an absolute path, independent of the folder in which it is expanded."""
     if pattern is not None and pattern.endswith("\r"):

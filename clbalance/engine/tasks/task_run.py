@@ -22,6 +22,7 @@ from clbalance.engine.sweep import ask
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.slot import FED, FED_UNSEEN, Slot
 from clbalance.engine.tasks.slots import SlotBackoff, SlotPlan, may_take_more, plan_slots
+from clbalance.engine.tasks.stuck_slots import StuckSlots
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, NodeName, Plan, Snapshot
 from clbalance.model.job_record import Cancelled, Outcome
@@ -56,7 +57,7 @@ class TaskRun:
         self._early_end = EarlyEnd(context.services.clock, requested)
         self._backoff = SlotBackoff(context.services.clock)
         self._no_slots_since: float | None = None
-        self._owes_since: dict[int, float] = {}
+        self._stuck = StuckSlots(self._queue, 2 * context.services.answer_within_s)
         self._reason = ""
         self._refused = ""
         self._cancelled = False
@@ -222,26 +223,13 @@ class TaskRun:
                 slot.finish()
 
     def _end_stuck(self) -> None:
-        """End slots that owe a start of a task, or their own end, for too long: their supervisors hang.
-
-        Their tasks may still be started, so they are not given to others; only an ended slot returns tasks.
-        Time counts up to the last answer of the node: a node that hangs says nothing of its slots, and what they
-        have done meanwhile is not known yet.
-        """
-        limit_s = 2 * self._services.answer_within_s
-        for slot in tuple(self._slots.values()):
-            claim = slot.claim
-            owes = self._queue.has_started_none(claim) or (slot.is_finishing and not self._queue.with_slot(claim))
-            heard_at = slot.heard_at
-            if not owes or heard_at is None:
-                self._owes_since.pop(claim, None)
-                continue
-            owed_s = heard_at - self._owes_since.setdefault(claim, heard_at)
-            if owed_s > limit_s and not slot.is_ending:
-                self.warned(slot, f"its slot has done nothing for {limit_s:g} s; it is ended")
-                slot.end("it did nothing")
-            elif owed_s > 1.5 * limit_s:
+        """End slots that owe something for too long. Their tasks may still be started, so no other slot gets them."""
+        for slot in self._stuck.overdue(self._slots.values()):
+            if slot.is_ending:
                 slot.abandon()
+            else:
+                self.warned(slot, f"its slot has done nothing for {self._stuck.limit_s:g} s; it is ended")
+                slot.end("it did nothing")
 
     def _grow(self) -> None:
         """While tasks wait, ask nodes for further slots now and then: their admission knows what is free."""
@@ -315,18 +303,18 @@ class TaskRun:
                 self._services.journal.started(self._context.job.id, self._services.clock.now())
 
     def began(self, slot: Slot, number: int) -> None:
-        self._owes_since.pop(slot.claim, None)
+        self._stuck.moved(slot.claim)
         self._queue.began(slot.claim, number)
 
     def returned(self, slot: Slot, number: int) -> None:
-        self._owes_since.pop(slot.claim, None)
+        self._stuck.moved(slot.claim)
         self._assignments.returned(slot, number)
 
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
         self._assignments.wrote(slot, number, stream, piece)
 
     def finished(self, slot: Slot, entry: TaskFinished) -> None:
-        self._owes_since.pop(slot.claim, None)
+        self._stuck.moved(slot.claim)
         self._assignments.finished(slot, entry)
         self._stop_after_failures()
 
@@ -354,4 +342,4 @@ class TaskRun:
     def _stop_after_failures(self) -> None:
         left = self._assignments.may_fail
         if left is not None and left < 0:
-            self._give_no_more(f"{self._assignments.counts.failed} tasks have failed")
+            self._give_no_more("more tasks failed than `--max-fail` allows")

@@ -1,32 +1,25 @@
 """`-b`: output of several nodes, folded under headings as `clush` prints it; and a stream cut into lines."""
 
 import hashlib
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 
-from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
+from clbalance.render.output.spool import Spool, Spooled
 from clbalance.render.output.streams import STREAMS, Outlet, Outlets, TerminalFilter
 from clbalance.render.text import escape_line
 
 # `-b`: keep output until all copies have ended, then show identical outputs under one heading, as `clush -b` does.
-#
-# The output is in one anonymous temporary file; memory holds the places of its pieces, and a digest of each stream.
+# The output is in the spool; memory also holds a digest of each stream.
 
 _SEPARATOR = b"-" * 15
-_MAX_PENDING_BYTES = 8 * 1024  # per stream: short lines are collected and written in blocks
-_COPY_BYTES = 256 * 1024
 
 
 @dataclass(slots=True)
-class _Stream:
-    """The output of one stream until now. Its extents are (offset, length) in the spool file, in order."""
+class _Stream(Spooled):
+    """The output of one stream until now."""
 
-    pending: bytearray = field(default_factory=bytearray)
-    extents: list[tuple[int, int]] = field(default_factory=list)
     digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=32))
     last_byte: bytes = b""
 
@@ -46,11 +39,7 @@ class Gathered:
         self._place = {node: place for place, node in enumerate(nodes)}
         self._fold = fold
         self._streams: dict[tuple[NodeName, str], _Stream] = {}
-        try:
-            self._spool = tempfile.TemporaryFile(prefix="clbalance-")  # noqa: SIM115 - closed by `close`
-        except OSError as error:
-            raise _no_room(error) from error
-        self._end = 0
+        self._spool = Spool("-b")
 
     def write(self, node: NodeName, stream: str, piece: bytes) -> None:
         if not piece:
@@ -58,9 +47,7 @@ class Gathered:
         held = self._streams.setdefault((node, stream), _Stream())
         held.digest.update(piece)
         held.last_byte = piece[-1:]
-        held.pending += piece
-        if len(held.pending) > _MAX_PENDING_BYTES:
-            self._store(held)
+        self._spool.append(held, piece)
 
     def end(self, node: NodeName) -> None:
         """Nothing: another node may still print the same output."""
@@ -71,25 +58,6 @@ class Gathered:
                 for nodes in self._groups(stream):
                     self._show(self._outlets.of(stream), nodes, self._streams[nodes[0], stream])
             self._streams.clear()
-
-    def _store(self, held: _Stream) -> None:
-        try:
-            written = 0
-            while written < len(held.pending):
-                written += os.pwrite(self._spool.fileno(), held.pending[written:], self._end + written)
-        except OSError as error:
-            raise _no_room(error) from error
-        self._note_extent(held, len(held.pending))
-        held.pending.clear()
-
-    def _note_extent(self, held: _Stream, length: int) -> None:
-        """Merge adjacent extents, so that a single job needs only one, however much it prints."""
-        if held.extents and sum(held.extents[-1]) == self._end:
-            start, before = held.extents.pop()
-            held.extents.append((start, before + length))
-        else:
-            held.extents.append((self._end, length))
-        self._end += length
 
     def _groups(self, stream: str) -> list[list[NodeName]]:
         alike: dict[bytes, list[NodeName]] = {}
@@ -105,22 +73,9 @@ class Gathered:
         heading = (escape_line(self._fold(nodes)) + count).encode()
         outlet.send(b"\n".join((_SEPARATOR, heading, _SEPARATOR, b"")))
         safe = TerminalFilter() if outlet.terminal else None
-        for block in self._blocks(held):
+        for block in self._spool.blocks(held):
             outlet.send(safe.feed(block) if safe else block)
         outlet.send((safe.finish() if safe else b"") + (b"" if held.last_byte == b"\n" else b"\n"))
-
-    def _blocks(self, held: _Stream) -> Iterator[bytes]:
-        for start, length in held.extents:
-            for at in range(start, start + length, _COPY_BYTES):
-                yield os.pread(self._spool.fileno(), min(_COPY_BYTES, start + length - at), at)
-        yield bytes(held.pending)
-
-
-def _no_room(error: OSError) -> ClbalanceError:
-    return ClbalanceError(
-        f"output cannot be gathered in a temporary file: {error.strerror}",
-        hint="set TMPDIR to a folder with more room, or leave `-b` out",
-    )
 
 
 # Cut a byte stream into lines, in bounded memory.

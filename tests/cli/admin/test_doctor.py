@@ -48,7 +48,7 @@ def test_a_healthy_cluster_has_nothing_wrong(clbalance: Command) -> None:
         assert folder["writable"]
     quiet = clbalance("doctor")
     assert (quiet.rc, quiet.stdout) == (0, b"")
-    assert quiet.stderr == "clbalance: this host and 8 nodes: nothing is wrong\n"
+    assert quiet.stderr == "clbalance: this host and 8 nodes: no problems\n"
 
 
 def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(lab: Lab, clbalance: Command) -> None:
@@ -73,8 +73,9 @@ def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(la
         },
     )
     hints = {one["node"]: one["hint"] for one in findings(done)}
-    assert "`ssh-keygen -R node5`" in hints["node5"]
-    assert "`systemctl start ssh`" in hints["node1"]
+    known = lab.ssh_config.parent / "known_hosts"
+    assert f"`ssh-keygen -f {known} -R node5`" in hints["node5"], "by the lab's ssh_config, as ssh itself reads it"
+    assert "nothing listens on its port 2222: `systemctl start ssh`" in hints["node1"]
     states = {node["name"]: (node["state"], node["cause"]) for node in json.loads(done.stdout)["nodes"]}
     assert states["node1"] == ("down", "connection refused")
     assert states["node7"] == ("up", None)
@@ -83,7 +84,20 @@ def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(la
     assert shown.rc == 4
     assert "wrong     reach     node[1-2]: connection refused" in shown.lines
     assert "wrong     python    node3: no python3 on the PATH: jobs need one" in shown.lines
-    assert shown.stderr == "clbalance: this host and 4 nodes (2 silent): 2 things wrong, 1 note\n"
+    assert shown.stderr == "clbalance: this host and 4 nodes (2 silent): 2 problems, 1 note\n"
+
+
+def test_an_ssh_config_that_hangs_delays_the_hints_for_a_moment_only(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").kill()
+    slow = clbalance.folder / "ssh_config"
+    match = f'Match originalhost node1 exec "test -e {clbalance.folder}/asked && sleep 30"'
+    slow.write_text(f"{match}\n{lab.ssh_config.read_text()}")
+    (clbalance.folder / "asked").touch()
+    began = time.monotonic()
+    done = clbalance("doctor", "node1", "--json", "-t", "2", env={"CLBALANCE_SSH_OPTIONS": f"-F {slow}"})
+    assert time.monotonic() - began < 20
+    (found,) = (one for one in findings(done) if one["check"] == "reach")
+    assert found["hint"]
 
 
 def test_a_squatted_folder_is_a_note_while_another_name_is_left(lab: Lab, clbalance: Command) -> None:
@@ -236,7 +250,7 @@ def test_a_boot_id_that_cannot_be_read_is_wrong_because_no_job_can_start(spoilt:
     assert (done.rc, severity) == (4, "wrong")
     assert "no job can be started" in what
     assert "boot_id" in hint
-    assert "1 thing wrong" in clbalance("doctor").stderr
+    assert "1 problem" in clbalance("doctor").stderr
 
 
 def test_a_load_that_is_unknown_is_wrong_because_no_job_is_placed_there(spoilt: tuple[LabNode, Command]) -> None:

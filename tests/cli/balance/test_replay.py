@@ -115,7 +115,8 @@ def test_what_cannot_be_replayed_is_told(
 
 def test_a_file_that_is_not_there_is_told(alone: Command) -> None:
     done = alone("replay", "missing.csv")
-    assert (done.rc, done.stderr) == (1, "clbalance: missing.csv: No such file or directory\n")
+    hint = "hint: a file of jobs or of nodes; nodes are named with `-w`\n"
+    assert (done.rc, done.stderr) == (1, f"clbalance: missing.csv: No such file or directory\n{hint}")
 
 
 def test_what_this_host_remembers_is_replayed_on_the_nodes_there_are(clbalance: Command) -> None:

@@ -131,6 +131,6 @@ def test_a_signal_is_not_kept_for_a_silent_node(lab: Lab, clbalance: Command) ->
 def test_a_terminal_shows_for_which_node_it_waits(lab: Lab, clbalance: Command) -> None:
     detached(clbalance, "-w", "node1", "--", "sleep", "300")
     lab.node("node1").hang()
-    terminal = clbalance.on_terminal("cancel", "1", *SOON)
+    terminal = clbalance.on_terminal("cancel", "1", "-t", "3s", "-u", "1s")  # longer than until it is shown
     terminal.read_until(b"0/1 nodes have answered, waiting for node1")
     assert terminal.end() == 4

@@ -10,18 +10,18 @@ from tests.cli.held_jobs import SOON, detached, held, job, let_go
 from tests.cli.run.test_run_ends import await_output
 
 
-def test_jobs_shows_what_is_not_over_and_with_all_also_what_is(lab: Lab, clbalance: Command) -> None:
+def test_jobs_shows_what_is_not_over_and_with_ended_also_what_is(lab: Lab, clbalance: Command) -> None:
     clbalance("run", "-w", "node1", "--name", "ends", "-c", "exit 3")
     detached(clbalance, "-w", "node[1-2]", "--pick", "2", "--name", "runs", "-c", held())
     lab.node("node3").load(r1m=9.0)
     detached(clbalance, "--queue-for", "1m", "-w", "node3", "--name", "waits", "--", "true")
     eventually(lambda: job(clbalance, "3")["reason"] == "0/1 nodes fit: 1 load above 1.00")
     assert [line.split()[1:3] for line in clbalance("jobs").lines[1:]] == [["runs", "RUNNING"], ["waits", "PENDING"]]
-    found = json.loads(clbalance("jobs", "--all", "--json").text)
+    found = json.loads(clbalance("jobs", "--ended", "--json").text)
     assert found["schema"] == 1
     parts = [(one["id"], one["state"], one["rc"], one["node_set"], one["attempt"]) for one in found["jobs"]]
     assert parts == [(1, "FAILED", 3, "node1", 1), (2, "RUNNING", None, "node[1-2]", 1), (3, "PENDING", None, "", 1)]
-    assert [line.split("\t")[0] for line in clbalance("jobs", "--all", "--format", "plain").lines] == ["1", "2", "3"]
+    assert [line.split("\t")[0] for line in clbalance("jobs", "--ended", "--format", "plain").lines] == ["1", "2", "3"]
     assert clbalance("cancel", "--all").rc == 0
 
 
@@ -57,8 +57,8 @@ def test_logs_shows_what_there_is_by_now(clbalance: Command) -> None:
     eventually(lambda: all((clbalance.folder / f"said{rank}").exists() for rank in "01"))
     assert sorted(clbalance("logs").lines) == ["node1: out 0", "node2: out 1"]
     assert sorted(clbalance("logs", number, "--err").lines) == ["node1: err 0", "node2: err 1"]
-    assert clbalance("logs", "--node", "node2").lines == ["node2: out 1"]
-    done = clbalance("logs", "--node", "node[2-3]")
+    assert clbalance("logs", "--nodes", "node2").lines == ["node2: out 1"]
+    done = clbalance("logs", "--nodes", "node[2-3]")
     assert (done.rc, done.stderr) == (2, "clbalance: job 1 is not on node3\nhint: it is on node[1-2]\n")
     follows = clbalance.start("logs", "-f")
     await_output(follows)

@@ -169,7 +169,7 @@ def test_after_a_job_that_is_not_there_nothing_is_submitted(clbalance: Command) 
         done = clbalance("run", *detach, "--after", "9", "-w", "node1", "--", "true")
         assert (done.rc, done.text) == (2, "")
         assert done.stderr.startswith("clbalance: there is no job 9\nhint: ")
-    assert json.loads(clbalance("jobs", "--all", "--json").text)["jobs"] == []
+    assert json.loads(clbalance("jobs", "--ended", "--json").text)["jobs"] == []
 
 
 def test_the_end_is_told_by_a_command_of_the_users(clbalance: Command) -> None:

@@ -132,7 +132,7 @@ def test_no_job_is_named_so_that_its_name_means_other_jobs(clbalance: Command, n
         assert (done.rc, done.stdout) == (2, b"")
         assert f"`{name}` cannot be a job's name: where a job is named, it " in done.stderr
         assert "hint: such as `--name job-" in done.stderr
-    assert clbalance("jobs", "--all", "--format", "plain").stdout == b""
+    assert clbalance("jobs", "--ended", "--format", "plain").stdout == b""
 
 
 def test_a_script_whose_file_is_called_so_gets_another_name(clbalance: Command) -> None:

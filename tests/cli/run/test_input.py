@@ -125,7 +125,7 @@ def test_a_job_with_input_that_breaks_off_is_ended(clbalance: Command, folder: P
     eventually(lambda: (folder / "part").exists() and (folder / "part").read_bytes() == b"a part")
     child.send_signal(signal.SIGKILL)
     child.wait(10)
-    eventually(lambda: "its standard input broke off" in clbalance("jobs", "--all").text)
+    eventually(lambda: "its standard input broke off" in clbalance("jobs", "--ended").text)
     assert not (folder / "saw_end").exists()
 
 
@@ -170,7 +170,7 @@ def test_a_hangup_leaves_a_job_running_that_has_all_of_its_input(
     child.communicate(timeout=20)
     (folder / "go").touch()
     state = "COMPLETED" if complete else "CANCELLED"
-    eventually(lambda: state in clbalance("jobs", "--all").text)
+    eventually(lambda: state in clbalance("jobs", "--ended").text)
 
 
 def test_what_was_passed_on_is_not_kept(clbalance: Command) -> None:

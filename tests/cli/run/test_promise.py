@@ -176,7 +176,7 @@ def test_tasks_whose_controller_died_on_the_way_go_on_with_those_that_never_ran(
     kill_controllers(clbalance, how)
     let_go(clbalance)
     eventually(lambda: job(clbalance, number)["state"] == "PENDING")
-    assert job(clbalance, number)["reason"] == "its controller died, and 4 tasks are left"
+    assert job(clbalance, number)["reason"] == "its controller died; 4 tasks left"
     clbalance("rebalance", "-w", "node1", "--apply")
     assert clbalance("wait", number).rc == 1
     assert diary(clbalance) == ["0", "1", "2", "3", "4"], "each once"
@@ -191,7 +191,7 @@ def test_the_limit_of_a_wait_holds_whoever_has_the_job(clbalance: Command) -> No
     for one in (number, other):
         eventually(lambda one=one: job(clbalance, one)["state"] == "CANCELLED")
         assert job(clbalance, one)["reason"].endswith(" for as long as `--queue-for` allows")
-    clbalance("jobs", "--all")
+    clbalance("jobs", "--ended")
     assert (clbalance.folder / "told").read_text() == "x\n", "once, by who has concluded it"
 
 

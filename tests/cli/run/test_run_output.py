@@ -132,7 +132,7 @@ def test_a_mistyped_file_is_told_before_the_job_has_a_number(
     done = clbalance("run", "-w", "node1", option, pattern, "--", "true")
     assert (done.rc, done.stdout) == (2, b"")
     assert done.stderr.startswith(f"clbalance: {message}")
-    assert clbalance("jobs", "--all", "--json").text.startswith('{"schema": 1, "jobs": []')
+    assert clbalance("jobs", "--ended", "--json").text.startswith('{"schema": 1, "jobs": []')
     assert [one.name for one in folder.iterdir()] == ["file"]
 
 
@@ -174,7 +174,7 @@ def test_what_is_never_written_to_is_told_before_the_job_has_a_number(
             assert (done.rc, done.stdout) == (2, b"")
             assert done.stderr.startswith(f"clbalance: cannot write '{name}': "), done.stderr
             assert message in done.stderr
-    assert clbalance("jobs", "--all", "--json").text.startswith('{"schema": 1, "jobs": []')
+    assert clbalance("jobs", "--ended", "--json").text.startswith('{"schema": 1, "jobs": []')
     assert target.read_text() == "old"
 
 

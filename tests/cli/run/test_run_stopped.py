@@ -105,7 +105,7 @@ def test_a_killed_client_leaves_the_job_running_and_attachable(lab: Lab, clbalan
         let_go(clbalance)
         attached = clbalance("attach", "1")
         assert (attached.rc, attached.text) == (6, "up\ndone\n")
-    assert "FAILED" in clbalance("jobs", "--all").text
+    assert "FAILED" in clbalance("jobs", "--ended").text
 
 
 def test_what_a_killed_client_left_running_can_be_cancelled(lab: Lab, clbalance: Command) -> None:
@@ -115,7 +115,7 @@ def test_what_a_killed_client_left_running_can_be_cancelled(lab: Lab, clbalance:
         child.kill()
         ended(child)
         assert clbalance("cancel", "last").rc == 0
-    assert "cancelled by" in clbalance("jobs", "--all").text
+    assert "cancelled by" in clbalance("jobs", "--ended").text
 
 
 def test_nohup_keeps_it_running(clbalance: Command) -> None:

@@ -1,8 +1,8 @@
 """Settings of every kind, and places that are there and not."""
 
 from clbalance.render.report import Report
-from clbalance.render.reports.admin.config import ConfigPlace, PlacesReport, SettingsReport, ShownKey
-from tests.render.examples import Example
+from clbalance.render.reports.admin.config import CheckReport, ConfigPlace, PlacesReport, SettingsReport, ShownKey
+from tests.render.examples import Example, one_file
 
 KEYS = (
     ShownKey(key="groups_conf", value=None, origin="default"),
@@ -21,10 +21,16 @@ PLACES = (
     ConfigPlace(what="groups", path="/etc/clustershell/groups.conf", is_there=True),
     ConfigPlace(what="state", path="/var/tmp/clbalance-state-7", is_there=True, remark="`/home/ann` is on nfs"),
 )
-EXAMPLES = (Example("config-show", (SettingsReport(KEYS),)), Example("config-path", (PlacesReport(PLACES),)))
+CHECKED = CheckReport(("/home/ann/clbalance.toml", "/etc/clbalance/clbalance.toml"))
+EXAMPLES = (
+    Example("config-show", (SettingsReport(KEYS),)),
+    Example("config-path", (PlacesReport(PLACES),)),
+    Example("config-check", (CHECKED,), one_file("config-check-human.txt", "80", "140", "pipe")),
+)
 
 
 def hostile(one: str, other: str) -> list[Report]:
     values = ({"set": one, "labels": {other: one}, "taints": [other]}, one)
     keys = tuple(ShownKey(key=other, value=value, origin=one) for value in values)
-    return [SettingsReport(keys), PlacesReport((ConfigPlace(what=one, path=other, is_there=True, remark=one),))]
+    places = (ConfigPlace(what=one, path=other, is_there=True, remark=one),)
+    return [SettingsReport(keys), PlacesReport(places), CheckReport((one, other))]

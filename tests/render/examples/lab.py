@@ -1,7 +1,7 @@
 """Nodes of a lab in each of their states."""
 
 from clbalance.render.report import Report
-from clbalance.render.reports.admin.lab import LabNodeRow, LabReport
+from clbalance.render.reports.admin.lab import LabDownReport, LabEnvironmentReport, LabNodeRow, LabReport, LabUpReport
 from tests.render.examples import Example, one_file
 
 
@@ -23,9 +23,21 @@ _LAB = LabReport(
         _row("node10", "down", r1m=1.0, ut_pct=3.0, gpus=2, processes=()),
     ),
 )
-EXAMPLES = (Example("lab-status", (_LAB,), one_file("lab-status.txt", "80", "140", "pipe", "plain")),)
+_UP = LabUpReport(directory="/tmp/lab", isolation="subreaper", ssh_config="/tmp/lab/ssh_config", nodes=_LAB.nodes[:1])
+_DOWN = LabDownReport(directory="/tmp/lab", was_up=True)
+_ENVIRONMENT = LabEnvironmentReport(variables={"CLBALANCE_LAB_DIR": "/tmp/a lab", "PATH": "/tmp/lab/bin:/usr/bin"})
+EXAMPLES = (
+    Example("lab-status", (_LAB,), one_file("lab-status.txt", "80", "140", "pipe", "plain")),
+    Example("lab-up-down", (_UP, _DOWN), one_file("lab-up-down-human.txt", "80", "140", "pipe")),
+    Example("lab-env", (_ENVIRONMENT,), one_file("lab-env.txt", "80", "140", "pipe", "plain")),
+)
 
 
 def hostile(one: str, other: str) -> list[Report]:
     node = _row(one, other, r1m=1.0, ut_pct=1.0, gpus=0, processes=())
-    return [LabReport(directory=one, isolation=other, ssh_config=one, nodes=(node,))]
+    return [
+        LabReport(directory=one, isolation=other, ssh_config=one, nodes=(node,)),
+        LabUpReport(directory=one, isolation=other, ssh_config=one, nodes=(node,)),
+        LabDownReport(directory=other, was_up=False),
+        LabEnvironmentReport(variables={"HOME": "/home/ann"}),  # of the caller: a shell reads them as they are
+    ]

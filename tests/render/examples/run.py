@@ -3,8 +3,8 @@
 from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import Cancelled, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
 from clbalance.render.report import Report
-from clbalance.render.reports.jobs.run import JobReport
-from tests.render.examples import Example
+from clbalance.render.reports.jobs.run import JobReport, JobResult, JobResults, NewJob
+from tests.render.examples import Example, one_file
 
 
 def _outcome(rank: int, end: object, seconds: float = 1.5) -> Outcome:
@@ -25,7 +25,31 @@ _REPORT = JobReport(
         _outcome(6, Lost(cause=Cause.LOST, reason="connection closed by remote host"), 3725.0),
     ),
 )
-EXAMPLES = (Example("run", (_REPORT,)),)
+_OUTPUTS = {
+    ("node1", "stdout"): {"bytes": 6, "text": "hello\n", "base64": None, "path": None},
+    ("node1", "stderr"): {"bytes": 2, "text": None, "base64": "/3g=", "path": None},
+    ("node2", "stdout"): {"bytes": 1048577, "text": None, "base64": None, "path": "/tmp/clbalance-node2-stdout-x"},
+}
+_RUNNING = JobResult(id=18, name="train", state="RUNNING", node_set="node9", running={0: NodeName("node9")})
+_TASKS = JobResult(
+    id=19,
+    name="tasks",
+    state="COMPLETED",
+    node_set="node1",
+    rc=0,
+    tasks=({"task": 1, "state": "COMPLETED", "node": "node1"},),
+    outputs={("1", "stdout"): {"bytes": 1, "text": "x", "base64": None, "path": None}},
+)
+_CANCELLED = JobResult(id=20, name="x", state="CANCELLED", reason="cancelled by ann", rc=125, result="CANCELLED")
+EXAMPLES = (
+    Example("run", (_REPORT,)),
+    Example(
+        "job-results",
+        (JobResults((_REPORT.result(_OUTPUTS), _RUNNING, _TASKS, _CANCELLED)),),
+        one_file("job-results-human.txt", "80", "140", "pipe"),
+    ),
+    Example("new-job", (NewJob(_RUNNING),), one_file("new-job.txt", "80", "140", "pipe", "plain")),
+)
 
 
 def hostile(one: str, other: str) -> list[Report]:
@@ -34,4 +58,8 @@ def hostile(one: str, other: str) -> list[Report]:
         Outcome(node=NodeName(other), rank=1, end=Cancelled(reason=one), seconds=0.0),
         Outcome(node=NodeName(other), rank=2, end=Exited(rc=0), seconds=float("nan")),
     )
-    return [JobReport(id=1, name=other, node_set=one, outcomes=copies)]
+    report = JobReport(id=1, name=other, node_set=one, outcomes=copies)
+    result = JobResult(
+        id=2, name=one, state=other, reason=one, node_set=other, result=one, outputs={(one, "stdout"): other}
+    )
+    return [report, JobResults((report.result(), result)), NewJob(result)]

@@ -261,7 +261,7 @@ def test_gathered_interleaved_megabytes_come_back_exactly_in_bounded_memory() ->
 
 def test_gathered_without_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(ClbalanceError, match="output cannot be gathered") as caught:
+    with pytest.raises(ClbalanceError, match="output cannot be kept") as caught:
         Gathered(Caught().outlets, [N1], _fold)
     assert "TMPDIR" in caught.value.hint
 

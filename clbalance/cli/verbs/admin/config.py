@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from clbalance.cli.options import OutputOptions, VerbosityOptions, takes
+from clbalance.cli.options import OutputOptions, takes
 
 _GROUPS_HELP = """Print what became of your last jobs as groups for clush: @clb:failed, @clb:ok-17.
 
@@ -61,13 +61,13 @@ def path(output: OutputOptions) -> int:
 
 @takes
 def check(
-    verbosity: VerbosityOptions, file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None
+    output: OutputOptions, file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None
 ) -> int:
     """Exits 0 if nothing is wrong, else 2."""
     from clbalance.cli.admin.config import check_settings
     from clbalance.cli.console import Console
 
-    return check_settings(Console.of(verbosity), file)
+    return check_settings(Console.of(output), file)
 
 
 @takes

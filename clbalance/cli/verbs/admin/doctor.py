@@ -22,7 +22,7 @@ def doctor(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: No
     from clbalance.cli.admin.doctor import health_exit_code, health_report
     from clbalance.render import messages
 
-    report = health_report((*here.findings, *there.findings), there.examinations)
+    report = health_report((*here.findings, *there.findings), there.examinations, there.addresses)
     console.show(report)
     console.say(messages.note(report.summary))
     return health_exit_code(report)

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ from typer import Argument, Option
 
 from clbalance.cli.admin.lab_load import LoadOptions
 from clbalance.cli.options import OutputOptions, takes
+from clbalance.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,26 @@ app = typer.Typer(
 DirOption = Annotated[
     Path | None, Option("--dir", metavar="DIR", help="The lab's folder. [$CLBALANCE_LAB_DIR, else one of your own]")
 ]
+AsJsonOption = Annotated[bool, Option("--json", help="Print them as one JSON value.")]
 NodesArgument = Annotated[list[str], Argument(metavar="NODES...", help="Nodes, such as node[1-3] or @gpu-nodes.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """The nodes of a lab."""
+
+    cpus: Annotated[int, Option("--cpus", metavar="C", help="Cpus of each node.")] = 4
+    mem: Annotated[str, Option("--mem", metavar="SIZE", help="Memory of each node.")] = "16G"
+    gpus: Annotated[int, Option("--gpus", metavar="G", help="GPUs of each node in gpu-nodes.")] = 2
+    users: Annotated[
+        str, Option("--users", metavar="NAME[:SHELL],...", help="Users who exist on the nodes only; as root.")
+    ] = ""
+    max_startups: Annotated[
+        str, Option("--max-startups", metavar="A:B:C", help="How sshd throttles; sshd's own is 10:30:100.")
+    ] = "100:30:200"
+    isolation: Annotated[
+        str, Option("--isolation", metavar="KIND", help="namespaces or subreaper. [the best that is allowed]")
+    ] = ""
 
 
 def register(program: typer.Typer) -> None:
@@ -41,39 +60,35 @@ def register(program: typer.Typer) -> None:
     help="Bring up N nodes, node1 to nodeN; the second half of them has GPUs.",
     short_help="Bring up N nodes; the second half of them has GPUs.",
 )
+@takes
 def up(
     nodes: Annotated[int, Argument(metavar="N", help="How many nodes.")],
-    cpus: Annotated[int, Option("--cpus", metavar="C", help="Cpus of each node.")] = 4,
-    mem: Annotated[str, Option("--mem", metavar="SIZE", help="Memory of each node.")] = "16G",
-    gpus: Annotated[int, Option("--gpus", metavar="G", help="GPUs of each node in gpu-nodes.")] = 2,
-    users: Annotated[
-        str, Option("--users", metavar="NAME[:SHELL],...", help="Users who exist on the nodes only; as root.")
-    ] = "",
-    max_startups: Annotated[
-        str, Option("--max-startups", metavar="A:B:C", help="How sshd throttles; sshd's own is 10:30:100.")
-    ] = "100:30:200",
-    isolation: Annotated[
-        str, Option("--isolation", metavar="KIND", help="namespaces or subreaper. [the best that is allowed]")
-    ] = "",
+    options: ClusterOptions,
+    output: OutputOptions,
     directory: DirOption = None,
 ) -> None:
     """Returns when every node accepts logins."""
+    from clbalance.cli.admin.lab_status import lab_report
+    from clbalance.cli.console import Console
     from clbalance.lab.cluster import Lab
     from clbalance.lab.spec import LabSpec, parse_isolation, parse_users
+    from clbalance.render.reports.admin.lab import LabUpReport
     from clbalance.units import parse_size
 
     spec = LabSpec(
         nodes=nodes,
-        cpus=cpus,
-        mem_bytes=parse_size(mem),
-        gpus=gpus,
-        users=parse_users(users),
-        max_startups=max_startups,
-        isolation=parse_isolation(isolation),
+        cpus=options.cpus,
+        mem_bytes=parse_size(options.mem),
+        gpus=options.gpus,
+        users=parse_users(options.users),
+        max_startups=options.max_startups,
+        isolation=parse_isolation(options.isolation),
     )
     lab = Lab.up(_directory(directory), spec)
-    _say(f"{nodes} {'nodes are' if nodes > 1 else 'node is'} up in {lab.directory}")
-    _say(f'`eval "$({_env_command(directory)})"` points this shell at it')
+    console = Console.of(output)
+    console.say(f"{nodes} {'nodes are' if nodes > 1 else 'node is'} up in {lab.directory}\n")
+    console.say(f'`eval "$({_env_command(directory)})"` points this shell at it\n')
+    console.show(lab_report(lab, LabUpReport))
 
 
 @app.command(
@@ -81,12 +96,17 @@ def up(
     help="End every process of the lab and remove every file; harmless when repeated.",
     short_help="End every process of the lab and remove every file.",
 )
-def down(directory: DirOption = None) -> None:
+@takes
+def down(output: OutputOptions, directory: DirOption = None) -> None:
     """Exits 0 even if no lab is up."""
+    from clbalance.cli.console import Console
     from clbalance.lab.cluster import take_down
+    from clbalance.render.reports.admin.lab import LabDownReport
 
-    where = _directory(directory)
-    _say(f"the lab in {where} is down" if take_down(where) else f"no lab is up in {where}")
+    where, console = _directory(directory), Console.of(output)
+    was_up = take_down(where)
+    console.say(f"the lab in {where} is down\n" if was_up else f"no lab is up in {where}\n")
+    console.show(LabDownReport(directory=str(where), was_up=was_up))
 
 
 @app.command("status", help="Show the lab's nodes and the load they pretend to have.")
@@ -147,14 +167,13 @@ def thaw(nodes: NodesArgument, directory: DirOption = None) -> None:
     help='Print the variables that point clbalance, clush and ssh at the lab: eval "$(... env)".',
     short_help="Print the variables that point this shell at the lab.",
 )
-def env(directory: DirOption = None) -> None:
-    """For POSIX shells."""
+def env(directory: DirOption = None, as_json: AsJsonOption = False) -> None:
+    """For POSIX shells, unless `--json`: `CLBALANCE_FORMAT` is no reason to give a shell something else."""
+    from clbalance.cli.console import Console
+    from clbalance.render.reports.admin.lab import LabEnvironmentReport
+
     variables = _lab(directory).environment(os.environ)
-    sys.stdout.write("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()))
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    Console.of(OutputOptions(json=as_json)).show(LabEnvironmentReport(variables=variables))
 
 
 def _env_command(directory: Path | None) -> str:

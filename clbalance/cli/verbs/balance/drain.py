@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, SshOptions, VerbosityOptions, takes
+from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
 
 _HELP = """Let nodes take no new work, with a reason.
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def drain(
     nodes: NodeOptions,
     ssh: SshOptions,
-    verbosity: VerbosityOptions,
+    output: OutputOptions,
     terms: DrainOptions,
     reason: Annotated[str, Option("--reason", metavar="TEXT", help="Why; shown to everyone.")],
     words: NodesArgument = None,
@@ -36,4 +36,4 @@ def drain(
     from clbalance.cli.balance.drain import Draining
     from clbalance.cli.console import Console
 
-    return Draining.of(nodes.with_words(words), ssh, Console.of(verbosity), reason, terms).carry_out()
+    return Draining.of(nodes.with_words(words), ssh, Console.of(output), reason, terms).carry_out()

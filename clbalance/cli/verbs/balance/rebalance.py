@@ -2,7 +2,7 @@
 
 import typer
 
-from clbalance.cli.options import NodeOptions, OutputOptions, RebalanceOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, RebalanceOptions, SshOptions, takes
 
 _HELP = """Start jobs that wait, and move jobs off nodes that are over: a plan, unless --apply.
 
@@ -16,9 +16,15 @@ def register(app: typer.Typer) -> None:
 
 
 @takes
-def rebalance(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, options: RebalanceOptions) -> int:
+def rebalance(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    options: RebalanceOptions,
+    words: NodesArgument = None,
+) -> int:
     """Exits 0; 4 if no node answered, 75 if another `rebalance` runs on this host."""
     from clbalance.cli.balance.rebalance import rebalance_pools
     from clbalance.cli.console import Console
 
-    return rebalance_pools(nodes, ssh, Console.of(output), options)
+    return rebalance_pools(nodes.with_words(words), ssh, Console.of(output), options)

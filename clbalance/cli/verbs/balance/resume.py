@@ -2,7 +2,7 @@
 
 import typer
 
-from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, VerbosityOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
 
 
 def register(app: typer.Typer) -> None:
@@ -11,7 +11,7 @@ def register(app: typer.Typer) -> None:
 
 
 @takes
-def resume(nodes: NodeOptions, ssh: SshOptions, verbosity: VerbosityOptions, words: NodesArgument = None) -> int:
+def resume(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: NodesArgument = None) -> int:
     """Exits 4 if a node could not be reached; 0 otherwise, even if there was no mark of yours."""
     from clbalance.cli.balance.drain_marks import MarkMessages, mark_nodes
     from clbalance.cli.console import Console
@@ -20,4 +20,4 @@ def resume(nodes: NodeOptions, ssh: SshOptions, verbosity: VerbosityOptions, wor
     messages = MarkMessages(
         example="clbalance resume node[1-3]", done="resumed", not_root="marks of other users stay, whomever they bind"
     )
-    return mark_nodes(nodes.with_words(words), ssh, Console.of(verbosity), encode("resume"), messages)
+    return mark_nodes(nodes.with_words(words), ssh, Console.of(output), encode("resume"), messages)

@@ -2,7 +2,7 @@
 
 import typer
 
-from clbalance.cli.options import JobArgument, ReachOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobArgument, JobOutputOptions, ReachOptions, takes
 
 _HELP = """Show what a job prints, from its beginning, and exit with its code.
 
@@ -16,9 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 @takes
-def attach(ssh: ReachOptions, verbosity: VerbosityOptions, word: JobArgument = "last") -> int:
+def attach(ssh: ReachOptions, output: JobOutputOptions, word: JobArgument = "last") -> int:
     """Exits with the job's own code, as `run` does."""
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.follow import attach_to
 
-    return attach_to(word, ssh, Console.of(verbosity))
+    return attach_to(word, ssh, Console.of(output))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import JobsArgument, ReachOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, takes
 
 _HELP = """End jobs: TERM to every process of theirs, KILL a second later.
 
@@ -24,9 +24,11 @@ def register(app: typer.Typer) -> None:
 @takes
 def cancel(
     ssh: ReachOptions,
-    verbosity: VerbosityOptions,
+    output: OutputOptions,
     words: JobsArgument = None,
-    node_set: Annotated[str | None, Option("-w", "--nodes", metavar="NODES", help="Those on these nodes.")] = None,
+    node_sets: Annotated[
+        list[str] | None, Option("-w", "--nodes", metavar="NODES", help="Those on these nodes.")
+    ] = None,
     everything: Annotated[bool, Option("--all", help="All of them.")] = False,
     signal: Annotated[
         str | None, Option("--signal", metavar="SIGNAL", help="Only send this, such as USR1, and let them run.")
@@ -37,5 +39,5 @@ def cancel(
     from clbalance.cli.jobs.cancel import end_jobs
 
     return end_jobs(
-        words or [], ssh, Console.of(verbosity), node_set=node_set, everything=everything, signal_name=signal
+        words or [], ssh, Console.of(output), node_sets=node_sets or [], everything=everything, signal_name=signal
     )

@@ -2,7 +2,7 @@
 
 import typer
 
-from clbalance.cli.options import JobsArgument, ReachOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, takes
 
 _HELP = """Keep pending jobs from being started, until `clbalance release`.
 
@@ -16,9 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 @takes
-def hold(ssh: ReachOptions, verbosity: VerbosityOptions, words: JobsArgument = None) -> int:
+def hold(ssh: ReachOptions, output: OutputOptions, words: JobsArgument = None) -> int:
     """Exits 0; 2 if a job is not pending, 4 if a node that may have it did not answer."""
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.pending import hold_jobs
 
-    return hold_jobs(words or [], ssh, Console.of(verbosity))
+    return hold_jobs(words or [], ssh, Console.of(output))

@@ -20,9 +20,17 @@ TasksOption = Annotated[bool, Option("--tasks", help="Show the tasks of one job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobNodeOptions(NodeOptions):
-    """`NodeOptions`, but `-a` is called `--all-nodes`: for `jobs`, `--all` means all jobs."""
+    """`NodeOptions`, but `-a` is called `--all-nodes`: `--all` meant all jobs in earlier releases."""
 
     everything: Annotated[bool, Option("-a", "--all-nodes", help="All nodes of the default group source.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedOptions:
+    """Whether jobs that are over are shown, in the present and in the former spelling."""
+
+    ended: Annotated[bool, Option("--ended", help="Also those that are over.")] = False
+    old_ended: Annotated[bool, Option("--all", hidden=True)] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -36,19 +44,24 @@ def jobs(
     ssh: SshOptions,
     output: OutputOptions,
     table: JobTableOptions,
+    over: EndedOptions,
     words: JobsArgument = None,
-    ended: Annotated[bool, Option("--all", help="Also those that are over.")] = False,
     tasks: TasksOption = False,
     all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
     from clbalance.cli.console import Console
 
+    console = Console.of(output)
+    if over.old_ended:
+        from clbalance.render.messages import OLD_SPELLING, note
+
+        console.say(note(OLD_SPELLING.format(old="--all", new="--ended")))
     if tasks:
         from clbalance.cli.jobs.show_tasks import show_tasks
 
-        return show_tasks(words or ["last"], ssh, Console.of(output))
+        return show_tasks(words or ["last"], ssh, console)
     from clbalance.cli.jobs.show import show_jobs
 
-    console = Console.of(output)
+    ended = over.ended or over.old_ended
     return show_jobs(words or [], nodes, ssh, console, table, ended=ended, all_users=all_users)

@@ -5,7 +5,11 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import JobArgument, ReachOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobArgument, JobOutputOptions, ReachOptions, takes
+
+NodesOption = Annotated[
+    list[str] | None, Option("-w", "--nodes", metavar="NODES", help="Only what it has printed there.")
+]
 
 _HELP = """Show what a job has printed, of one node or of all of them.
 
@@ -22,14 +26,20 @@ def register(app: typer.Typer) -> None:
 @takes
 def logs(
     ssh: ReachOptions,
-    verbosity: VerbosityOptions,
+    output: JobOutputOptions,
     word: JobArgument = "last",
     follow: Annotated[bool, Option("-f", "--follow", help="Go on until the job is over.")] = False,
     err: Annotated[bool, Option("--err", help="Its standard error instead.")] = False,
-    node_set: Annotated[str | None, Option("--node", metavar="NODES", help="Only of these nodes.")] = None,
+    node_sets: NodesOption = None,
+    old_node_sets: Annotated[list[str] | None, Option("--node", hidden=True)] = None,
 ) -> int:
     """Exits 4 if a node did not answer."""
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.follow import show_logs
+    from clbalance.render.messages import OLD_SPELLING, note
 
-    return show_logs(word, ssh, Console.of(verbosity), follow=follow, err=err, node_set=node_set)
+    console = Console.of(output)
+    if old_node_sets:
+        console.say(note(OLD_SPELLING.format(old="--node", new="--nodes")))
+    named = [*(node_sets or []), *(old_node_sets or [])]
+    return show_logs(word, ssh, console, follow=follow, err=err, node_sets=named)

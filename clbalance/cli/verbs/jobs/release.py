@@ -2,7 +2,7 @@
 
 import typer
 
-from clbalance.cli.options import JobsArgument, ReachOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, takes
 
 _HELP = """Let held jobs start again.
 
@@ -16,9 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 @takes
-def release(ssh: ReachOptions, verbosity: VerbosityOptions, words: JobsArgument = None) -> int:
+def release(ssh: ReachOptions, output: OutputOptions, words: JobsArgument = None) -> int:
     """Exits as `hold` does."""
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.pending import release_jobs
 
-    return release_jobs(words or [], ssh, Console.of(verbosity))
+    return release_jobs(words or [], ssh, Console.of(output))

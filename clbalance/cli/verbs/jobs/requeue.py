@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from clbalance.cli.options import SshOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobOutputOptions, SshOptions, takes
 
 _HELP = """Start a job again, as it was submitted, if possible not where it failed.
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def requeue(
     ssh: SshOptions,
-    verbosity: VerbosityOptions,
+    output: JobOutputOptions,
     word: Annotated[str, Argument(metavar="JOB", help="A number, a name, or `last`.")],
     node_is_dead: Annotated[
         bool, Option("--node-is-dead", help="Also if its node does not answer; it may run twice.")
@@ -32,4 +32,4 @@ def requeue(
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.requeue import requeue_job
 
-    return requeue_job(word, ssh, Console.of(verbosity), node_is_dead=node_is_dead, detach=detach)
+    return requeue_job(word, ssh, Console.of(output), node_is_dead=node_is_dead, detach=detach)

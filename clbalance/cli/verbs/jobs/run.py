@@ -6,7 +6,7 @@ import typer
 from typer import Argument
 from typer.core import TyperCommand
 
-from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobOutputOptions, NodeOptions, RequestOptions, SshOptions, takes
 from clbalance.cli.run.options import JobOptions, TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
@@ -56,7 +56,7 @@ def run(
     tasks: TaskOptions,
     resources: RequestOptions,
     ssh: SshOptions,
-    verbosity: VerbosityOptions,
+    output: JobOutputOptions,
     words: Annotated[
         list[str] | None, Argument(metavar="SCRIPT|- [ARG]...|-- COMMAND...", help="What to run.", show_default=False)
     ] = None,
@@ -66,11 +66,12 @@ def run(
     from clbalance.cli.console import Console
     from clbalance.cli.requests import check_force
     from clbalance.cli.run.run_job import run_job
-    from clbalance.cli.run.submission import submission
+    from clbalance.cli.run.submission import check_shown_once, submission
     from clbalance.cli.run.work import CommandLine
     from clbalance.render import messages
 
-    console = Console.of(verbosity)
+    console = Console.of(output)
+    check_shown_once(job, as_json=output.json)
     check_force(resources, nodes)
     for remark in ctx.meta.get("remarks", ()):
         console.say(messages.note(remark))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import JobsArgument, ReachOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, takes
 
 _HELP = """Change pending jobs: name, priority, time limit.
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def update(
     ssh: ReachOptions,
-    verbosity: VerbosityOptions,
+    output: OutputOptions,
     words: JobsArgument = None,
     name: Annotated[str | None, Option("--name", metavar="NAME", help="Its new name.")] = None,
     priority: Annotated[
@@ -35,4 +35,4 @@ def update(
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.pending import update_jobs
 
-    return update_jobs(words or [], ssh, Console.of(verbosity), name=name, priority=priority, time_limit=time_limit)
+    return update_jobs(words or [], ssh, Console.of(output), name=name, priority=priority, time_limit=time_limit)

@@ -2,7 +2,7 @@
 
 import typer
 
-from clbalance.cli.options import JobsArgument, ReachOptions, VerbosityOptions, takes
+from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, takes
 
 
 def register(app: typer.Typer) -> None:
@@ -11,9 +11,9 @@ def register(app: typer.Typer) -> None:
 
 
 @takes
-def wait(ssh: ReachOptions, verbosity: VerbosityOptions, words: JobsArgument = None) -> int:
+def wait(ssh: ReachOptions, output: OutputOptions, words: JobsArgument = None) -> int:
     """Exits as `run` would have; 125 if a node does not answer any more."""
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.follow import wait_for
 
-    return wait_for(words or ["last"], ssh, Console.of(verbosity))
+    return wait_for(words or ["last"], ssh, Console.of(output))

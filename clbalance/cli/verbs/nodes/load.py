@@ -1,11 +1,16 @@
 """`clbalance load`: the load of nodes, least loaded first (LSF's `lsload`)."""
 
-from typing import Annotated
-
 import typer
-from typer import Option
 
-from clbalance.cli.options import ExpressionOptions, NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.options import (
+    ExpressionOptions,
+    LoadOptions,
+    NodeOptions,
+    NodesArgument,
+    OutputOptions,
+    SshOptions,
+    takes,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,13 +24,11 @@ def load(
     ssh: SshOptions,
     output: OutputOptions,
     expressions: ExpressionOptions,
-    gpus: Annotated[bool, Option("--gpus", help="A line for each GPU: its state, and who is on it.")] = False,
-    jobs: Annotated[bool, Option("--jobs", help="A line for each job on each node, of all users.")] = False,
-    strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
-    watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Show it again and again.")] = None,
+    shown: LoadOptions,
+    words: NodesArgument = None,
 ) -> int:
     """Exits 0 if any node answered; 4 if none did or, with `-S`, if one did not. With `--watch`, not by itself."""
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.load import show_load
 
-    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict, gpus=gpus, jobs=jobs, watch=watch)
+    return show_load(nodes.with_words(words), ssh, Console.of(output), expressions, shown)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import NodeOptions, OutputOptions, RequestOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, RequestOptions, SshOptions, takes
 
 PickOption = Annotated[
     str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
@@ -26,6 +26,7 @@ def pick(
     ssh: SshOptions,
     output: OutputOptions,
     resources: RequestOptions,
+    words: NodesArgument = None,
     count: PickOption = "1",
     explain: ExplainOption = False,
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if `--pick all` leaves a node out.")] = False,
@@ -42,8 +43,9 @@ def pick(
 
     console = Console.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
-    check_force(resources, nodes)
-    cluster = cluster_context(nodes, ssh, console, policy=resources.policy)
+    chosen = nodes.with_words(words)
+    check_force(resources, chosen)
+    cluster = cluster_context(chosen, ssh, console, policy=resources.policy)
     query = cluster.query(pick=wanted, resources=asked, constraints=wished)
     with cluster.services() as services:
         plan = sweep_and_place_proven(services, query)

@@ -19,12 +19,12 @@ class ShownKey:
     key: str
     value: Json
     origin: str
-    """A file, a variable, `command line` or `default`."""
+    """A file (also one of ClusterShell's), a variable, `command line` or `default`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigPlace:
-    """A place where something is looked for; `what` is `settings`, `groups` or `state`."""
+    """A place where something is looked for; `what` is `settings`, `clush`, `groups` or `state`."""
 
     what: str
     path: str
@@ -80,6 +80,22 @@ class PlacesReport(Report):
                 for one in self.places
             ]
         }
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport(Report):
+    """The settings files that were read, and are in order. People have been told on standard error."""
+
+    files: tuple[str, ...]
+
+    def human(self, display: Display) -> str:
+        return ""
+
+    def plain(self) -> str:
+        return plain_lines((path,) for path in self.files)
+
+    def json(self) -> dict[str, Json]:
+        return {"files": list(self.files)}
 
 
 def _in_words(value: Json) -> str:

@@ -9,6 +9,25 @@ from clbalance.render.text import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledReport(Report):
+    """The link that ClusterShell reads, and where it points. People have been told on standard error."""
+
+    link: str
+    path: str
+    before: str | None
+    """Where it pointed before; None: it is new."""
+
+    def human(self, display: Display) -> str:
+        return ""
+
+    def plain(self) -> str:
+        return plain_lines([(self.link, self.path, self.before)])
+
+    def json(self) -> dict[str, Json]:
+        return {"link": self.link, "path": self.path, "before": self.before}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupsReport(Report):
     """The group file: its path, its groups, and its text for ClusterShell."""
 

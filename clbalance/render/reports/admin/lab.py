@@ -1,6 +1,10 @@
 """`lab status`: the nodes of a lab and their simulated load."""
 
+import shlex
+from collections.abc import Mapping
+
 from clbalance.lazy_dataclass import dataclass
+from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, aligned
 from clbalance.render.text import DASH, Json
@@ -54,6 +58,47 @@ class LabReport(Report):
     def json(self) -> dict[str, Json]:
         about = {"directory": self.directory, "isolation": self.isolation, "ssh_config": self.ssh_config}
         return {**about, "nodes": [_document(node) for node in self.nodes]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabUpReport(LabReport):
+    """A lab that has come up. People have been told on standard error."""
+
+    def human(self, display: Display) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabDownReport(Report):
+    """The folder of a lab that is down now, and whether it was up. People have been told on standard error."""
+
+    directory: str
+    was_up: bool
+
+    def human(self, display: Display) -> str:
+        return ""
+
+    def plain(self) -> str:
+        return plain_lines([(self.directory, int(self.was_up))])
+
+    def json(self) -> dict[str, Json]:
+        return {"directory": self.directory, "was_up": self.was_up}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabEnvironmentReport(Report):
+    """The variables that point programs at a lab: for people and shells as `export` lines."""
+
+    variables: Mapping[str, str]
+
+    def human(self, display: Display) -> str:
+        return self.plain()
+
+    def plain(self) -> str:
+        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.variables.items())
+
+    def json(self) -> dict[str, Json]:
+        return {"variables": dict(self.variables)}
 
 
 def _texts(node: LabNodeRow) -> tuple[str, ...]:

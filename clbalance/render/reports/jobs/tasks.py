@@ -72,10 +72,10 @@ class TasksReport(Report):
 
     def plain(self) -> str:
         """The `TASK_FIELDS` of each task."""
-        return plain_lines((document[field] for field in TASK_FIELDS) for document in map(_document, self.rows))
+        return plain_lines((document[field] for field in TASK_FIELDS) for document in map(task_document, self.rows))
 
     def json(self) -> dict[str, Json]:
-        return {"tasks": [_document(row) for row in self.rows]}
+        return {"tasks": [task_document(row) for row in self.rows]}
 
 
 def failed_rows(rows: Sequence[TaskRow]) -> list[TaskRow]:
@@ -93,7 +93,8 @@ def progress_line(progress: TaskProgress) -> str:
     return ", ".join(parts)
 
 
-def _document(row: TaskRow) -> dict[str, Json]:
+def task_document(row: TaskRow) -> dict[str, Json]:
+    """One task as JSON."""
     return {
         "task": row.task,
         "state": row.state.value,
