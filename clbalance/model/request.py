@@ -118,6 +118,8 @@ class Term:
     points: float
     weight: float
     source: str
+    unknown: bool = False
+    """Nothing could be read, for the reason in `source`; `points` are those of the node's lowest known term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
