@@ -51,9 +51,9 @@ def _exclusive(load: NodeLoad, request: Request) -> InsufficientResource | None:
     if load.allocations.exclusive:
         return InsufficientResource(filter="exclusive", reason="leased whole", detail="placed a moment ago")
     if request.exclusive and load.allocations.count:
-        return InsufficientResource(
-            filter="exclusive", reason="not empty", detail=f"{load.allocations.count} leases are held"
-        )
+        count = load.allocations.count
+        held = "1 lease is held" if count == 1 else f"{count} leases are held"
+        return InsufficientResource(filter="exclusive", reason="not empty", detail=held)
     return None
 
 
