@@ -62,7 +62,7 @@ def _register(app: typer.Typer, verb: str) -> None:
 def _without_verbs() -> typer.Typer:
     return typer.Typer(
         name="clbalance",
-        help="Put work on the least loaded nodes of a cluster, over plain ssh.",
+        help="Run jobs on the least loaded nodes of a cluster, over plain ssh.",
         epilog="Try it on a cluster in a box: clbalance lab up 8",
         no_args_is_help=True,
         add_completion=False,  # ours is `clbalance completion`

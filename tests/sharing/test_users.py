@@ -93,7 +93,7 @@ def test_a_lease_that_no_probe_can_see_is_refused_by_the_node_in_its_owners_name
         assert clbalance("pick", "-w", "node1").rc == 0
         refused = run(clbalance, "-w", "node1")
     assert refused.rc == 125
-    assert "refused by the node (node1: 1 cpus asked, 0 of 4 free" in refused.stderr
+    assert "refused by the node (node1: cpus: 1 requested, 0 of 4 free" in refused.stderr
     assert "leased: bob 4)" in refused.stderr
 
 

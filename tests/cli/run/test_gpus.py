@@ -47,7 +47,7 @@ def test_a_stranger_that_computes_and_a_device_that_is_broken_are_avoided_each_f
     stranger = GpuLoad(index=0, use_pct=95, mem_used_bytes=30 * GIB, process="train.py")
     lab.node("node5").load(gpus=(stranger,), gpu_faults=((1, "ecc"),))
     assert why_not(clbalance, "node5", "--gpus", "1") == (
-        "too few GPUs free: 1 asked, 0 of 2 free: GPU 0 busy (95% used, 30 GiB held by train.py (pid 400000)),"
+        "too few GPUs free: 1 requested, 0 of 2 free: GPU 0 busy (95% used, 30 GiB held by train.py (pid 400000)),"
         " GPU 1 faulty (2 uncorrected ECC errors)"
     )
     done = clbalance("run", "-q", "-w", "node[5-6]", "--gpus", "1", "-c", "echo $CLBALANCE_NODE")
@@ -132,7 +132,7 @@ def test_mig_instances_are_given_one_by_one_and_their_parent_never(lab: Lab, clb
     done = clbalance("run", "-q", "-w", "node5", "--gpus", "1", "-c", "echo $CUDA_VISIBLE_DEVICES")
     assert done.text == f"{second['uuid']}\n"
     assert why_not(clbalance, "node5", "--gpus", "2").startswith(
-        "too few whole GPUs: 2 asked, 0 of 3 free: GPU 0 part MIG-"
+        "too few whole GPUs: 2 requested, 0 of 3 free: GPU 0 part MIG-"
     )
 
 
@@ -141,7 +141,7 @@ def test_memory_asked_for_is_free_on_the_device(lab: Lab, clbalance: Command) ->
     wanted = ("-w", "node[5-6]", "--gpus", "2", "--gpu-mem", "39.5G")
     assert clbalance("pick", *wanted).text == "node6\n"
     assert why_not(clbalance, "node5", "--gpus", "1", "--gpu-mem", "39.5G") == (
-        "too little GPU memory free: 1 asked, 0 of 2 free with 39.5 GiB: GPU 0 free (NVIDIA A100-SXM4-40GB, 39 GiB free),"
+        "too little GPU memory free: 1 requested, 0 of 2 free with 39.5 GiB: GPU 0 free (NVIDIA A100-SXM4-40GB, 39 GiB free),"
         " GPU 1 free (NVIDIA A100-SXM4-40GB, 39 GiB free)"
     )
     share = ("--gpu-share", "0.5", "--gpu-mem", "30G")

@@ -7,7 +7,7 @@ from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, Ssh
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    app.command("resume", help="Take your drain marks away again.")(resume)
+    app.command("resume", help="Return nodes to service that you have drained.")(resume)
 
 
 @takes
