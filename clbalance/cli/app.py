@@ -90,7 +90,7 @@ def _whole(
 
 def _by_name_alone() -> None:
     """A placeholder for verbs that were not typed: they are only listed, or suggested for a typing error."""
-    raise AssertionError("only the verb that was typed is carried out")
+    raise AssertionError("only the verb that was typed is run")
 
 
 def _mistyped(arguments: Sequence[str], error: Exception) -> int:

@@ -55,7 +55,7 @@ def test_roots_drain_mark_binds_everyone_and_only_root_takes_it_away(shared_lab:
     resumed = clbalance("resume", "-l", "alice", "node1")
     assert resumed.rc == 0
     assert resumed.stderr.splitlines() == [
-        "clbalance: you are not root there: marks of other users stay, whomever they bind",
+        "clbalance: you are not root there: drains by other users stay",
         "clbalance: node1: no mark of yours was there",
     ]
     assert run(clbalance, "-w", "node1", user="alice").rc == 125

@@ -195,7 +195,7 @@ def test_the_first_command_of_the_readme_goes_where_gpus_are_free_and_says_how_t
     for number in (6, 7, 8):
         lab.node(f"node{number}").load(r1m=0.5)
     done = clbalance("run", "-g", "gpu-nodes", "--explain", "--", "true")
-    assert "; 2 GPUs free there; `--gpus 1` reserves one\n" in done.stderr
+    assert "; 2 GPUs free there, `--gpus 1` reserves one\n" in done.stderr
     assert re.search(r"node5 +fits .* gpu 1[.][0-9]x8 [(]0 of 2 GPUs free [(]2 busy[)]", done.stderr), done.stderr
     assert clbalance("pick", "-g", "gpu-nodes").text != "node5\n"
     order = [line.split("\t")[0] for line in clbalance("load", "-g", "gpu-nodes", "--format", "plain").lines]
@@ -232,7 +232,7 @@ def test_what_strangers_use_is_hidden_where_that_is_set(lab: Lab, clbalance: Com
     (clbalance.folder / "clbalance.toml").write_text('[gpus]\nhide = "used"\n')
     done = clbalance("run", "-w", "node5", *SIGHT)
     assert done.text == "node5  PCI_BUS_ID\n"
-    assert "warning: node5: the job sees no GPU: others have leased or use all of them\n" in done.stderr
+    assert "warning: node5: the job sees no GPU: all are leased or used by others\n" in done.stderr
     (clbalance.folder / "clbalance.toml").write_text('[gpus]\nhide = "some"\n')
     done = clbalance("run", "-w", "node5", "--", "true")
     assert (done.rc, 'give "leased", "used" or "never"' in done.stderr) == (2, True)
@@ -243,7 +243,7 @@ def test_gpus_that_cannot_be_read_are_not_hidden_and_that_is_said(lab: Lab, clba
     done = clbalance("run", "-w", "node5", *SIGHT)
     assert done.text == "node5 unset unset\n"
     assert (
-        "warning: node5: no GPU is hidden from the job, because they could not be read: NVIDIA-SMI has failed"
+        "warning: node5: all GPUs are visible to the job, because their state could not be read: NVIDIA-SMI has failed"
         in done.stderr
     )
 

@@ -142,7 +142,7 @@ def test_a_job_that_is_left_no_gpu_is_told_so(node: Node) -> None:
     with node.client() as client, node.client(ALICE) as alice:
         alice.admit(gpu_count=2, gpu_candidates=GPUS[:2])
         shown, warnings = seen_by(client, gpu_visible={gpu: [] for gpu in GPUS[:2]})
-        assert (shown, warnings) == ("PCI_BUS_ID", ["the job sees no GPU: others have leased or use all of them"])
+        assert (shown, warnings) == ("PCI_BUS_ID", ["the job sees no GPU: all are leased or used by others"])
 
 
 def test_who_has_chosen_gpus_by_a_variable_sees_those(node: Node) -> None:

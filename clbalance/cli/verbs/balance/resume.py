@@ -17,7 +17,5 @@ def resume(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: No
     from clbalance.cli.console import Console
     from clbalance.engine.agent.protocol import encode
 
-    messages = MarkMessages(
-        example="clbalance resume node[1-3]", done="resumed", not_root="marks of other users stay, whomever they bind"
-    )
+    messages = MarkMessages(example="clbalance resume node[1-3]", done="resumed", not_root="drains by other users stay")
     return mark_nodes(nodes.with_words(words), ssh, Console.of(output), encode("resume"), messages)
