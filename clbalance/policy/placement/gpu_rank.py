@@ -110,7 +110,7 @@ def gpu_text(load: NodeLoad, request: Request) -> str:
     free = states.pop(GpuState.FREE, 0)
     others = ", ".join(f"{count} {state}" for state, count in states.most_common())
     message = f"{free} of {len(gpus)} GPUs free" + (f" ({others})" if others else "")
-    return message if request.gpus else f"{message}, counted half for a job that asks for none"
+    return message if request.gpus else f"{message}, counted half for a job without --gpus"
 
 
 # -- shares of a device: those that are cut already are filled first, on whichever node they are
@@ -129,7 +129,7 @@ def share_terms(load: NodeLoad, request: Request, policy: Policy) -> tuple[Term,
     if not _prefers_shared(request, policy):
         return ()
     fills = _fills_shared(load, request)
-    message = "fills a shared GPU: before all others" if fills else "cuts a whole GPU: after those that need not"
+    message = "fills a shared GPU: ranked first" if fills else "would split a whole GPU: ranked last"
     return (Term(name="gpu share", points=100.0 if fills else 0.0, weight=0.0, source=message),)
 
 
