@@ -26,7 +26,7 @@ def test_times_command_and_resources_are_told(clbalance: Command) -> None:
 def test_a_narrow_terminal_shows_a_line_a_job_with_the_command(clbalance: Command) -> None:
     for name in ("one", "two"):
         clbalance("run", "-q", "-w", "node1", "--name", name, "--mem", "1G", "-c", f"echo {name}; true {'x' * 60}")
-    terminal = clbalance.on_terminal("jobs", "--all", columns=80)
+    terminal = clbalance.on_terminal("jobs", "--ended", columns=80)
     assert terminal.end() == 0
     header, *jobs, left_out = terminal.lines
     assert header.endswith("COMMAND")
