@@ -30,7 +30,7 @@ clbalance lab kill node4
 """
 SHOWN = (
     "clbalance load",
-    "clbalance load --gpus -w node[6-8]",
+    "clbalance load --gpus node[6-8]",
     "clbalance run -g gpu-nodes --pick 2 --gpus 1 -- hostname",
 )
 
