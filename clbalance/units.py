@@ -26,6 +26,12 @@ def format_size(count_bytes: float) -> str:
     return f"{count_bytes:.0f} B"
 
 
+def counted(number: float, noun: str) -> str:
+    """A number with its noun: `1 task`, `8 tasks`, `0.5 cpus`."""
+    shown = f"{number:g}" if number % 1 else f"{number:.0f}"
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+
+
 # -- durations
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -119,7 +119,8 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
         if own := _with_key(journal, name):
             return own
         raise UsageError(
-            f"`{word}` was not submitted here", hint="`clbalance cancel`, `logs` and `show` take such a job of others"
+            f"`{word}` names a job of others",
+            hint="`cancel`, `logs` and `show` take such a name while the job runs; jobs of this host have numbers",
         )
     named = [record for record in journal.records(over=True) if record.name == word]
     if not named:
@@ -128,9 +129,10 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
 
 
 def _with_key(journal: Journal, name: JobName) -> list[JobRecord]:
-    """The job of this host with that whole key."""
-    is_whole = name.user is None and name.key
-    return [one for one in journal.records(over=True) if one.key == name.key] if is_whole else []
+    """The job of this host with that key. Another user's job may have the same key: with his name, it is his."""
+    if not name.key or name.user not in (None, me(), str(os.geteuid())):
+        return []
+    return [one for one in journal.records(over=True) if one.key.startswith(name.key)]
 
 
 def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRecord]:

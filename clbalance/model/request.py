@@ -58,7 +58,7 @@ class HiddenGpus(StrEnum):
     """The setting `gpus.hide`: which devices are hidden from a job without GPUs."""
 
     LEASED = "leased"
-    """Those on which other users hold leases."""
+    """Those on which jobs hold leases."""
     USED = "used"
     """Those, and all that other users' processes use."""
     NEVER = "never"
@@ -118,6 +118,8 @@ class Term:
     points: float
     weight: float
     source: str
+    unknown: bool = False
+    """Nothing could be read, for the reason in `source`; `points` are those of the node's lowest known term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from clbalance.model.checkup import (
 from clbalance.policy.hints import HINTS
 from clbalance.policy.job_folder import folder_findings
 from clbalance.policy.job_obstacles import reading_findings
+from clbalance.units import counted
 
 _LEAST_PYTHON = (3, 6)
 _CLOCK_WRONG_S = 30.0
@@ -99,10 +100,11 @@ def _sshd(limits: SshdLimits) -> Iterator[Finding]:
     where = "in /etc/ssh/sshd_config there, then `systemctl reload ssh`, as root"
     if sessions is not None and sessions < _USUAL_SESSIONS:
         judge = note if sessions else wrong
-        what = f"sshd allows {sessions} sessions on one connection: calls that share one (ControlMaster) are refused"
+        most = f"sshd allows {counted(sessions, 'session')} on one connection"
+        what = f"{most}: calls that share one (ControlMaster) are refused"
         yield judge("sshd", what, f"`MaxSessions {_USUAL_SESSIONS}` {where}")
     if startups is not None and startups < _USUAL_STARTUPS:
-        what = f"sshd begins to refuse logins when {startups} are being made at once"
+        what = f"sshd refuses some logins when {startups} or more are in progress"
         yield note("sshd", what, f"`MaxStartups 100:30:200` {where}")
 
 
@@ -177,7 +179,7 @@ def ssh_findings(version: str | None) -> Iterator[Finding]:
 def open_files_findings(sessions: int, fanout: int) -> Iterator[Finding]:
     """`sessions`: how many fit into the hard limit on open files; more than that wait for their turn."""
     if sessions < fanout:
-        what = f"the limit on open files leaves room for {sessions} sessions at once, and the fanout is {fanout}"
+        what = f"the limit on open files allows {counted(sessions, 'session')} at once, and the fanout is {fanout}"
         yield note("open_files", what, "`ulimit -Hn` shows it; raise `nofile` in /etc/security/limits.conf, as root")
 
 

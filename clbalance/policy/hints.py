@@ -29,6 +29,7 @@ HINTS: Mapping[Cause, str] = {
     Cause.STORAGE: "`ssh {node} df -h / /tmp /var /home` shows what is full",
     Cause.NO_SHELL: "`ssh {node} /bin/sh -c true`: the login shell there runs nothing (nologin, an expired account)",
     Cause.PYTHON: "`ssh {node} python3 -I -S -c pass` should say nothing: that python3 is broken",
+    Cause.NOT_ROOT: "`-l root` logs in as root on {node}, if that is allowed there",
     Cause.NOT_AWAITED: "`clbalance load -w {node}` waits for it; two answers in a row bring it back",
     Cause.GARBLED: "`ssh {node} true` should print nothing: look at the start-up files of the login shell there",
     Cause.LOST: _LOOK,

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 
 from clbalance.model import TmpSpace, Unknown
 from clbalance.model.checkup import Entry, Finding, Folder, Mount, NodeFolders, note, wrong
+from clbalance.units import counted
 
 CHECK: Final = "node_dir"
 
@@ -113,7 +114,7 @@ def _space(folder: Folder) -> Iterator[Finding]:
             yield note(CHECK, f"free space in {folder.path} is unknown: {reason}", f"`ssh {{node}} df {folder.path}`")
         case TmpSpace(free_bytes=free) if free < _SCARCE_BYTES:
             judge = wrong if free < _FULL_BYTES else note
-            yield judge(CHECK, f"{free >> 20} MiB are free in {folder.path}", hint)
+            yield judge(CHECK, f"only {free >> 20} MiB free in {folder.path}", hint)
         case TmpSpace():
             pass
         case _:
@@ -121,7 +122,7 @@ def _space(folder: Folder) -> Iterator[Finding]:
     if folder.free_inodes is not None and folder.free_inodes < _FULL_INODES:
         yield wrong(
             CHECK,
-            f"{folder.free_inodes} more files fit into {folder.path} (inodes)",
+            f"only {counted(folder.free_inodes, 'inode')} free in {folder.path}",
             f"`ssh {{node}} df -i {folder.path}`",
         )
 

@@ -5,7 +5,7 @@ from dataclasses import field
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, NodeName
-from clbalance.policy.jobs.leased import SHORT_KEY_CHARS
+from clbalance.policy.jobs.leased import owner_and_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +42,8 @@ class KnownNames:
     def shown_job(self, answer: Measured, lease: Lease) -> str:
         """The job as it is typed: by its number here, else by its owner and the beginning of its key."""
         known = self.job(answer, lease)
-        return foreign_job(self.users.get(lease.uid), lease) if known is None else str(known.id)
+        owner = self.users.get(lease.uid) or str(lease.uid)
+        return owner_and_key(owner, lease.key) if known is None else str(known.id)
 
 
 NO_NAMES = KnownNames()
-
-
-def foreign_job(user: str | None, lease: Lease) -> str:
-    """A job that has no number here. `user`: the owner's name on this host; None: it has none."""
-    return f"{user or lease.uid}/{lease.key[:SHORT_KEY_CHARS]}"

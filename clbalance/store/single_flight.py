@@ -43,8 +43,8 @@ def single_flight(state: Path, verb: str) -> Iterator[None]:
         if not is_ours:
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
             raise LockedError(
-                f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
-                hint="only one runs at a time; under cron this is no failure, the next run follows",
+                f"another `clbalance {verb}` is running ({holder or 'just started'})",
+                hint="only one runs at a time; under cron this is harmless, the next run follows",
             )
         with contextlib.suppress(OSError):  # only who holds the lock is unknown then: on a full disk it works as well
             os.ftruncate(fd, 0)

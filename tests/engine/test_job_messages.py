@@ -1,9 +1,10 @@
-"""What a node says of the usage of an ended job: the job itself can write there."""
+"""What nodes are told of jobs, and what they say of ended ones: the job itself can write there."""
 
 import pytest
 
-from clbalance.engine.agent.job_messages import usage_at_end
+from clbalance.engine.agent.job_messages import holding_spec, usage_at_end
 from clbalance.model.job_record import FinalUsage
+from tests.engine.services import job
 
 TOLD = {"user_s": 1.5, "system_s": 0.5, "max_rss_bytes": 4096}
 
@@ -33,3 +34,12 @@ def test_usage_is_read() -> None:
 )
 def test_nonsense_is_no_usage(told: object) -> None:
     assert usage_at_end(told) is None
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "text"), [(None, "while :; do sleep 86400; done"), (90.5, "exec sleep 96")], ids=["for ever", "limited"]
+)
+def test_a_copy_that_holds_its_node_past_the_time_limit_has_not_failed(limit_s: float | None, text: str) -> None:
+    """Nobody may have looked since the job was over on its first node: then the hold ends by itself, with 0."""
+    spec = holding_spec(job(time_limit_s=limit_s))
+    assert (spec["argv"], spec.get("time_limit_s")) == (["/bin/sh", "-c", text], None)

@@ -20,9 +20,9 @@ from .test_node_faults import SOON, started, told
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("full", "node folder full: 0 KiB are free in"),
+        ("full", "node folder full: only 0 KiB free in"),
         ("read-only", "node folder not writable:"),
-        ("inodes", "node folder full: 0 more files fit into"),
+        ("inodes", "node folder full: only 0 inodes free in"),
     ],
 )
 def test_load_pick_and_run_say_the_same_of_a_node_that_can_keep_nothing(
@@ -61,7 +61,7 @@ def test_a_node_where_all_names_of_our_folder_are_taken_is_remembered_as_one_tha
         assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
         (node,) = json.loads(clbalance("load", "-w", "node1", "--json").stdout)["nodes"]
         assert node["state"] == "unfit"
-        assert node["reason"].startswith("took no job: ")
+        assert node["reason"].startswith("refused every job: ")
         assert "are all taken" in node["reason"]
         assert clbalance("pick", "-w", "node1").rc == 3
         assert clbalance("run", "-w", "node1", "--force", "--", "true").rc == 125

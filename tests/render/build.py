@@ -130,7 +130,7 @@ def gpu(index: int = 0, *, used_gib: int = 0, use_pct: float | Unknown = 0.0, ho
     )
 
 
-def score(node: str, total: float, message: str = "r1m 0.50 + 1 asked on 32 cpus") -> Score:
+def score(node: str, total: float, message: str = "r1m 0.50 + 1 requested on 32 cpus") -> Score:
     return Score(
         node=NodeName(node), total=total, terms=(Term(name="run_queue", points=total, weight=4.0, source=message),)
     )

@@ -176,7 +176,7 @@ def test_a_table_of_one_column_can_be_drawn() -> None:
     [
         pytest.param([], "", id="nobody else"),
         pytest.param([score("b", 80.0)], "runner-up: b, 10 points behind a", id="by how much"),
-        pytest.param([score("b", 90.0)], "runner-up: b, equal to a; the draw decided", id="a tie was drawn"),
+        pytest.param([score("b", 90.0)], "runner-up: b, as good as a: chosen at random", id="a tie was drawn"),
     ],
 )
 def test_how_close_it_was(others: list[object], message: str) -> None:

@@ -80,7 +80,7 @@ def test_a_job_is_found_by_its_key_and_by_its_number_and_host(
     assert clbalance("cancel", f"2002/{number}@{host}", "-w", "node1").rc == 2
     done = clbalance("cancel", f"2001/{number}@{host}", "-w", "node1")
     assert (done.rc, "CANCELLED" in done.stderr) == (0, True), done.stderr
-    assert [row["state"] for row in json.loads(owner("jobs", "--all", "--json").stdout)["jobs"]].count("RUNNING") == 1
+    assert [row["state"] for row in json.loads(owner("jobs", "--ended", "--json").stdout)["jobs"]].count("RUNNING") == 1
     done = clbalance("cancel", *keys, "-w", "node1")
     assert (done.rc, "no running job" in done.stderr) == (2, True)
     (name,) = shown(clbalance)
@@ -113,7 +113,7 @@ def test_root_drains_what_others_run_at_the_deadline(shared_lab: Lab, clbalance:
     else_where = detached(owner, *ALICE, "-w", "node3", "-c", LONG)
     done = clbalance("drain", "node[1-2]", "--reason", "disk", "--deadline", "1s", "--force")
     assert (done.rc, "nothing runs any more on node[1-2]" in done.stderr) == (0, True), done.stderr
-    rows = {str(row["id"]): row for row in json.loads(owner("jobs", "--all", "--json").stdout)["jobs"]}
+    rows = {str(row["id"]): row for row in json.loads(owner("jobs", "--ended", "--json").stdout)["jobs"]}
     assert [rows[number]["state"] for number in (hers, his, else_where)] == ["CANCELLED", "CANCELLED", "RUNNING"]
     assert {rows[number]["reason"] for number in (hers, his)} == {"cancelled by root: disk (drain of node[1-2])"}
     assert sorted((str(line["src"]), line["result"]) for line in audit(clbalance)) == [

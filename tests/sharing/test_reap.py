@@ -17,7 +17,7 @@ def test_nobody_takes_away_what_is_anothers(shared_lab: Lab, clbalance: Command,
     theirs = forge(shared_lab.node("node1"), uid_of(shared_lab, "bob"))
     for _ in range(2):
         done = clbalance("reap", "-l", user, "node1", "--apply", "--keep", "1s")
-        assert (done.rc, done.stderr) == (0, "clbalance: nothing of yours is left on node1\n")
+        assert (done.rc, done.stderr) == (0, "clbalance: nothing of yours to remove on node1\n")
     assert theirs.exists()
     found = json.loads(clbalance("reap", "-l", "bob", "node1", "--apply", "--json").stdout)["nodes"][0]["found"]
     assert [one["name"] for one in found] == [theirs.name]

@@ -69,7 +69,7 @@ def test_a_second_one_is_told_who_is_at_work(tmp_path: Path) -> None:
         single_flight(tmp_path, "rebalance"),
     ):
         pass
-    assert f"another `clbalance rebalance` is at work (pid {os.getpid()}, since " in caught.value.message
+    assert f"another `clbalance rebalance` is running (pid {os.getpid()}, since " in caught.value.message
     with single_flight(tmp_path, "rebalance"):
         pass
 

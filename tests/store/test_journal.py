@@ -351,9 +351,9 @@ def test_how_limits_are_kept_is_remembered_of_each_copy(journal: Journal) -> Non
     ]
     plan = Plan(wanted=2, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=NOON, answers=()))
     journal.record_launch(job, attempt=1, claim=1, intents=intents, plan=plan)
-    journal.limited(job, 1, node("n2"), ("cpus 0-1 by affinity", "memory 1 GiB \udcff"))
+    journal.limited(job, 1, node("n2"), ("bound to cpus 0-1", "memory limit 1 GiB \udcff"))
     journal.limited(job, 7, node("n1"), ("of no copy",))
-    assert [copy.limits for copy in journal.copies(job)] == [(), ("cpus 0-1 by affinity", "memory 1 GiB \udcff")]
+    assert [copy.limits for copy in journal.copies(job)] == [(), ("bound to cpus 0-1", "memory limit 1 GiB \udcff")]
 
 
 def test_a_job_is_remembered_with_its_quality_of_service(journal: Journal) -> None:

@@ -28,9 +28,9 @@ def _say(report: ReapReport, console: Console) -> None:
     if not left:
         answered = [node.node for node in report.nodes if node.answered]
         console.say(
-            messages.note(f"nothing of yours is left on {fold(answered)}" if answered else "no node has answered")
+            messages.note(f"nothing of yours to remove on {fold(answered)}" if answered else "no node has answered")
         )
     elif report.applied:
-        console.say(messages.note(f"taken away on {fold(left)}"))
+        console.say(messages.note(f"removed on {fold(left)}"))
     else:
-        console.say(messages.note(f"nothing was changed; `--apply` takes it away on {fold(left)}"))
+        console.say(messages.note(f"nothing was removed; `--apply` removes it on {fold(left)}"))

@@ -57,8 +57,8 @@ class MinAvailable:
         min_available = min_available_of(self.number, is_pct=self.is_pct, pool=len(pool))
         if min_available > len(pool):
             raise UsageError(
-                f"`--min-available` cannot be {self.number:g}: there are {len(pool)} nodes in all",
-                hint="they are counted in the groups of `-g`, or everywhere",
+                f"`--min-available` cannot be {self.number:g}: there are {len(pool)} nodes to choose from",
+                hint="a number up to that, or a share such as `80%`",
             )
         return min_available
 
@@ -173,9 +173,11 @@ class Draining:
         )
         match end:
             case DrainCommitted(marked=marked, left=left):
-                before = "" if left >= min_available else "; these nodes were drained before"
+                before = "" if left >= min_available else "; these nodes were drained already"
                 self.console.say(
-                    messages.note(f"{left} of {len(pool)} nodes are left, at least {min_available} are needed{before}")
+                    messages.note(
+                        f"{left} of {len(pool)} nodes remain available, at least {min_available} required{before}"
+                    )
                 )
                 return marked
             case NotMarked(marked=marked):
@@ -223,7 +225,7 @@ def _too_few(end: BelowMinAvailable | Undecided, min_available: int, pool: int) 
         by_why.setdefault(reason, []).append(node)
     out = "; ".join(f"{fold(nodes)} ({reason})" for reason, nodes in by_why.items())
     return TooFewLeftError(
-        f"not drained: {end.left} of {pool} nodes would be left, at least {min_available} are needed"
+        f"not drained: {end.left} of {pool} nodes would remain available, at least {min_available} required"
         + (f"; not available: {out}" if out else ""),
         hint="`clbalance load` shows the nodes; `--min-available` sets the number",
     )

@@ -66,7 +66,11 @@ def leased_services(
         for one in silent:
             console.say(messages.warning(f"{one.node}: {one.cause.because(one.reason)}"))
         jobs = addressable(leased_jobs(snapshot.answers))
-        asked = f"{len(silent)} nodes did not answer" if silent else f"looked on {fold(cluster.candidates.nodes)}"
+        asked = (
+            f"no answer from {fold(one.node for one in silent)}"
+            if silent
+            else f"looked on {fold(cluster.candidates.nodes)}"
+        )
         found = [_the_one(services, word, name, jobs, asked) for word, name in names.items()]
         yield services, tuple({(job.uid, job.key): job for job in found}.values())
 
@@ -91,7 +95,7 @@ def _forbidden(word: str, job: LeasedJob) -> ClbalanceError:
     who = "" if login is None else f", and you are {user_name(login)} there"
     return ClbalanceError(
         f"`{word}` on {node} belongs to {user_name(job.uid)}{who}: only root there may do that to other users' jobs",
-        hint="`-l root` logs in as root; who may not, asks an administrator",
+        hint="`-l root` logs in as root, if you may; else ask an administrator",
     )
 
 

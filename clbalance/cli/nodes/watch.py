@@ -16,6 +16,7 @@ from clbalance.model import Snapshot
 from clbalance.render.format import Format
 from clbalance.render.report import Display
 from clbalance.render.text import span
+from clbalance.units import counted
 
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 
@@ -81,7 +82,7 @@ def _cut(lines: list[str], size: os.terminal_size) -> list[str]:
     whole = [
         line if len(text) <= size.columns else text[: size.columns] for line, text in zip(lines, plain, strict=True)
     ]
-    return whole if len(whole) <= room else [*whole[: room - 1], f"{len(whole) - room + 1} lines more"]
+    return whole if len(whole) <= room else [*whole[: room - 1], f"{counted(len(whole) - room + 1, 'more line')}"]
 
 
 def _size() -> os.terminal_size:

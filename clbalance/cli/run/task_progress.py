@@ -20,6 +20,7 @@ from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
 from clbalance.render.reports.jobs.run import JobResult, JobResults
 from clbalance.render.reports.jobs.tasks import progress_line, task_document, task_row
+from clbalance.units import counted
 
 if TYPE_CHECKING:
     from clbalance.render.output.collected import Collected
@@ -55,8 +56,8 @@ class ShownTasks:
         if options is not None and options.explain:
             self._console.explain(plan)
         count, where = sum(slots.values()), fold(slots)
-        message = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
-        self._console.say(messages.note(message))
+        work = f"{counted(self._total, 'task')} on {counted(count, 'slot')} of {where}"
+        self._console.say(messages.note(f"job {job.id}: {work} ({len(self._candidates.nodes)} asked)"))
 
     def warned(self, node: NodeName, text: str) -> None:
         self._clear()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from clbalance.engine.agent.copies import Copy
 from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.protocol import Taken
+from clbalance.model.job_record import Lost
 from clbalance.policy.jobs.record import FIRST_IS_OVER, releases_others
 from clbalance.ports import Clock
 
@@ -55,6 +56,10 @@ class EarlyEnd:
     def ended(self, copy: Copy) -> str:
         """A copy has its end. The reason to end the others; empty: they go on."""
         return FIRST_IS_OVER if self._first_node and releases_others(copy.rank, copy.end) else ""
+
+    def is_silent(self, copy: Copy) -> bool:
+        """Whether that copy has no known end, and the others have none before it: they hold their nodes for it."""
+        return self._first_node and copy.rank == 0 and isinstance(copy.end, Lost)
 
     def _cancelled(self) -> str:
         now = self._clock.monotonic()

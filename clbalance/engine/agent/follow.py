@@ -99,11 +99,11 @@ class Follow:
         self.to_the_end(until - self._clock.monotonic())
         self.give_up()
 
-    def give_up(self, reason: str = UNCONFIRMED) -> None:
+    def give_up(self, reason: str = UNCONFIRMED, cause: Cause = Cause.TIMEOUT) -> None:
         """Follow no copy any further. Those that were told to end may do so later."""
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
-            self._end(copy, Lost(cause=Cause.TIMEOUT, reason=reason))
+            self._end(copy, Lost(cause=cause, reason=reason))
 
     @property
     def all_started(self) -> bool:
@@ -122,14 +122,13 @@ class Follow:
 
     def linger(self, within_s: float) -> None:
         """Give agents time to clean up after ended copies."""
-        self._agents.listen(
-            self.on_event, lambda: self._closed.issuperset(copy.node for copy in self._copies), within_s
-        )
+        nodes = [copy.node for copy in self._copies]
+        self._agents.listen(self.on_event, lambda: self._closed.issuperset(nodes), within_s)
 
     def is_over(self) -> bool:
         """Whether nothing is left to follow. Also does what is due: calls nodes again, heeds a cancel."""
         self._call_again()
-        self._end_early(self._early_end.look(is_ending=self._ending is not None))
+        self.end_all(self._early_end.look(is_ending=self._ending is not None))
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
         runs = self._mode.leave_when_started and self._ending is None and self.all_started
@@ -222,14 +221,10 @@ class Follow:
         else:
             self._warn(copy, reason)
 
-    def _end_early(self, reason: str) -> None:
-        if reason:
-            self.end_all(reason)
-
     # -- disconnected nodes ----------------------------------------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
-        self._end_early(self._early_end.disconnected(end.cause.because(end.reason)))
+        self.end_all(self._early_end.disconnected(end.cause.because(end.reason)))
         is_new = self._reconnects.disconnected(copy.node, end, self._clock.monotonic())
         if not (self._mode.persist and (self._mode.call_until_reached or self._reconnects.was_reached(copy.node))):
             self._end(copy, end)
@@ -241,6 +236,8 @@ class Follow:
         now = self._clock.monotonic()
         for copy in self._copies.unended():
             due = self._reconnects.next_attempt(copy.node, now)
+            if copy.phase is Phase.ENDED:
+                continue  # with another one
             if isinstance(due, Lost):
                 self._end(copy, due)
             elif due:
@@ -311,7 +308,9 @@ class Follow:
         self.end_all(f"it could not start on {copy.node}")
 
     def end_all(self, reason: str, grace_s: float = _END_GRACE_S) -> None:
-        """End copies that run, and cancel those not started. Disconnected nodes are told when they reconnect."""
+        """End copies that run, cancel those not started; disconnected nodes are told later. No reason: nothing."""
+        if not reason:
+            return
         self._ending = self._ending or reason
         self._grace_s = grace_s
         for copy in self._copies.unended():
@@ -331,7 +330,9 @@ class Follow:
         if copy.started_at is not None and not copy.seconds:
             copy.seconds = self._clock.monotonic() - copy.started_at
         self._listener.ended(copy.outcome(end))
-        self._end_early(self._early_end.ended(copy))
+        self.end_all(self._early_end.ended(copy))
+        if self._early_end.is_silent(copy) and self._mode.to_the_end and self._ending is None:
+            self.give_up(f"it holds its node for {copy.node}", Cause.NOT_AWAITED)
 
     def _leave(self, copy: Copy) -> None:
         copy.phase = Phase.LEFT

@@ -42,9 +42,6 @@ def label_of(job: JobSpec) -> str:
     return f"{job.key}.{job.claim}"
 
 
-_HOLD: Final = ["/bin/sh", "-c", "while :; do sleep 86400; done"]
-
-
 def end_of(told: AgentEnd, limit_s: float | None) -> End:
     """Convert the agent's message of an end."""
     match told:
@@ -148,8 +145,14 @@ def lease_request(request: Request, answer: Measured, name: str, hidden: HiddenG
 
 
 def holding_spec(job: JobSpec) -> dict[str, object]:
-    """The agent's `spec` for a copy that does nothing but hold its node for the first one."""
-    return {"argv": _HOLD, "name": job.name, "time_limit_s": job.time_limit_s, "grace_s": job.grace_s}
+    """The agent's `spec` for a copy that does nothing but hold its node for the first one.
+
+    With a time limit it ends by itself when the first one must have ended: nothing has gone wrong then.
+    """
+    longest = "while :; do sleep 86400; done"
+    if job.time_limit_s is not None:
+        longest = f"exec sleep {math.ceil(job.time_limit_s + job.grace_s)}"
+    return {"argv": ["/bin/sh", "-c", longest], "name": job.name, "grace_s": job.grace_s}
 
 
 def start_spec(job: JobSpec, env: dict[str, str], *, hosts: str, fed: bool) -> dict[str, object]:

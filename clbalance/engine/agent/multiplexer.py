@@ -64,6 +64,10 @@ class AgentMultiplexer:
         """That channel has its answer."""
         self._agents.answered(node, label=channel.label)
 
+    def heard_at(self, node: NodeName) -> float | None:
+        """As `Agents.heard_at`: whichever channel it was for."""
+        return self._agents.heard_at(node)
+
     def forget(self, channel: "AgentChannel") -> None:
         """Pass no more events to this channel."""
         self._channels.pop(channel.label, None)

@@ -116,6 +116,10 @@ class Agents:
         if node in self._links and self._links[node].expected.pop(label, None) is not None:
             self._put_deadline(node)
 
+    def heard_at(self, node: NodeName) -> float | None:
+        """When its agent has last sent something; None: no agent was called there."""
+        return self._links[node].heard_at if node in self._links else None
+
     def wake(self) -> None:
         """Make `listen` ask `enough` once more, now. May be called in any thread."""
         self._sessions.wake()

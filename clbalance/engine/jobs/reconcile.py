@@ -36,6 +36,7 @@ from clbalance.policy.jobs.record import (
 from clbalance.policy.jobs.requeue import Requeued
 from clbalance.policy.jobs.task_records import task_records
 from clbalance.ports import RunListener, SweepListener
+from clbalance.units import counted
 
 ABANDONED = "its controller died before it was started"
 CONTROLLER_DIED = "its controller died"
@@ -221,7 +222,7 @@ class _Reconciliation:
         left = 0 if cancelled or not record.queued else tasks_left(services, record.id)
         if left and is_queued(record) and not self._legs:
             cancel_if_too_late(services, record)  # else it stays queued for them
-        elif not (left and requeue(services, record.id, f"{CONTROLLER_DIED}, and {left} tasks are left")):
+        elif not (left and requeue(services, record.id, f"{CONTROLLER_DIED}; {counted(left, 'task')} left")):
             finish_task_job(services, record.id, record.attempt, CONTROLLER_DIED, cancelled=cancelled)
 
     def _stays_queued(self, ends: tuple[Outcome, ...]) -> bool:

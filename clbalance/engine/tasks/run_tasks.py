@@ -19,6 +19,7 @@ from clbalance.model import Plan, Snapshot
 from clbalance.model.task import TaskRecord
 from clbalance.policy.jobs.task_records import TaskJobOutcome
 from clbalance.policy.placement.explain import unfit_summary
+from clbalance.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def _is_queued_for_the_rest(context: TaskRunContext, reason: str) -> bool:
         services.listener.store_failed(error.message)
         return True  # who can read the journal decides
     if left:
-        requeue(services, number, f"{reason}, and {left} tasks are left")
+        requeue(services, number, f"{reason}; {counted(left, 'task')} left")
     return left > 0
 
 

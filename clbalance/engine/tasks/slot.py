@@ -87,8 +87,6 @@ class Slot:
     ) -> None:
         self.claim = job.claim
         self.node: NodeName = answer.node
-        self.heard_at = services.clock.monotonic()
-        """When its node has last sent something."""
         self._services = services
         self._job = job
         self._peers = Peers(nodes=(self.node,), node_list=fold([self.node]), cpus=request.cpus)
@@ -116,10 +114,7 @@ class Slot:
 
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """Handle an event of its node. A slot takes no more tasks once the session of its first agent has closed."""
-        if isinstance(event, Closed):
-            self._finishing = True
-        else:
-            self.heard_at = self._services.clock.monotonic()
+        self._finishing |= isinstance(event, Closed)
         if self._start is None:
             self._admission.on_event(node, event)
         else:
@@ -164,6 +159,11 @@ class Slot:
     def is_settled(self) -> bool:
         """Whether it runs, or has run, and its node answers."""
         return self.phase >= Phase.RUNNING and (self.is_over or self._follow.is_in_touch)
+
+    @property
+    def heard_at(self) -> float | None:
+        """When its node has last sent something, of this slot or another. None: it is not connected."""
+        return self._multiplexer.heard_at(self.node) if self.is_settled else None
 
     def refusal(self) -> str | None:
         """Why its node has refused it, or has not answered in time. None: neither so far."""

@@ -28,10 +28,11 @@ class StuckSlots:
     def overdue(self, slots: Iterable[Slot]) -> Iterator[Slot]:
         """The slots that are to be ended; those that were, and have not ended long after, are to be left."""
         for slot in tuple(slots):
-            if not (self._owes(slot) and slot.is_settled):
+            heard_at = slot.heard_at
+            if heard_at is None or not self._owes(slot):
                 self.moved(slot.claim)
                 continue
-            owed_s = slot.heard_at - self._since.setdefault(slot.claim, slot.heard_at)
+            owed_s = heard_at - self._since.setdefault(slot.claim, heard_at)
             if owed_s > self.limit_s * (_LEFT_AFTER if slot.is_ending else 1.0):
                 yield slot
 

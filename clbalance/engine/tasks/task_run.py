@@ -342,4 +342,4 @@ class TaskRun:
     def _stop_after_failures(self) -> None:
         left = self._assignments.may_fail
         if left is not None and left < 0:
-            self._give_no_more(f"{self._assignments.counts.failed} tasks have failed")
+            self._give_no_more("more tasks failed than `--max-fail` allows")

@@ -3,6 +3,7 @@
 import shlex
 
 from clbalance.model.job import Command, Script, Submitted
+from clbalance.units import counted
 
 _SHELL = ("/bin/sh", "-c")
 
@@ -13,7 +14,7 @@ def command_text(submitted: Submitted, tasks: int = 0) -> str:
         case Script(name=name, args=args):
             return shlex.join((name, *args))
         case Command(argv=argv) if argv == _SHELL and submitted.rules is not None:
-            return f"{tasks} commands of a list"
+            return f"list of {counted(tasks, 'command')}"
         case Command(argv=argv) if argv[:2] == _SHELL and len(argv) > 2:
             text, *words = argv[2:3] + argv[4:]  # without the name of the shell (submission of `-c`)
             return " ".join((text, *map(shlex.quote, words)))

@@ -10,9 +10,7 @@ from dataclasses import replace
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Lease, Measured, NodeName, Unknown
 
-SHORT_KEY_CHARS = 12
-"""Shown of a key, as of a commit: enough to tell a cluster's jobs apart."""
-
+_SHORT_KEY_CHARS = 12  # shown of a key, as of a commit: enough to tell a cluster's jobs apart
 _MOST_CLAIMS = 1_000_000
 _KEY = re.compile(r"[0-9a-f]{32}")
 _USER = r"(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]{0,31}\$?)"
@@ -54,7 +52,12 @@ class LeasedJob:
 
     def named(self, user: str) -> str:
         """What to type for it; `user`: its owner, as `cancel` takes it."""
-        return f"{user}/{self.key[:SHORT_KEY_CHARS]}"
+        return owner_and_key(user, self.key)
+
+
+def owner_and_key(user: str, key: str) -> str:
+    """A job that has no number here, as it is shown and typed."""
+    return f"{user}/{key[:_SHORT_KEY_CHARS]}"
 
 
 def leased_jobs(answers: Iterable[Answer]) -> tuple[LeasedJob, ...]:

@@ -84,7 +84,7 @@ def _left_by(measure: Fragmentation, free: FreeGpus, request: Request, place: in
 def visible_gpus(answer: Measured, request: Request, hidden: HiddenGpus) -> dict[str, list[int]] | None:
     """The devices that the job may see, in their order, each with the pids of processes that must be the user's own.
 
-    The node hides those of which that is not so, and those that others have leased by then. Process 0 stands for an
+    The node hides those of which that is not so, and those that are leased by then. Process 0 stands for an
     unknown one. A faulty device is left out: CUDA sees none of those after one that it cannot find. None: the job
     sees all devices, or the node has none, or they cannot be read (`unread_gpus`).
     """

@@ -76,9 +76,13 @@ def _unused_share(gpu: Gpu) -> float:
 
 
 def unreserved_gpus(plan: Plan) -> int:
-    """How many GPUs of the chosen nodes are free, after a placement of a job that reserves none of them."""
+    """How many GPUs of the chosen nodes are free, after a placement of a job that reserves none of them.
+
+    0 if one of these nodes has none: the job would not have got one on each.
+    """
     chosen = frozenset(plan.chosen)
-    return sum(_unreserved(answer) for answer in plan.charged.answers if answer.node in chosen)
+    free = [_unreserved(answer) for answer in plan.charged.answers if answer.node in chosen]
+    return sum(free) if all(free) else 0
 
 
 def _unreserved(answer: Answer) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 from clbalance.model import JobFolder, Measured, Unknown
 from clbalance.policy.placement.capacity import InsufficientResource
+from clbalance.units import counted
 
 JOB_NEEDS: Final = frozenset({"python", "boot_id", "node_folder", "refused"})
 """The filters of this file."""
@@ -28,17 +29,17 @@ def unfit_for_jobs(answer: Measured) -> InsufficientResource | None:
     if not isinstance(reading.job_folder, Unknown) and (found := _flaw(reading.job_folder)):
         return InsufficientResource(filter="node_folder", reason=found[0], detail=found[1])
     if answer.refused:
-        return InsufficientResource(filter="refused", reason="took no job", detail=answer.refused)
+        return InsufficientResource(filter="refused", reason="refused every job", detail=answer.refused)
     return None
 
 
 def _flaw(folder: JobFolder) -> tuple[str, str] | None:
     if not folder.is_open:
-        return "no node folder", f"{folder.path} is no folder that we may list"
+        return "no node folder", f"{folder.path} is missing, no folder, or not readable"
     if not folder.is_writable:
-        return "node folder not writable", f"{folder.path} is read-only, or not ours to write to"
+        return "node folder not writable", f"{folder.path} is read-only, or you may not write to it"
     if folder.free_bytes is not None and folder.free_bytes < JOB_BYTES:
-        return "node folder full", f"{folder.free_bytes >> 10} KiB are free in {folder.path}"
+        return "node folder full", f"only {folder.free_bytes >> 10} KiB free in {folder.path}"
     if folder.free_inodes is not None and folder.free_inodes < JOB_INODES:
-        return "node folder full", f"{folder.free_inodes} more files fit into {folder.path} (inodes)"
+        return "node folder full", f"only {counted(folder.free_inodes, 'inode')} free in {folder.path}"
     return None

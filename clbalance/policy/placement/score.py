@@ -17,6 +17,7 @@ from clbalance.policy.placement.gpu_choice import growth
 from clbalance.policy.placement.gpu_rank import gpu_points, gpu_text
 from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
 from clbalance.policy.placement.policies import Policy
+from clbalance.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ def score(load: NodeLoad, request: Request, weighed: Weighed, first: tuple[Term,
     values = [scorer.read(load, request) for scorer, _ in weighed]
     all_points = _points(values, weighed)
     terms = [
-        Term(name=scorer.name, points=points, weight=weight, source=_text(scorer, load, request, value))
+        _term(scorer, weight, points, load, request, value)
         for (scorer, weight), value, points in zip(weighed, values, all_points, strict=True)
     ]
     return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=(*first, *terms))
@@ -70,10 +71,12 @@ def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
     return min(100.0, points / weights)  # rounding may lift a mean of 100s above 100
 
 
-def _text(scorer: Scorer, load: NodeLoad, request: Request, value: float | Unknown) -> str:
-    if isinstance(value, Unknown):
-        return f"unknown, counted as its lowest: {value.reason}"
-    return scorer.message(load, request, value)
+def _term(
+    scorer: Scorer, weight: float, points: float, load: NodeLoad, request: Request, value: float | Unknown
+) -> Term:
+    unknown = isinstance(value, Unknown)
+    source = value.reason if isinstance(value, Unknown) else scorer.message(load, request, value)
+    return Term(name=scorer.name, points=points, weight=weight, source=source, unknown=unknown)
 
 
 # -- allocated share of a node with this job on it: Kubernetes' `LeastAllocated` and `MostAllocated`
@@ -118,10 +121,10 @@ def _delay_points(delay: float) -> float:
 
 def _delay_text(load: NodeLoad, request: Request, _: float) -> str:
     debt = load.allocations.unreflected_cpus
-    placed = f" + {debt:.3g} placed" if debt else ""
+    placed = f" + {debt:.3g} just placed" if debt else ""
     factor = load.answer.cpu_factor
-    speed = f" of factor {factor:g}" if factor != 1.0 else ""
-    return f"r1m {load.r1m:.2f}{placed} + {request.cpus:g} asked on {load.cpus} cpus{speed}"
+    speed = f" of cpu factor {factor:g}" if factor != 1.0 else ""
+    return f"r1m {load.r1m:.2f}{placed} + {request.cpus:g} requested on {counted(load.cpus, 'cpu')}{speed}"
 
 
 def _left(used_pct: float) -> float:
@@ -168,19 +171,19 @@ RISK = Scorer(
     name="risk",
     read=risk_pct,
     points=_left,
-    message=lambda _, __, risk: f"{risk:.0f}% of mean and deviation",
+    message=lambda _, __, risk: f"mean + deviation of r1m {risk:.0f}%",
 )
 SPREAD = Scorer(
     name="spread",
     read=allocated_pct,
     points=_left,
-    message=lambda _, __, taken: f"{taken:.0f}% taken with it",
+    message=lambda _, __, taken: f"{taken:.0f}% allocated with this job",
 )
 PACKING = Scorer(
     name="packing",
     read=allocated_pct,
     points=lambda taken: min(100.0, max(0.0, taken)),
-    message=lambda _, __, taken: f"{taken:.0f}% taken with it",
+    message=lambda _, __, taken: f"{taken:.0f}% allocated with this job",
 )
 
 
@@ -190,7 +193,7 @@ def _fragmentation(measure: Fragmentation) -> Scorer:
         read=lambda load, request: growth(measure, load, request),
         # A logistic curve of the change in GPUs, so that no change is off the scale.
         points=lambda grown: 100.0 / (1.0 + math.exp(grown)),
-        message=lambda _, __, grown: f"{grown:+.3g} GPUs of fragments",
+        message=lambda _, __, grown: f"{grown:+.3g} GPUs in fragments",
     )
 
 

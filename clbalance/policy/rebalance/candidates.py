@@ -60,7 +60,7 @@ def candidates_of(
         if reason := _why_not_migratable(job, settings):
             hindered[job.job] = reason
         elif lease is None:
-            hindered[job.job] = f"no lease of it was seen on {job.node}"
+            hindered[job.job] = f"{job.node} shows no lease of it"
         else:
             # Its mean use may be above its use now: all jobs together cannot take more load along than the node shows.
             shown = min(1.0, excess_of[job.node] / above[job.node]) if above[job.node] else 0.0
@@ -75,9 +75,11 @@ def _why_not_migratable(job: RunningJob, settings: BalanceSettings) -> str:
         return job.why_not_migratable
     if job.migrated_s_ago is not None and job.migrated_s_ago < settings.cooldown_s:
         what = MISSED_CHECKPOINT if job.missed_checkpoint else "moved"
-        return f"{what} {max(0.0, job.migrated_s_ago):.0f} s ago, and stays for {settings.cooldown_s:g} s"
+        return (
+            f"{what} {max(0.0, job.migrated_s_ago):.0f} s ago; it is not moved again within {settings.cooldown_s:g} s"
+        )
     if job.qos is Qos.GUARANTEED and not settings.guaranteed:
-        return "Guaranteed, and those are not to be moved"
+        return "its QoS is Guaranteed, and `[rebalance] guaranteed` is false"
     return ""
 
 

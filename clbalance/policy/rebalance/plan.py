@@ -11,6 +11,7 @@ from clbalance.policy.rebalance.leveling import Balancing
 from clbalance.policy.rebalance.levels import EPSILON, Pool, is_over, lower_bound, score_of
 from clbalance.policy.rebalance.search import Search
 from clbalance.policy.rebalance.values import Advice, BalanceSettings, Departure, NodeLevel, RebalancePlan, RunningJob
+from clbalance.units import counted
 
 
 def plan_migrations(
@@ -93,23 +94,30 @@ def why_not_migrated(field: Balancing, candidate: MigrationCandidate) -> str:
     """The reason at the end of the plan: first reasons against any migration of it, then against each target."""
     src, weight = candidate.job.node, candidate.weight
     if weight <= EPSILON:
-        return "it takes no cpus that were promised or measured"
+        return "it has no cpus allocated and uses none"
     targets = [node for _, node in field.targets(src)]
     if not targets:
-        return "no node has less than this one"
+        return "no other node is less loaded"
     # Among nodes of equal capacity the lowest level is best.
     lowest = {field.capacity[node]: node for node in reversed(targets)}
     if all(field.gain_of_migration(src, node, weight) is None for node in lowest.values()):
-        return "no move of it makes the nodes more alike by enough"
+        return "moving it would gain less than `--min-gain`"
     worth = [node for node in targets if field.gain_of_migration(src, node, weight) is not None]
     new = [node for node in worth if field.may(candidate, node)]
     if not new:
-        return "it has been on every node where it would help"
+        return "it has run before on every node where moving it would help"
     meant = [node for node in new if node not in candidate.job.not_committed]
     if not meant:
-        return "it was not submitted for the nodes where it would help"
+        return "the nodes where moving it would help are not among those it was submitted for"
+    return _why_it_fits_nowhere(field, candidate, meant)
+
+
+def _why_it_fits_nowhere(field: Balancing, candidate: MigrationCandidate, meant: Sequence[NodeName]) -> str:
     reasons = [None if (unfit := field.what_if.unfit(candidate, node)) is None else unfit.reason for node in meant]
-    return "after as many moves as are allowed" if None in reasons else f"no place: {meant[0]} {reasons[0]}"
+    if None in reasons:
+        return "this run may move no more jobs (`--max-moves`)"
+    more = f", and {counted(len(meant) - 1, 'other node')}" if len(meant) > 1 else ""
+    return f"it fits on no less loaded node: {meant[0]} ({reasons[0]}){more}"
 
 
 # -- advice for other users about overloaded nodes; never carried out
@@ -139,9 +147,8 @@ def _of_node(answer: Answer, uid: int) -> Iterator[Advice]:
 
 def _advice(node: NodeName, lease: Lease, allocation: Allocation) -> Advice:
     name = allocation.name or f"{lease.key[:8]}"
-    cpus = f"{allocation.cpus:g} {'cpu' if allocation.cpus == 1.0 else 'cpus'}"
     text = (
-        f"job {name} takes {cpus} of {node}: if it was submitted with `--requeue` or `--checkpoint`, "
-        f"its owner's `clbalance rebalance --apply` may move it. Otherwise submit the next one with one of these"
+        f"job {name} takes {counted(allocation.cpus, 'cpu')} of {node}: if it was submitted with `--requeue` or"
+        " `--checkpoint`, its owner's `clbalance rebalance --apply` may move it; else submit the next one so"
     )
     return Advice(uid=lease.uid, node=node, name=name, cpus=allocation.cpus, text=text)

@@ -84,9 +84,10 @@ class Search:
         moves: list[PlannedMigration] = []
         for candidate, dst in self._field.order:
             job, src = candidate.job, candidate.job.node
-            reason = f"{src} {used[src] / capacity[src]:.2f}, mean {mean:.2f}: to {dst} {used[dst] / capacity[dst]:.2f}"
+            loads = f"{src} {used[src] / capacity[src]:.2f}, {dst} {used[dst] / capacity[dst]:.2f}"
+            reason = f"load per cpu: {loads}, mean {mean:.2f}"
             if others := sorted(gone.intersection(self._others[job.job])):
-                reason += f", with job {', '.join(map(str, others))}"
+                reason += f"; together with job {', '.join(map(str, others))}"
             moves.append(
                 PlannedMigration(job=job.job, name=job.name, src=src, dst=dst, gain=self._gain[job.job], reason=reason)
             )

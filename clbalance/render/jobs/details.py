@@ -8,7 +8,7 @@ from clbalance.model.job import RestartPolicy, Submitted
 from clbalance.nodeset import fold
 from clbalance.render.jobs.row import Resources, resources_document
 from clbalance.render.text import Json, iec, span
-from clbalance.units import format_size
+from clbalance.units import counted, format_size
 
 
 def request_text(request: Request, *, is_of_tasks: bool) -> str:
@@ -22,18 +22,13 @@ def request_text(request: Request, *, is_of_tasks: bool) -> str:
     return many + ", ".join(_resources(request))
 
 
-def cpus_text(cpus: float) -> str:
-    """Such as "1 cpu", "0.5 cpus"."""
-    return f"{cpus:g} cpu" + ("" if cpus == 1 else "s")
-
-
 def _resources(request: Request) -> Iterator[str]:
-    yield cpus_text(request.cpus)
+    yield counted(request.cpus, "cpu")
     if request.mem_bytes:
         yield f"{iec(request.mem_bytes)} of memory"
     if request.gpus:
         share = f"{request.gpu_share:g} of a GPU" if request.gpu_share < 1 else ""
-        yield share or f"{request.gpus} GPU" + ("" if request.gpus == 1 else "s")
+        yield share or counted(request.gpus, "GPU")
     if request.gpu_mem_bytes:
         yield f"{iec(request.gpu_mem_bytes)} free on each GPU"
     if request.gpu_models:
@@ -41,9 +36,9 @@ def _resources(request: Request) -> Iterator[str]:
     if request.tmp_bytes:
         yield f"{iec(request.tmp_bytes)} of temporary space"
     if request.slots != 1:
-        yield f"{request.slots} slots"
+        yield counted(request.slots, "slot")
     if request.exclusive:
-        yield "no other job there"
+        yield "exclusive"
 
 
 def constraints_text(request: Request) -> str:
@@ -61,10 +56,10 @@ def constraints_text(request: Request) -> str:
 def limits_text(submitted: Submitted) -> str:
     """The limits that were asked for; empty without any."""
     request, time_limit_s = submitted.request, submitted.job.time_limit_s
-    parts = [] if request.limit_cpus is None else [f"{request.limit_cpus:g} cpus"]
+    parts = [] if request.limit_cpus is None else [counted(request.limit_cpus, "cpu")]
     parts += [] if request.limit_mem_bytes is None else [f"{format_size(request.limit_mem_bytes)} of memory"]
     of_each = "each task " if submitted.rules is not None else ""
-    parts += [] if time_limit_s is None else [f"{of_each}{span(time_limit_s)} of time"]
+    parts += [] if time_limit_s is None else [f"{of_each}{span(time_limit_s)} of run time"]
     return ", ".join(parts)
 
 

@@ -48,7 +48,7 @@ def test_a_healthy_cluster_has_nothing_wrong(clbalance: Command) -> None:
         assert folder["writable"]
     quiet = clbalance("doctor")
     assert (quiet.rc, quiet.stdout) == (0, b"")
-    assert quiet.stderr == "clbalance: this host and 8 nodes: nothing is wrong\n"
+    assert quiet.stderr == "clbalance: this host and 8 nodes: no problems\n"
 
 
 def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(lab: Lab, clbalance: Command) -> None:
@@ -84,7 +84,7 @@ def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(la
     assert shown.rc == 4
     assert "wrong     reach     node[1-2]: connection refused" in shown.lines
     assert "wrong     python    node3: no python3 on the PATH: jobs need one" in shown.lines
-    assert shown.stderr == "clbalance: this host and 4 nodes (2 silent): 2 things wrong, 1 note\n"
+    assert shown.stderr == "clbalance: this host and 4 nodes (2 silent): 2 problems, 1 note\n"
 
 
 def test_an_ssh_config_that_hangs_delays_the_hints_for_a_moment_only(lab: Lab, clbalance: Command) -> None:
@@ -250,7 +250,7 @@ def test_a_boot_id_that_cannot_be_read_is_wrong_because_no_job_can_start(spoilt:
     assert (done.rc, severity) == (4, "wrong")
     assert "no job can be started" in what
     assert "boot_id" in hint
-    assert "1 thing wrong" in clbalance("doctor").stderr
+    assert "1 problem" in clbalance("doctor").stderr
 
 
 def test_a_load_that_is_unknown_is_wrong_because_no_job_is_placed_there(spoilt: tuple[LabNode, Command]) -> None:

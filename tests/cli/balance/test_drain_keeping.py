@@ -28,7 +28,7 @@ def test_nodes_are_drained_where_enough_are_left(clbalance: Command) -> None:
     done = clbalance("drain", "node[1-2]", *WHY, "--min-available", "6")
     assert (done.rc, done.stderr.splitlines()) == (
         0,
-        ["clbalance: 6 of 8 nodes are left, at least 6 are needed", "clbalance: drained node[1-2]"],
+        ["clbalance: 6 of 8 nodes remain available, at least 6 required", "clbalance: drained node[1-2]"],
     )
     assert drained(clbalance) == names(1, 2)
     (mark,) = json.loads(clbalance("load", "-w", "node1", "--json").text)["nodes"][0]["drains"]
@@ -44,7 +44,7 @@ def test_where_too_few_would_be_left_nothing_changes_and_it_says_what_is_not_the
     assert refused.rc == 3
     message, hint = refused.stderr.splitlines()
     assert message.startswith(
-        "clbalance: not drained: 4 of 8 nodes would be left, at least 6 are needed; not available: node8 (unknown: "
+        "clbalance: not drained: 4 of 8 nodes would remain available, at least 6 required; not available: node8 (unknown: "
     )
     assert hint.startswith("hint: ")
     assert drained(clbalance) == {"node1": "before (by root)"}
@@ -54,7 +54,7 @@ def test_where_too_few_would_be_left_nothing_changes_and_it_says_what_is_not_the
 def test_a_node_that_was_drained_before_takes_nothing_away(clbalance: Command) -> None:
     assert clbalance("drain", "node[4-5]", "--reason", "before").rc == 0
     again = clbalance("drain", "node4", *WHY, "--min-available", "7")
-    left = "6 of 8 nodes are left, at least 7 are needed; these nodes were drained before"
+    left = "6 of 8 nodes remain available, at least 7 required; these nodes were drained already"
     assert (again.rc, again.stderr.splitlines()) == (0, [f"clbalance: {left}", "clbalance: drained node4"])
     assert drained(clbalance) == names(4) | {"node5": "before (by root)"}
     assert clbalance("drain", "node[4,6]", *WHY, "--min-available", "7").rc == 3
@@ -65,7 +65,7 @@ def test_groups_say_where_to_count_and_no_named_node_drains_its_group(lab: Lab, 
     counted = len(clbalance("load", "-g", "gpu-nodes").lines) - 1
     assert counted < everywhere
     done = clbalance("drain", "node8", *WHY, "-g", "gpu-nodes", "--min-available", "1")
-    assert (done.rc, f"of {counted} nodes are left" in done.stderr) == (0, True)
+    assert (done.rc, f"of {counted} nodes remain available" in done.stderr) == (0, True)
     assert list(drained(clbalance)) == ["node8"]
     refused = clbalance("drain", *WHY, "-g", "gpu-nodes", "--min-available", "50%")
     assert (refused.rc, "not drained: 0 of" in refused.stderr) == (3, True)

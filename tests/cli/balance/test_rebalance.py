@@ -150,7 +150,7 @@ def test_the_other_one_goes_on_and_this_one_says_so(lab: Lab, clbalance: Command
     eventually(lambda: [path for path in lock.rglob("rebalance.lock") if path.read_text()])
     second = clbalance("rebalance", "-w", "node1", "--apply")
     assert second.rc == 75
-    assert "another `clbalance rebalance` is at work (pid" in second.stderr
+    assert "another `clbalance rebalance` is running (pid" in second.stderr
     quiet = clbalance("rebalance", "-w", "node1", "--apply", "-q", "--json")
     assert (quiet.rc, quiet.text, quiet.stderr) == (75, "", "")
     first.terminate()

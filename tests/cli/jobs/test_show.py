@@ -34,6 +34,17 @@ def test_what_a_job_used_is_held_against_what_it_asked_for(clbalance: Command) -
     assert "secret" not in text
 
 
+def test_a_job_of_this_host_is_found_by_its_owner_and_key_wherever_a_job_is_named(clbalance: Command) -> None:
+    clbalance("run", "-q", "-w", "node1", "--", "true")
+    key = shown(clbalance, "1")["key"]
+    for name in (key, f"root/{key}", f"root/{key[:12]}", f"0/{key[:12]}"):
+        assert shown(clbalance, name)["id"] == 1
+        assert clbalance("wait", "-q", name).rc == 0
+    done = clbalance("wait", f"nobody/{key[:12]}")
+    assert done.rc == 2
+    assert done.stderr.startswith(f"clbalance: `nobody/{key[:12]}` names a job of others\n")
+
+
 def test_every_attempt_is_told_with_its_end(clbalance: Command) -> None:
     clbalance("run", "-q", "--retry", "1", "-w", "node[1-2]", "--time-limit", "1h", "-c", "exit 3")
     found = shown(clbalance, "1")
@@ -45,7 +56,7 @@ def test_every_attempt_is_told_with_its_end(clbalance: Command) -> None:
     assert (found["time_limit_s"], found["restart"]["retry"]) == (3600.0, 1)
     text = clbalance("show", "1").text
     assert "--retry 1" in text
-    assert "1 h of time" in text or "60 min of time" in text
+    assert "1 h of run time" in text or "60 min of run time" in text
     assert "`clbalance explain 1` says why" in text
 
 

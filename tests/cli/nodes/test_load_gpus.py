@@ -91,7 +91,7 @@ def test_a_job_beyond_its_share_is_told_by_load_and_by_jobs(lab: Lab, clbalance:
         message = "holds 15G, its share is 10G"
         assert clbalance("load", "-w", "node5", "--gpus").lines[1].endswith(message)
         assert clbalance("load", "-w", "node5", "--jobs").lines[1].endswith(f"(GPU 0: {message})")
-        assert clbalance("jobs").lines[1].endswith(f"GPU 0 of node5: {message}")
+        assert clbalance("jobs").lines[1].endswith(f"(GPU 0 of node5: {message})")
         (row,) = json.loads(clbalance("jobs", "--json").stdout)["jobs"]
         (over,) = row["over_share"]
         assert (row["id"], over["node"], over["mem_bytes"], over["share_bytes"]) == (

@@ -32,7 +32,7 @@ def test_a_node_that_hangs_holds_up_no_drawing(lab: Lab, clbalance: Command) -> 
 
 def test_a_screen_that_is_too_low_says_how_much_is_below(clbalance: Command) -> None:
     terminal = clbalance.on_terminal("load", "-w", "node[1-8]", "--watch", "1", env={"LINES": "6"})
-    terminal.read_until(b"lines more")
+    terminal.read_until(b"more line")
     terminal.type(b"\x03")
     assert terminal.end() == 130
     assert terminal.lines[0].endswith("every 1 s")

@@ -211,7 +211,16 @@ def test_of_all_nodes_a_job_without_gpus_takes_one_that_has_none(clbalance: Comm
     assert "GPU" not in done.stderr
 
 
-def test_a_job_without_gpus_sees_those_that_nobody_else_has_leased(lab: Lab, clbalance: Command) -> None:
+def test_a_job_without_gpus_does_not_see_those_that_another_job_has_leased(clbalance: Command) -> None:
+    first, second = (str(gpu["uuid"]) for gpu in gpus_of(clbalance, "node5"))
+    held = clbalance("run", "-q", "--detach", "-w", "node5", "--gpus", "1", "-c", "exec sleep 600").text.strip()
+    assert clbalance("run", "-q", "-w", "node5", *SIGHT).text == f"node5 {second} PCI_BUS_ID\n"
+    assert clbalance("run", "-q", "-w", "node5", "--gpus", "1", *SIGHT).text == f"node5 {second} PCI_BUS_ID\n"
+    assert clbalance("cancel", held).rc == 0
+    assert clbalance("run", "-q", "-w", "node5", *SIGHT).text == f"node5 {first},{second} PCI_BUS_ID\n"
+
+
+def test_a_job_without_gpus_sees_all_where_none_is_leased(lab: Lab, clbalance: Command) -> None:
     both = ",".join(str(gpu["uuid"]) for gpu in gpus_of(clbalance, "node5"))
     assert clbalance("run", "-q", "-w", "node5", *SIGHT).text == f"node5 {both} PCI_BUS_ID\n"
     assert clbalance("run", "-q", "-w", "node5", "--exclusive", *SIGHT).text == "node5 unset unset\n"
@@ -232,7 +241,7 @@ def test_what_strangers_use_is_hidden_where_that_is_set(lab: Lab, clbalance: Com
     (clbalance.folder / "clbalance.toml").write_text('[gpus]\nhide = "used"\n')
     done = clbalance("run", "-w", "node5", *SIGHT)
     assert done.text == "node5  PCI_BUS_ID\n"
-    assert "warning: node5: the job sees no GPU: others have leased or use all of them\n" in done.stderr
+    assert "warning: node5: the job sees no GPU: all of them are leased or in use\n" in done.stderr
     (clbalance.folder / "clbalance.toml").write_text('[gpus]\nhide = "some"\n')
     done = clbalance("run", "-w", "node5", "--", "true")
     assert (done.rc, 'give "leased", "used" or "never"' in done.stderr) == (2, True)

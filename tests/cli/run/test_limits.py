@@ -73,7 +73,7 @@ def test_a_guaranteed_job_is_bound_and_everybody_sees_it(clbalance: Command) -> 
         first = explained(clbalance, "train")["limits"][0]["kept"][0]
         second = explained(clbalance)["limits"][0]["kept"][0]
         assert first != second
-        assert second == f"cpus {other.lines[1].split(': ')[1]} by affinity"
+        assert second == f"bound to cpu {other.lines[1].split(': ')[1]}"
     eventually(lambda: not leases_of(clbalance, "node5"))
 
 
@@ -81,7 +81,7 @@ def test_a_guaranteed_job_is_bound_and_everybody_sees_it(clbalance: Command) -> 
 def test_what_cannot_be_kept_is_said(clbalance: Command) -> None:
     done = clbalance("run", "-w", "node1", "--limit-cpus", "0.5", "-c", "nproc")
     assert done.stdout == b"1\n"
-    assert "warning: node1: cpu limit of 0.5 not enforced, only whole cpus: " in done.stderr
+    assert "warning: node1: cpu limit 0.5 not enforced, only whole cpus are: " in done.stderr
 
 
 def test_nothing_asked_and_nothing_limited_is_best_effort(clbalance: Command) -> None:

@@ -176,7 +176,7 @@ def test_tasks_whose_controller_died_on_the_way_go_on_with_those_that_never_ran(
     kill_controllers(clbalance, how)
     let_go(clbalance)
     eventually(lambda: job(clbalance, number)["state"] == "PENDING")
-    assert job(clbalance, number)["reason"] == "its controller died, and 4 tasks are left"
+    assert job(clbalance, number)["reason"] == "its controller died; 4 tasks left"
     clbalance("rebalance", "-w", "node1", "--apply")
     assert clbalance("wait", number).rc == 1
     assert diary(clbalance) == ["0", "1", "2", "3", "4"], "each once"

@@ -126,9 +126,9 @@ def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, 
     finally:
         broken.unlink()
     assert seen["state"] == "unfit"
-    assert seen["reason"].startswith(f"took no job: python3 failed: {words}")
+    assert seen["reason"].startswith(f"refused every job: python3 failed: {words}")
     for refused, rc in ((first, 3), (picked, 3), (again, 125)):
-        assert (refused.rc, "0/1 nodes fit: 1 took no job" in refused.stderr) == (rc, True)
+        assert (refused.rc, "0/1 nodes fit: 1 refused every job" in refused.stderr) == (rc, True)
         assert "hint: `clbalance doctor -w node1` says what is wrong there" in refused.stderr
     assert clbalance("doctor", "-w", "node1").rc == 0, "it looks again, and forgets"
     assert clbalance("pick", "-w", "node1").text == "node1\n"

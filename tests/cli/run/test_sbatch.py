@@ -104,6 +104,8 @@ def test_the_last_of_an_option_counts_as_for_sbatch() -> None:
         ("--licenses=matlab", "`--licenses=matlab`"),
         ("--contiguous", "`--contiguous`"),
         ("-H", "`--hold` (type `clbalance hold JOB`)"),
+        ("--nice", "`--nice` (`--priority N`)"),  # sbatch takes it without a value, too
+        ("--nice=5", "`--nice` (`--priority N`)"),
     ],
 )
 def test_what_has_no_counterpart_is_named_with_what_to_type(line: str, told: str) -> None:
@@ -118,6 +120,7 @@ def test_what_has_no_counterpart_is_named_with_what_to_type(line: str, told: str
         ("--gpus-per=1", "job.sh:2: #SBATCH: option --gpus-per not a unique prefix"),
         ("-t soon", "job.sh:2: #SBATCH: `--time=soon`: no time"),
         ("--mem=much", "job.sh:2: #SBATCH: `--mem=much`: no size"),
+        (f"--mem={'9' * 400}", f"job.sh:2: #SBATCH: `--mem={'9' * 400}`: "),
         ("-N 0", "job.sh:2: #SBATCH: `--nodes=0`: a number, 1 or more"),
         ("-N 4-2", "job.sh:2: #SBATCH: `--nodes=4-2`: the smallest"),
         ("--gpus=3 -N 2", "job.sh:2: #SBATCH: `--gpus=3`: no number of GPUs, the same on each node"),

@@ -133,6 +133,19 @@ def test_a_held_node_that_dies_is_no_success(lab: Lab, clbalance: Command) -> No
     assert job(clbalance, "1")["state"] == "NODE_FAIL"
 
 
+def test_run_does_not_wait_on_held_nodes_for_a_first_one_that_hangs(lab: Lab, clbalance: Command) -> None:
+    child = clbalance.start("run", *SOON, *ALONE, "-c", f"echo up > up; {held()}")
+    await_file(clbalance.folder / "up")
+    lab.node("node1").hang()
+    assert ended(child, 60.0) == 125
+    lab.node("node1").thaw()
+    assert leased(clbalance, "node2") == ["node[1-2]"]  # it may still run, and use the other node
+    with nothing_left(lab):
+        let_go(clbalance)
+        assert clbalance("wait", "1").rc == 0
+    assert job(clbalance, "1")["state"] == "COMPLETED"
+
+
 def test_tasks_run_where_a_slot_is_free_not_on_a_first_node(clbalance: Command) -> None:
     done = clbalance("run", "--first-node", "--array", "0-1", "--", "true")
     assert (done.rc, "`--first-node` does not go with tasks" in done.stderr) == (2, True)

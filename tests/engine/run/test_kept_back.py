@@ -297,4 +297,4 @@ def test_a_job_of_tasks_that_is_held_at_the_moment_of_its_start_is_started_after
     claims = [request["job"] for request in world.sent("claim")]
     assert len(set(claims)) == len(claims)
     assert len(world.sent("start")) == 1
-    assert now(world.services, number).reason.endswith(", and 2 tasks are left"), "the hold has cost none"
+    assert now(world.services, number).reason.endswith("; 2 tasks left"), "the hold has cost none"

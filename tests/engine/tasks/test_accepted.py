@@ -99,7 +99,7 @@ def test_slots_that_are_refused_or_lost_leave_the_job_in_the_queue(admitted: int
     services = world_of({"a": probed(after=ScriptedAgent(rules=rules))}, answer_within_s=3.0, step_within_s=3.0)
     record = control(services, submitted(services, RestartPolicy(), TaskRules()), detached=detached)
     assert is_queued(record)
-    assert record.reason.endswith(", and 2 tasks are left")
+    assert record.reason.endswith("; 2 tasks left")
 
 
 def test_its_wait_still_ends_with_its_limit() -> None:

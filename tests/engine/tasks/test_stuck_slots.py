@@ -1,5 +1,6 @@
 """A slot that does nothing although its node answers: the run ends, and says what it does not know."""
 
+import json
 import random
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from clbalance.model.task import Task, TaskProgress
 from clbalance.policy.placement.policies import LEAST
 from tests.engine.run.test_run import Input
 from tests.engine.services import ScriptedAgent, job, probed, world_of
+from tests.scripted import HangUp, Later, ScriptedNode
 
 Rule = Callable[[dict[str, object]], list[dict[str, object]]]
 
@@ -50,12 +52,12 @@ def did(request: dict[str, object]) -> list[dict[str, object]]:
     return log(request, '["s", 1]', '["e", 1, {"kind": "exited", "rc": 0}, 0.1, 0, 0]')
 
 
-def run(agent: ScriptedAgent) -> tuple[TaskJobResult, Watched, float]:
+def run(agent: ScriptedNode, *, count: int = 1) -> tuple[TaskJobResult, Watched, float]:
     services = world_of({"a": probed(after=agent)}, answer_within_s=6.0, step_within_s=3.0)
     nodes = (NodeName("a"),)
     request = Request(needs_python=True)
     spec = job(Command(argv=("true",)), slots=True)
-    tasks = (Task(number=1),)
+    tasks = tuple(Task(number=number) for number in range(1, count + 1))
     asked = Submitted(job=spec, request=request, candidates=nodes, restart_policy=RestartPolicy(), rules=TaskRules())
     number = services.journal.submit(services.clock.now(), asked, tasks=tasks)
     watched = Watched()
@@ -85,6 +87,35 @@ def test_a_slot_that_does_nothing_is_ended_and_then_left(is_done: bool) -> None:
     (record,) = result.records
     assert (record.end is None or isinstance(record.end, Lost)) is not is_done
     assert result.job_outcome.rc == (0 if is_done else 125)
+
+
+def test_a_slot_that_does_nothing_is_ended_as_soon_beside_a_busy_one() -> None:
+    busy: list[object] = []
+
+    def tasks(request: dict[str, object]) -> list[dict[str, object]]:
+        """The second slot to get a task runs it."""
+        busy.append(request["job"])
+        return log(request, '["s", 2]') if len(busy) == 2 else []
+
+    def finish(request: dict[str, object]) -> list[dict[str, object]]:
+        end = {"kind": "exited", "rc": 0}
+        return [{"ev": "ended", "job": request["job"], "end": end, "seconds": 1.0}] if request["job"] == busy[1] else []
+
+    agent = ScriptedAgent(rules={"follow": silent, "tasks": tasks, "end": silent, "finish": finish})
+
+    def node(text: bytes) -> list[bytes | HangUp | Later]:
+        answers: list[bytes | HangUp | Later] = [*agent(text)]
+        if len(busy) == 2 and json.loads(text)["op"] == "tasks":  # it prints for two minutes
+            said = {"ev": "output", "job": busy[1], "stream": "stdout", "data": "Lg=="}
+            answers += [Later(2.0 * at, agent.line({**said, "offset": at - 1})) for at in range(1, 60)]
+        elif len(busy) == 2 and json.loads(text)["op"] == "end":
+            (end,) = log({"job": busy[1]}, '["e", 2, {"kind": "exited", "rc": 0}, 0.1, 0, 0]')
+            answers.append(agent.line({**end, "offset": len('["s", 2]\n')}))
+        return answers
+
+    _, watched, took_s = run(node, count=2)
+    assert "a: its slot has done nothing for 12 s; it is ended" in watched.warnings
+    assert took_s < 60.0
 
 
 def test_a_node_that_hangs_is_no_fault_of_its_slots() -> None:

@@ -73,7 +73,7 @@ def test_a_limit_of_cpus_binds_the_job_to_those_that_its_lease_names(client: Age
     stdout, started, ended = finished(client, f'cd "$CLBALANCE_JOB_DIR"; {script}; sleep 0.2', cpus=1, limit_cpus=1)
     ours = sorted(os.sched_getaffinity(0))
     assert stdout.split()[:2] == ["1", str(ours[0])]
-    assert started["limits"] == [f"cpus {ours[0]} by affinity"]
+    assert started["limits"] == [f"bound to cpu {ours[0]}"]
     assert started["warnings"] == []
     assert f'"cpu_ids": "{ours[0]}"' in stdout
     assert ended["end"] == {"kind": "exited", "rc": 0}
@@ -89,16 +89,16 @@ def test_two_jobs_with_limits_are_bound_to_different_cpus(client: AgentClient) -
 def test_a_fraction_is_bound_to_the_next_whole_number_and_that_is_told(client: AgentClient) -> None:
     stdout, started, _ = finished(client, "nproc", cpus=0.5, limit_cpus=0.5)
     assert stdout == "1\n"
-    assert "by affinity" in started["limits"][0]
+    assert "bound to cpu" in started["limits"][0]
     assert [warning.split(":")[0] for warning in started["warnings"]] == [
-        "cpu limit of 0.5 not enforced, only whole cpus"
+        "cpu limit 0.5 not enforced, only whole cpus are"
     ]
 
 
 def test_a_limit_beyond_what_there_is_binds_to_nothing(client: AgentClient) -> None:
     stdout, started, _ = finished(client, "nproc", limit_cpus=64)
     assert (int(stdout), started["warnings"]) == (len(os.sched_getaffinity(0)), [])
-    assert started["limits"] == [f"cpus: it may use {len(os.sched_getaffinity(0))} there"]
+    assert started["limits"] == [f"cpu limit: all {len(os.sched_getaffinity(0))} cpus of the node"]
 
 
 def test_who_is_not_limited_is_told_nothing(client: AgentClient) -> None:
@@ -113,7 +113,7 @@ def test_a_slots_tasks_are_bound_likewise(client: AgentClient) -> None:
     client.ask("finish", job)
     stdout, _, _ = collect(client, job)
     assert stdout == b"1\n1\n1\n"
-    assert "by affinity" in started["limits"][0]
+    assert "bound to cpu" in started["limits"][0]
 
 
 # -- memory, by looking ----------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_a_slots_tasks_are_bound_likewise(client: AgentClient) -> None:
 def test_what_takes_more_memory_than_its_limit_is_ended_so(client: AgentClient, take: str) -> None:
     stdout, started, ended = finished(client, f"exec {take} 96 stay", limit_mem_bytes=48 * MIB)
     assert stdout == "taken\n"
-    assert started["limits"][0].startswith("memory 48 MiB watched every 0.5 s (no scope: ")
+    assert started["limits"][0].startswith("memory limit 48 MiB, checked every 0.5 s (no scope: ")
     end = ended["end"]
     assert (end["kind"], end["limit_bytes"]) == ("out_of_memory", 48 * MIB)
     assert 96 * MIB <= end["used_bytes"] < 160 * MIB
@@ -182,7 +182,7 @@ def test_a_task_that_takes_too_much_is_ended_and_the_next_one_runs(client: Agent
     ends = [entry[2] for entry in map(json.loads, client.output[job, "log"].splitlines()) if entry[0] == "e"]
     assert stdout == b"taken\nnext\n"
     assert [end["kind"] for end in ends] == ["out_of_memory", "exited"]
-    assert "slots are bound and watched" in started["limits"][0]
+    assert "not used for slots" in started["limits"][0]
 
 
 def test_the_end_is_on_disk_for_whoever_settles_it(jobs: Lives, take: str) -> None:
@@ -287,7 +287,7 @@ def test_a_scope_is_asked_for_by_its_properties_and_becomes_the_job(scoped: Agen
     assert stdout == f"{started['pid']} {started['pid']} käse\n"
     assert (stderr, ended["end"]) == ("err\n", {"kind": "exited", "rc": 3})
     assert started["warnings"] == []
-    assert started["limits"][-2:] == ["1.5 cpus by the scope's cgroup", "memory 48 MiB by the scope's cgroup"]
+    assert started["limits"][-2:] == ["cpu limit 1.5, enforced by cgroup", "memory limit 48 MiB, enforced by cgroup"]
 
 
 def test_nothing_of_the_job_is_an_argument_of_systemd_run_and_all_of_it_arrives(
@@ -348,7 +348,7 @@ def test_a_kill_by_somebody_else_is_one(scoped: AgentClient, systemd: Systemd) -
 def test_a_scope_without_the_controller_is_watched(scoped: AgentClient, systemd: Systemd, take: str) -> None:
     systemd.says(memory_max="max\n")
     _, _, started, ended = untied(scoped, f"exec {take} 96 stay", limit_mem_bytes=48 * MIB)
-    assert started["limits"] == ["memory 48 MiB watched every 0.5 s (no scope: the scope's cgroup has no such limit)"]
+    assert started["limits"] == ["memory limit 48 MiB, checked every 0.5 s (no scope: its cgroup cannot limit memory)"]
     assert ended["end"]["kind"] == "out_of_memory"
 
 
@@ -368,7 +368,7 @@ def test_without_a_scope_the_job_runs_once_and_is_watched(
     systemd.does(how)
     stdout, stderr, started, ended = untied(scoped, "echo here; echo err >&2", limit_mem_bytes=48 * MIB)
     assert (stdout, stderr, ended["end"]) == ("here\n", "err\n", {"kind": "exited", "rc": 0})
-    assert started["limits"][0].startswith(f"memory 48 MiB watched every 0.5 s (no scope: {reason}")
+    assert started["limits"][0].startswith(f"memory limit 48 MiB, checked every 0.5 s (no scope: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_where_no_scope_can_be_had_none_is_asked_for(
         pytest.skip("there is another one")
     spoil(systemd)
     _, _, started, _ = untied(scoped, "true", limit_mem_bytes=48 * MIB)
-    assert started["limits"] == [f"memory 48 MiB watched every 0.5 s (no scope: {reason})"]
+    assert started["limits"] == [f"memory limit 48 MiB, checked every 0.5 s (no scope: {reason})"]
     assert not systemd.log.exists()
 
 

@@ -369,9 +369,9 @@ def test_what_was_not_started_can_be_neither_followed_nor_told(jobs: Lives) -> N
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        ({"streams": ["stdin"]}, "`streams` are stdout, stderr and log"),
-        ({"streams": ["stdout", "stdout"]}, "`streams` are stdout, stderr and log"),
-        ({"streams": [[]]}, "`streams` are stdout, stderr and log"),
+        ({"streams": ["stdin"]}, "`streams` are stdout, stderr, log and spec"),
+        ({"streams": ["stdout", "stdout"]}, "`streams` are stdout, stderr, log and spec"),
+        ({"streams": [[]]}, "`streams` are stdout, stderr, log and spec"),
         ({"stop": "soon"}, "`stop` is now or end"),
         ({"stdout": -1}, "must be a whole number, 0 or more"),
     ],

@@ -228,9 +228,15 @@ def test_no_gpu_is_ever_promised_more_than_once(steps: list[tuple[float, list[st
 
 ME = os.geteuid()
 SEEN = [
-    ("all of them, also those of one's own leases", {0: [], 1: []}, [lease(ME, gpus=[GPUS[0]])], {0: True, 1: True}),
+    ("all of them where no job has leased any", {0: [], 1: []}, [lease(NOBODY), lease(ME)], {0: True, 1: True}),
     ("not one that another user has leased", {0: [], 1: []}, [lease(NOBODY, gpus=[GPUS[1]])], {0: True, 1: False}),
-    ("nor one of which he has a share", {0: []}, [lease(NOBODY, gpus=[GPUS[0]], gpu_share=0.25)], {0: False}),
+    (
+        "nor one that another job of one's own has leased",
+        {0: [], 1: []},
+        [lease(ME, gpus=[GPUS[0]])],
+        {0: False, 1: True},
+    ),
+    ("nor one of which a share is leased", {0: []}, [lease(NOBODY, gpus=[GPUS[0]], gpu_share=0.25)], {0: False}),
     ("one that only one's own processes use", {0: [os.getpid()]}, [], {0: True}),
     ("not one that another's process uses beside one's own", {0: [os.getpid(), 2**22 + 1]}, [], {0: False}),
     ("not one that an unknown process uses", {0: [0], 1: []}, [], {0: False, 1: True}),

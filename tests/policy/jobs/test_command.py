@@ -14,7 +14,7 @@ from clbalance.policy.jobs.command import command_text
         (Command(argv=("echo", "$HOME")), None, "echo '$HOME'"),
         (Command(argv=("/bin/sh", "-c", "echo $1; true", "sh", "a b")), None, "echo $1; true 'a b'"),
         (Command(argv=("/bin/sh", "-c", "exit 3", "sh")), TaskRules(), "exit 3"),
-        (Command(argv=("/bin/sh", "-c")), TaskRules(), "8 commands of a list"),
+        (Command(argv=("/bin/sh", "-c")), TaskRules(), "list of 8 commands"),
         (Command(argv=("/bin/sh", "-c")), None, "/bin/sh -c"),
     ],
     ids=["script", "command", "text", "array", "list", "a bare shell"],

@@ -172,3 +172,9 @@ def test_free_gpus_beside_a_job_that_reserves_none_are_counted() -> None:
     assert unreserved_gpus(placed(sweep(answer), gpus=1)) == 0
     assert unreserved_gpus(placed(sweep(node("a", gpus=BOTH_FREE)), exclusive=True)) == 0
     assert unreserved_gpus(placed(sweep(node("a"), node("b", gpus=None)), pick=2)) == 0
+
+
+def test_free_gpus_are_told_only_if_each_copy_could_have_one() -> None:
+    free, full = node("a", gpus=BOTH_FREE), node("b", gpus=(gpu(0, held=True),))
+    assert unreserved_gpus(placed(sweep(free, full), pick=2)) == 0
+    assert unreserved_gpus(placed(sweep(free, node("b", gpus=(gpu(0),))), pick=2)) == 3

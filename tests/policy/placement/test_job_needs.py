@@ -35,25 +35,25 @@ def told(answer: Measured, **parts: Any) -> Measured:
         pytest.param(
             with_folder(is_open=False),
             "node_folder",
-            "no node folder: /var/tmp is no folder that we may list",
+            "no node folder: /var/tmp is missing, no folder, or not readable",
             id="no folder",
         ),
         pytest.param(
             with_folder(is_writable=False),
             "node_folder",
-            "node folder not writable: /var/tmp is read-only, or not ours to write to",
+            "node folder not writable: /var/tmp is read-only, or you may not write to it",
             id="read-only",
         ),
         pytest.param(
             with_folder(free_bytes=4096),
             "node_folder",
-            "node folder full: 4 KiB are free in /var/tmp",
+            "node folder full: only 4 KiB free in /var/tmp",
             id="full",
         ),
         pytest.param(
             with_folder(free_inodes=3),
             "node_folder",
-            "node folder full: 3 more files fit into /var/tmp (inodes)",
+            "node folder full: only 3 inodes free in /var/tmp",
             id="out of inodes",
         ),
         pytest.param(

@@ -141,6 +141,4 @@ def test_a_node_without_history_is_no_smaller_a_risk_than_its_load_says() -> Non
     calm = with_history("a", mean=0.0, deviation=0.0)
     assert placed(sweep(node("b"), calm), policy=policy_named("risk")).chosen == ("a",)
     (score,) = placed(sweep(node("b")), policy=policy_named("risk")).ranked
-    assert [term.source for term in score.terms if term.name == "risk"] == [
-        "unknown, counted as its lowest: no history"
-    ]
+    assert [(term.unknown, term.source) for term in score.terms if term.name == "risk"] == [(True, "no history")]

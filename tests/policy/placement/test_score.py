@@ -55,7 +55,8 @@ def test_a_score_is_the_weighted_mean_of_its_terms() -> None:
 def test_an_unknown_term_counts_as_the_lowest_known_one_and_says_so() -> None:
     terms = {term.name: term for term in score(node("n", ut=None, psi=None, mem=30.0)).terms}
     assert terms["cpu use"].points == terms["pressure"].points == terms["memory"].points == 30.0
-    assert terms["cpu use"].source == "unknown, counted as its lowest: not told"
+    assert (terms["cpu use"].unknown, terms["cpu use"].source) == (True, "not told")
+    assert not terms["memory"].unknown
 
 
 def test_a_term_without_weight_is_left_out() -> None:
@@ -77,11 +78,11 @@ def test_a_use_beyond_its_range_is_worth_no_points_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("answer", "term", "text"),
     [
-        (node("n", r1m=0.42, cpus=8), "run queue", "r1m 0.42 + 1 asked on 8 cpus"),
+        (node("n", r1m=0.42, cpus=8), "run queue", "r1m 0.42 + 1 requested on 8 cpus"),
         (
             node("n", r1m=0.5, debt=2.0, factor=1.5),
             "run queue",
-            "r1m 0.50 + 2 placed + 1 asked on 4 cpus of factor 1.5",
+            "r1m 0.50 + 2 just placed + 1 requested on 4 cpus of cpu factor 1.5",
         ),
         (node("n", ut=12.6), "cpu use", "ut 13%"),
         (node("n", mem=61.0), "memory", "mem 61% available"),

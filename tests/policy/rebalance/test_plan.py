@@ -132,9 +132,9 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
     nodes = [a_node("node3", jobs), a_node("node7", foreign=1.0), silent("node8"), a_node("node9", drains=(drain(),))]
     plan = planned(sweep(*nodes), jobs, AT_ONCE)
     assert [(move.job, move.dst, round(move.gain, 3), move.reason) for move in plan.migrations] == [
-        (6, "node7", 0.25, "node3 1.75, mean 1.00: to node7 0.25"),
-        (5, "node7", 0.25, "node3 1.50, mean 1.00: to node7 0.50"),
-        (4, "node7", 0.25, "node3 1.25, mean 1.00: to node7 0.75"),
+        (6, "node7", 0.25, "load per cpu: node3 1.75, node7 0.25, mean 1.00"),
+        (5, "node7", 0.25, "load per cpu: node3 1.50, node7 0.50, mean 1.00"),
+        (4, "node7", 0.25, "load per cpu: node3 1.25, node7 0.75, mean 1.00"),
     ]
     assert [round(value, 4) for value in (plan.score_before, plan.score_after, plan.bound)] == [0.75, 0.0, 1.0]
     assert [(one.node, one.over) for one in plan.levels] == [
@@ -151,32 +151,34 @@ def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> N
     jobs = [a_job(1, "a", 2.0), a_job(2, "b", 1.0)]
     plan = planned(sweep(a_node("a", jobs, foreign=1.5), a_node("b", jobs, foreign=0.5)), jobs)
     assert [move.reason for move in plan.migrations] == [
-        "a 0.88, mean 0.62: to b 0.38, with job 2",
-        "b 0.88, mean 0.62: to a 0.38, with job 1",
+        "load per cpu: a 0.88, b 0.38, mean 0.62; together with job 2",
+        "load per cpu: b 0.88, a 0.38, mean 0.62; together with job 1",
     ]
     assert [move.gain for move in plan.migrations] == [pytest.approx(0.125, abs=1e-6)] * 2
 
 
 STAYS = {
     "not marked `--requeue`": crowd(count=1, why_not_migratable="not marked `--requeue`"),
-    "moved 60 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=60.0),
-    "moved 0 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=-5.0),
-    "it did not checkpoint in time 60 s ago, and stays for 1800 s": crowd(
+    "moved 60 s ago; it is not moved again within 1800 s": crowd(count=1, migrated_s_ago=60.0),
+    "moved 0 s ago; it is not moved again within 1800 s": crowd(count=1, migrated_s_ago=-5.0),
+    "it did not checkpoint in time 60 s ago; it is not moved again within 1800 s": crowd(
         count=1, migrated_s_ago=60.0, missed_checkpoint=True
     ),
-    "Guaranteed, and those are not to be moved": crowd(count=1, qos=Qos.GUARANTEED),
-    "it takes no cpus that were promised or measured": crowd(count=1, cpus=0.0),
-    "it has been on every node where it would help": crowd(count=1, earlier_nodes=frozenset({"b"})),
-    "it was not submitted for the nodes where it would help": crowd(count=1, not_committed=frozenset({"b"})),
-    "no place: b too few GPUs free": crowd(count=1, request=Request(gpus=1)),
-    "no move of it makes the nodes more alike by enough": crowd(count=1, cpus=0.01),
-    "after as many moves as are allowed": crowd(count=1),
+    "its QoS is Guaranteed, and `[rebalance] guaranteed` is false": crowd(count=1, qos=Qos.GUARANTEED),
+    "it has no cpus allocated and uses none": crowd(count=1, cpus=0.0),
+    "it has run before on every node where moving it would help": crowd(count=1, earlier_nodes=frozenset({"b"})),
+    "the nodes where moving it would help are not among those it was submitted for": crowd(
+        count=1, not_committed=frozenset({"b"})
+    ),
+    "it fits on no less loaded node: b (too few GPUs free)": crowd(count=1, request=Request(gpus=1)),
+    "moving it would gain less than `--min-gain`": crowd(count=1, cpus=0.01),
+    "this run may move no more jobs (`--max-moves`)": crowd(count=1),
 }
 
 
 @pytest.mark.parametrize(("reason", "jobs"), STAYS.items(), ids=STAYS.keys())
 def test_a_job_that_stays_says_why(reason: str, jobs: list[RunningJob]) -> None:
-    settings = replace(AT_ONCE, max_moves=0 if reason.startswith("after") else 5)
+    settings = replace(AT_ONCE, max_moves=0 if "--max-moves" in reason else 5)
     plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b")), jobs, settings)
     assert [(job.job, message) for job, message in plan.stays] == [(0, reason)]
 
@@ -184,20 +186,20 @@ def test_a_job_that_stays_says_why(reason: str, jobs: list[RunningJob]) -> None:
 def test_a_place_that_is_missing_is_told_of_a_node_that_it_was_submitted_for() -> None:
     jobs = crowd(count=1, request=Request(gpus=1), not_committed=frozenset({"b"}))
     plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b"), a_node("c")), jobs, AT_ONCE)
-    assert [message for _, message in plan.stays] == ["no place: c too few GPUs free"]
+    assert [message for _, message in plan.stays] == ["it fits on no less loaded node: c (too few GPUs free)"]
 
 
 def test_where_every_node_has_as_much_there_is_nowhere_to_go() -> None:
     jobs = crowd(count=1)
     settings = replace(AT_ONCE, high=0.5, low=0.3)
     plan = planned(sweep(a_node("a", jobs, foreign=3.0), a_node("b", foreign=3.9)), jobs, settings)
-    assert [message for _, message in plan.stays] == ["no node has less than this one"]
+    assert [message for _, message in plan.stays] == ["no other node is less loaded"]
 
 
 def test_only_a_job_whose_lease_was_seen_is_moved() -> None:
     jobs = crowd(count=1)
     plan = planned(sweep(a_node("a", foreign=4.0), a_node("b")), jobs, AT_ONCE)
-    assert [message for _, message in plan.stays] == ["no lease of it was seen on a"]
+    assert [message for _, message in plan.stays] == ["a shows no lease of it"]
     lost = [replace(jobs[0], node=NodeName("gone"))]
     assert planned(sweep(a_node("a", foreign=4.0), a_node("b")), lost, AT_ONCE).migrations == ()
 
@@ -320,9 +322,9 @@ def test_advice_is_for_owners_of_the_largest_leases_on_confirmed_nodes() -> None
         (SHE, "a", "mid", 2.0),
         (SHE, "a", "more", 1.5),
     ]
-    takes, then = plan.advice[0].text.split(". ")
+    takes, then = plan.advice[0].text.split("; ")
     assert "3 cpus of a: if it was submitted with `--requeue` or `--checkpoint`, its owner's `clbalance reb" in takes
-    assert then == "Otherwise submit the next one with one of these"
+    assert then == "else submit the next one so"
 
 
 def test_there_is_never_more_advice_than_can_be_read() -> None:

@@ -1,6 +1,8 @@
 """A choice with its reasons, and a job that was placed, and then found no node."""
 
-from clbalance.model import NodeName, Qos, Unfit
+from dataclasses import replace
+
+from clbalance.model import NodeName, Qos, Term, Unfit
 from clbalance.model.job_record import CopyRecord, Intent, Placed
 from clbalance.render.jobs.limits import job_limits
 from clbalance.render.report import Report
@@ -12,7 +14,7 @@ from .pick import PLAN
 
 _NOWHERE = plan([], [], [Unfit(node=NodeName("node1"), filter="excluded", reason="excluded", detail="it failed there")])
 _PLACED = [Placed(attempt=1, claim=1, plan=PLAN), Placed(attempt=2, claim=2, plan=_NOWHERE)]
-_KEPT = ("cpus 0-1 by affinity", "memory 2 GiB watched every 0.5 s (no scope: \x1b[31msystemd does not run there)")
+_KEPT = ("bound to cpus 0-1", "memory limit 2 GiB, checked every 0.5 s (no scope: \x1b[31msystemd does not run there)")
 _COPIES = [
     CopyRecord(
         attempt=1,
@@ -23,8 +25,25 @@ _COPIES = [
     )
     for rank, name in enumerate(("node9", "node1", "node2"))
 ]
+_NEVER_ASKED = tuple(
+    replace(
+        one,
+        terms=(
+            *one.terms,
+            Term(
+                name="cpu use",
+                points=one.total,
+                weight=2.0,
+                source="the last reading is less than 1 s old",
+                unknown=True,
+            ),
+        ),
+    )
+    for one in (score("node1", 95.0), score("node2", 95.0), score("node3", 81.0))
+)
 EXAMPLES = (
     Example("explain", (PlacementReport(PLAN),)),
+    Example("explain-unknown", (PlacementReport(plan(_NEVER_ASKED, ["node1"])),)),
     Example("explain-job", (ExplainReport(placed=_PLACED, limits=job_limits(Qos.BURSTABLE, _COPIES)),)),
 )
 

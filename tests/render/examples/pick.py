@@ -7,7 +7,7 @@ from tests.render.build import plan, score
 from tests.render.examples import Example
 
 PLAN = plan(
-    [score("node1", 95.25), score("node3", 95.25), score("node10", 81.0, message="r1m 3.52 + 1 asked on 32 cpus")],
+    [score("node1", 95.25), score("node3", 95.25), score("node10", 81.0, message="r1m 3.52 + 1 requested on 32 cpus")],
     ["node1"],
     [
         Unfit(node=NodeName("node2"), filter="thresholds", reason="load above 1.00", detail="load is 1.406"),

@@ -17,7 +17,9 @@ from tests.render.examples import Example
 
 N1, N2, N3, N4 = (NodeName(f"node{number}") for number in range(1, 5))
 WAITS = PlannedMigration(job=19, name="y", src=N3, dst=N2, gain=0.125, reason="node3 0.90")
-MOVE = PlannedMigration(job=17, name="train", src=N1, dst=N2, gain=0.375, reason="node1 1.00, mean 0.44: to node2 0.00")
+MOVE = PlannedMigration(
+    job=17, name="train", src=N1, dst=N2, gain=0.375, reason="load per cpu: node1 1.00, node2 0.00, mean 0.44"
+)
 STAYING = RunningJob(
     job=18,
     name="x",

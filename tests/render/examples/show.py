@@ -63,7 +63,7 @@ def copy(attempt: int, node: str, end: End | None, **more: FinalUsage) -> CopyRe
     name = NodeName(node)
     outcome = None if end is None else Outcome(node=name, rank=0, end=end, seconds=60.0, warnings=("w",), **more)
     intent = Intent(node=name, rank=0, boot_id="b", incarnation="i")
-    return CopyRecord(attempt=attempt, claim=attempt, intent=intent, outcome=outcome, limits=("cpus 0-1 by affinity",))
+    return CopyRecord(attempt=attempt, claim=attempt, intent=intent, outcome=outcome, limits=("bound to cpus 0-1",))
 
 
 _COPIES = (
@@ -91,7 +91,7 @@ _WAITING = replace(
 )  # fmt: skip
 _TASKS = JobDetails(
     row=job_row(
-        _WAITING, [], user="ann", now=NOON, request=Request(pick=None), command="2 commands of a list",
+        _WAITING, [], user="ann", now=NOON, request=Request(pick=None), command="list of 2 commands",
         tasks=TaskSummary(total=2, by_state={JobState.PENDING: 2}),
     ),
     record=_WAITING,

@@ -30,13 +30,13 @@ def test_hints_name_the_node_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("here", "nodes", "summary", "code"),
     [
-        ([], [], "this host: nothing is wrong", ExitCode.DONE),
-        ([], [examined("a")], "this host and 1 node: nothing is wrong", ExitCode.DONE),
-        (HERE, [examined("a")], "this host and 1 node: nothing is wrong, 1 note", ExitCode.DONE),
+        ([], [], "this host: no problems", ExitCode.DONE),
+        ([], [examined("a")], "this host and 1 node: no problems", ExitCode.DONE),
+        (HERE, [examined("a")], "this host and 1 node: no problems, 1 note", ExitCode.DONE),
         (
             [wrong("ssh", "none", "")],
             [mute("a", Cause.DNS), mute("b", Cause.DNS)],
-            "this host and 2 nodes (2 silent): 2 things wrong",
+            "this host and 2 nodes (2 silent): 2 problems",
             ExitCode.SOME_NODES_FAILED,
         ),
     ],

@@ -41,7 +41,7 @@ def translate(asked: Iterable[Asked], script: str) -> Translation:
             words += _RULES.get(name, _no_counterpart)(values, one.value)
         except NotTakenError as error:
             not_taken.append(f"`{one.written}`" + (f" ({error})" if str(error) else ""))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise UsageError(f"{one.where}: #SBATCH: `{one.written}`: {error}", hint="see `man sbatch`") from error
     return Translation(words=words, not_taken=tuple(not_taken))
 

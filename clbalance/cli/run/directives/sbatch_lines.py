@@ -54,7 +54,7 @@ def read_options(words: Sequence[str], where: str) -> list[Asked]:
     return [Asked(name=_NAME_OF.get(option, option[2:]), value=value, where=where) for option, value in pairs]
 
 
-_FLAG = re.compile(r"(--exclusive)=.*")
+_FLAG = re.compile(r"(--(?:exclusive|get-user-env|nice|no-kill|propagate))=.*")
 """Options whose value may be left out, which getopt does not know: the value has no counterpart here."""
 
 # The long options of sbatch; those with `=` take a value.
@@ -64,7 +64,7 @@ _LONG = """
     deadline= delay-boot= dependency= distribution= error= exclude= exclusive export= export-file= extra=
     extra-node-info= get-user-env gid= gpu-bind= gpu-freq= gpus= gpus-per-node= gpus-per-socket= gpus-per-task=
     gres= gres-flags= hint= hold ignore-pbs input= job-name= kill-on-invalid-dep= licenses= mail-type= mail-user=
-    mcs-label= mem= mem-bind= mem-per-cpu= mem-per-gpu= mincpus= network= nice= no-kill no-requeue nodefile=
+    mcs-label= mem= mem-bind= mem-per-cpu= mem-per-gpu= mincpus= network= nice no-kill no-requeue nodefile=
     nodelist= nodes= ntasks= ntasks-per-core= ntasks-per-gpu= ntasks-per-node= ntasks-per-socket= open-mode= output=
     overcommit oversubscribe parsable partition= power= prefer= priority= profile= propagate qos= quiet reboot
     requeue reservation= segment= signal= sockets-per-node= spread-job stepmgr switches= test-only thread-spec=

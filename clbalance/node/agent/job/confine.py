@@ -26,7 +26,7 @@ class Confinement:
         self.kept_by: "list[str]" = []
         self.unkept: "list[str]" = []
         self.scope: "Scope | None" = None
-        self.no_scope = "slots are bound and watched"
+        self.no_scope = "not used for slots"
 
     def bind(self) -> None:
         """Bind this process, and the processes that it starts from now on, to the cpus of its lease."""
@@ -34,13 +34,15 @@ class Confinement:
         if limits.cpus is None:
             return
         if not cpus_to_bind(limits.cpus):
-            self.kept_by.append("cpus: it may use %d there" % len(os.sched_getaffinity(0)))
+            self.kept_by.append("cpu limit: all %d cpus of the node" % len(os.sched_getaffinity(0)))
         elif not limits.cpu_ids:
             self.unkept.append("cpu limit not enforced: its lease has no room for the cpus")
         else:
             try:
                 os.sched_setaffinity(0, limits.cpu_ids)
-                self.kept_by.append("cpus %s by affinity" % cpulist_text(limits.cpu_ids))
+                self.kept_by.append(
+                    "bound to cpu%s %s" % ("s" * (len(limits.cpu_ids) > 1), cpulist_text(limits.cpu_ids))
+                )
             except OSError as error:
                 self.unkept.append("cpu limit not enforced: %s" % os.strerror(error.errno or 0))
 
@@ -74,7 +76,7 @@ class Confinement:
         scope = Scope(find_systemd_run(task.spec.tied), task.name, self.limits.mem_bytes, self.limits.cpus)
         scope.start(program, env, task, prctl)
         if self.limits.mem_bytes is not None and not scope.keeps_memory():
-            self.no_scope = "the scope's cgroup has no such limit"
+            self.no_scope = "its cgroup cannot limit memory"
         return scope
 
     def settle(self) -> None:
@@ -82,15 +84,15 @@ class Confinement:
         limits = self.limits
         if limits.cpus is not None:
             if self.scope is not None and self.scope.keeps_cpus():
-                self.kept_by.append("%g cpus by the scope's cgroup" % limits.cpus)
+                self.kept_by.append("cpu limit %g, enforced by cgroup" % limits.cpus)
             elif not limits.cpus_are_whole:
-                self.unkept.append("cpu limit of %g not enforced, only whole cpus: %s" % (limits.cpus, self.no_scope))
+                self.unkept.append("cpu limit %g not enforced, only whole cpus are: %s" % (limits.cpus, self.no_scope))
         if limits.mem_bytes is None:
             return
         if self.scope is not None and self.scope.keeps_memory():
-            self.kept_by.append("memory %s by the scope's cgroup" % size_text(limits.mem_bytes))
+            self.kept_by.append("memory limit %s, enforced by cgroup" % size_text(limits.mem_bytes))
         else:
-            watched = "memory %s watched every %g s" % (size_text(limits.mem_bytes), WATCH_S)
+            watched = "memory limit %s, checked every %g s" % (size_text(limits.mem_bytes), WATCH_S)
             self.kept_by.append("%s (no scope: %s)" % (watched, self.no_scope))
 
     def memory(self, find: "Callable[[], Iterable[int]]") -> "MemoryWatch | ScopeMemory | None":

@@ -254,16 +254,15 @@ def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
 
 
 def visible_gpus(wish: Wish, leases: "list[Lease]") -> "dict[str, bool] | None":
-    """Whether a job without GPUs sees each of them: no other user holds a lease on it or runs one of those processes.
+    """Whether a job without GPUs sees each of them: no job has leased it, no other user runs one of those processes.
 
     Process 0 stands for others. None: the job's view is not restricted.
     """
     if wish.gpu_visible is None:
         return None
-    me = os.geteuid()
-    others = held_gpus([lease for lease in leases if lease.uid != me])
+    me, held = os.geteuid(), held_gpus(leases)
     seen = wish.gpu_visible.items()
-    return {gpu: gpu not in others and all(owner_of_process(pid) == me for pid in pids) for gpu, pids in seen}
+    return {gpu: gpu not in held and all(owner_of_process(pid) == me for pid in pids) for gpu, pids in seen}
 
 
 def check_slots(wish: Wish, leases: "list[Lease]") -> None:

@@ -24,6 +24,7 @@ from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import Json, finite
+from clbalance.units import counted
 
 DOCTOR_FIELDS = ("severity", "node_set", "check", "what", "hint")
 """The fields in plain text, a line for each finding; `node_set` is `-` for this host."""
@@ -72,12 +73,12 @@ class HealthReport(Report):
     def summary(self) -> str:
         """One line: the hosts that were checked, and the number of errors and notes."""
         silent = sum(isinstance(node.examination, Silent) for node in self.nodes)
-        asked = f" and {_counted(len(self.nodes), 'node')}" if self.nodes else ""
+        asked = f" and {counted(len(self.nodes), 'node')}" if self.nodes else ""
         mute = f" ({silent} silent)" if silent else ""
         wrongs = sum(one.severity is Severity.WRONG for one in self.folded)
         notes = len(self.folded) - wrongs
-        verdict = f"{_counted(wrongs, 'thing')} wrong" if wrongs else "nothing is wrong"
-        return f"this host{asked}{mute}: {verdict}" + (f", {_counted(notes, 'note')}" if notes else "")
+        verdict = counted(wrongs, "problem") if wrongs else "no problems"
+        return f"this host{asked}{mute}: {verdict}" + (f", {counted(notes, 'note')}" if notes else "")
 
     def human(self, display: Display) -> str:
         """Two lines for each finding, the second with the hint; empty without findings."""
@@ -99,10 +100,6 @@ class HealthReport(Report):
             "findings": [_finding_document(finding) for finding in self.findings],
             "nodes": [_node_document(node) for node in self.nodes],
         }
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _finding_document(finding: Finding) -> dict[str, Json]:

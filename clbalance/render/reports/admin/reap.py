@@ -11,17 +11,17 @@ from clbalance.render.text import DASH, Json, iec
 REAP_FIELDS = ("node", "kind", "name", "bytes", "pids", "why")
 """The fields in plain text, a line for each leftover."""
 
-_COUNTED = {
-    LeftoverKind.PROCESSES: "PROCESSES OF",
+_HEADINGS = {
+    LeftoverKind.PROCESSES: "PROCESSES",
     LeftoverKind.LEASE: "LEASES",
-    LeftoverKind.HALF: "HALVES",
-    LeftoverKind.JOB: "JOBS",
-    LeftoverKind.BOOT: "OLD BOOTS",
-    LeftoverKind.CLAIM: "CLAIMS",
+    LeftoverKind.HALF: "PARTIAL FILES",
+    LeftoverKind.JOB: "ENDED JOBS",
+    LeftoverKind.BOOT: "JOBS BEFORE BOOT",
+    LeftoverKind.CLAIM: "UNSTARTED JOBS",
 }
 _COLUMNS = (
     Column(heading="NODES"),
-    *(Column(heading=heading, align="right", sacrifice=1) for heading in _COUNTED.values()),
+    *(Column(heading=heading, align="right", sacrifice=1) for heading in _HEADINGS.values()),
     Column(heading="SIZE", align="right"),
     Column(heading="REASON"),
 )
@@ -79,7 +79,7 @@ def _found(one: Leftover) -> Json:
 
 
 def _cells(node: Reaped) -> tuple[Cell, ...]:
-    counts = [sum(one.kind is kind for one in node.found) for kind in _COUNTED]
+    counts = [sum(_count(one) for one in node.found if one.kind is kind) for kind in _HEADINGS]
     whys = [_unanswered(node), *(f"{one.name}: {one.reason}" for one in node.found if one.reason)]
     parts = [reason for reason in whys if reason]
     reason = "; ".join(parts[:2]) + (f"; {len(parts) - 2} more" if len(parts) > 2 else "")
@@ -89,6 +89,11 @@ def _cells(node: Reaped) -> tuple[Cell, ...]:
         Cell(DASH if silent else iec(sum(one.size_bytes for one in node.found))),
         Cell(reason, Tone.BAD),
     )
+
+
+def _count(one: Leftover) -> int:
+    """Processes are counted each, everything else by job."""
+    return len(one.pids) if one.kind is LeftoverKind.PROCESSES else 1
 
 
 def _unanswered(node: Reaped) -> str:

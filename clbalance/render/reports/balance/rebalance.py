@@ -128,15 +128,15 @@ def pool_heading(pool: PoolReport) -> str:
     plan = pool.plan
     known = [one for one in plan.levels if not isinstance(one.before, Unknown)]
     if not known:
-        return f"{pool.name}: no node has a load"
+        return f"{pool.name}: the load of every node is unknown"
     before = max(_level(one.before) for one in known)
     after = max(_level(one.after) for one in known)
     mean = plan.mean
     if not plan.migrations:
-        return f"{pool.name}: score {plan.score_before:.2f}, largest level {before:.2f}, mean {mean:.2f}"
+        return f"{pool.name}: load per cpu: deviation {plan.score_before:.2f}, highest {before:.2f}, mean {mean:.2f}"
     return (
-        f"{pool.name}: score {plan.score_before:.2f} -> {plan.score_after:.2f},"
-        f" largest level {before:.2f} -> {after:.2f} (bound {plan.bound:.2f}), mean {mean:.2f}"
+        f"{pool.name}: load per cpu: deviation {plan.score_before:.2f} -> {plan.score_after:.2f},"
+        f" highest {before:.2f} -> {after:.2f} ({plan.bound:.2f} at best), mean {mean:.2f}"
     )
 
 

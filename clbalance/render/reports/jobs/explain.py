@@ -6,7 +6,7 @@ It shows the candidates in order, their terms or reasons, and the distance to th
 from collections.abc import Iterable, Iterator, Sequence
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Plan, Score, Term, Unfit
+from clbalance.model import NodeName, Plan, Score, Term, Unfit
 from clbalance.model.job_record import Placed
 from clbalance.nodeset import fold
 from clbalance.render.jobs.limits import JobLimits, limits_document, limits_lines
@@ -45,6 +45,7 @@ class PlacementReport(Report):
         )
         table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold")
         lines = [f"set aside by --force on {one.node}: {one.phrase}" for one in self.plan.set_aside]
+        lines += _unknown_terms(self.plan.ranked)
         if close := runner_up(self.plan):
             lines.append(close)
         return table + "".join(f"{escape_line(line)}\n" for line in lines)
@@ -90,8 +91,8 @@ def runner_up(plan: Plan) -> str:
         return ""
     margin = last.total - behind.total
     if abs(margin) < _TIE:
-        return f"runner-up: {behind.node}, equal to {last.node}; the draw decided"
-    side = "behind" if margin > 0 else "before"
+        return f"runner-up: {behind.node}, as good as {last.node}: chosen at random"
+    side = "behind" if margin > 0 else "ahead of"
     return f"runner-up: {behind.node}, {abs(margin):.2g} points {side} {last.node}"
 
 
@@ -102,9 +103,26 @@ def _heading(placed: Placed) -> str:
 
 
 def _ranked(score: Score, *, chosen: bool) -> tuple[Cell, ...]:
-    reason = ", ".join(f"{term.name} {term.points:.1f}x{term.weight:g} ({term.source})" for term in score.terms)
+    reason = ", ".join(map(_term, score.terms))
     verdict = Cell("chosen", Tone.GOOD) if chosen else Cell("fits")
     return Cell(score.node), verdict, Cell(f"{score.total:.1f}"), Cell(reason)
+
+
+def _term(term: Term) -> str:
+    return f"{term.name} {term.points:.1f}x{term.weight:g} ({'unknown' if term.unknown else term.source})"
+
+
+def _unknown_terms(ranked: Iterable[Score]) -> list[str]:
+    """Each unknown term once, with its reason and its nodes: it is often the same for all of them."""
+    nodes: dict[tuple[str, str], list[NodeName]] = {}
+    for score in ranked:
+        for term in score.terms:
+            if term.unknown:
+                nodes.setdefault((term.name, term.source), []).append(score.node)
+    return [
+        f"{name} is unknown on {fold(some)} ({reason}): it counts as the node's lowest other term"
+        for (name, reason), some in nodes.items()
+    ]
 
 
 def _unfit(unfit: Unfit) -> tuple[Cell, ...]:

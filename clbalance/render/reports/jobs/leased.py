@@ -11,6 +11,7 @@ from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
 from clbalance.render.text import DASH, Json, duration, escape_line, finite, iec
+from clbalance.units import counted
 
 _COLUMNS = (
     Column(heading="NODE"),
@@ -73,15 +74,15 @@ def _facts(view: LeasedView) -> Iterator[tuple[str, str]]:
     yield "time", "" if asked is None else duration(_seconds(view))
     yield "nodes", fold(view.job.nodes)
     yield "request", "" if asked is None else _request(asked)
-    yield "limits", "" if spec.time_limit_s is None else f"{duration(spec.time_limit_s)} of time"
+    yield "limits", "" if spec.time_limit_s is None else f"{duration(spec.time_limit_s)} of run time"
 
 
 def _request(asked: Allocation) -> str:
-    parts = [f"{asked.cpus:g} cpus"]
+    parts = [counted(asked.cpus, "cpu")]
     parts += [f"{iec(asked.mem_bytes)} of memory"] if asked.mem_bytes else []
     share = "" if asked.gpu_share == 1 else f"{asked.gpu_share:g} of "
     parts += [f"{share}GPU {uuid}" for uuid in asked.gpus]
-    parts += ["no other job there"] if asked.exclusive else []
+    parts += ["exclusive"] if asked.exclusive else []
     return ", ".join(parts)
 
 

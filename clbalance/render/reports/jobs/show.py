@@ -14,7 +14,6 @@ from clbalance.render.ends import describe_outcome
 from clbalance.render.jobs.columns import state_tone
 from clbalance.render.jobs.details import (
     constraints_text,
-    cpus_text,
     limits_text,
     request_document,
     request_text,
@@ -27,6 +26,7 @@ from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
 from clbalance.render.text import DASH, Json, duration, escape_line, finite, iec, stamp
+from clbalance.units import counted
 
 _COPY_COLUMNS = (
     Column(heading="ATTEMPT", align="right"),
@@ -101,7 +101,7 @@ def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
     yield "state", f"{row.state}{code}" + (f": {row.remark}" if row.remark else "")
     if row.tasks is not None:
         slots = sum(copy.attempt == row.attempt for copy in job.copies)
-        told = f"{row.tasks.total}, on {slots} slots" if slots else f"{row.tasks.total}"
+        told = f"{row.tasks.total}, on {counted(slots, 'slot')}" if slots else f"{row.tasks.total}"
         yield "tasks", f"{told}; `clbalance jobs {row.id} --tasks` shows each"
     yield "owner", row.user + (f", as {submitted.job.user} on its nodes" if submitted and submitted.job.user else "")
     yield "key", row.key
@@ -168,15 +168,18 @@ def _waiting(job: JobDetails) -> Iterator[tuple[str, str]]:
         yield "migration", f"to {job.migration.dst}: {job.migration.stage.name.lower()}: {job.migration.reason}"
     yield "cancel", f"asked for: {job.record.cancel_requested}" if job.record.cancel_requested else ""
     if job.record.has_controller:
-        yield "controller", "a process of this host"
+        yield "controller", "running on this host"
     elif is_queued(job.record):
-        yield "controller", "none; `clbalance rebalance --apply` starts it"
+        starts = f"release {job.row.id}` lets it start" if job.record.held else "rebalance --apply` starts it"
+        yield "controller", f"none; `clbalance {starts}"
 
 
 def _usage_text(job: JobDetails) -> str:
     usage, request = job.usage, None if job.submitted is None else job.submitted.request
     cpus = (
-        "" if request is None or usage.cpu_share is None else f" ({usage.cpu_share:.0%} of {cpus_text(request.cpus)})"
+        ""
+        if request is None or usage.cpu_share is None
+        else f" ({usage.cpu_share:.0%} of {counted(request.cpus, 'cpu')})"
     )
     share = (
         "" if request is None or usage.mem_share is None else f" ({usage.mem_share:.0%} of {iec(request.mem_bytes)})"

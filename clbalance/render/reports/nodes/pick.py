@@ -44,7 +44,13 @@ def _score(score: Score) -> Json:
         "name": score.node,
         "score": finite(score.total),
         "terms": [
-            {"name": term.name, "points": finite(term.points), "weight": term.weight, "told": term.source}
+            {
+                "name": term.name,
+                "points": finite(term.points),
+                "weight": term.weight,
+                "told": term.source,
+                "unknown": term.unknown,
+            }
             for term in score.terms
         ],
     }
