@@ -5,10 +5,12 @@ The pages share the lab of the tests.
 
 import re
 import shutil
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
+from clbalance.cli.complete.declared import declared_commands
 from clbalance.lab.cluster import Lab
 
 from .pages import GUIDE, PACKAGE, README, ROOT, Block, blocks, programs, script, type_all
@@ -74,3 +76,15 @@ def test_every_page_of_the_guide_is_in_its_contents() -> None:
 def test_a_transcript_may_show_that_a_command_fails() -> None:
     block = Block("console", "$ false\nno\n$ echo $?\n1\n$ true \\\n    --this\nyes\n$ echo last\n")
     assert list(block.commands()) == [("false", 1), ("true --this", 0), ("echo last", 0)]
+
+
+@pytest.mark.parametrize("page", [README, *GUIDE], ids=lambda page: page.stem)
+def test_every_option_that_the_text_names_exists(page: Path) -> None:
+    """In tables and sentences, where nothing is run: `run --pick 2 -- CMD`."""
+    verbs = declared_commands().commands
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for words in (code.removeprefix("clbalance ").split() for code in re.findall(r"`([^`\n]+)`", text)):
+        if words and words[0] in verbs:
+            known = {name for option in verbs[words[0]].options for name in option.names}
+            typed = [word.partition("=")[0] for word in takewhile(lambda word: word != "--", words)]
+            assert [word for word in typed if re.match("--?[a-z]", word) and word not in known] == [], words
