@@ -14,7 +14,7 @@ NodesOption = Annotated[
 _HELP = """Show the output of a job, of one node or of all its nodes.
 
 A running job of another user, as root on its nodes, is named as `jobs --all-users` shows it, such as
-alice/3f9a1c2b7d0e. `--nodes` then says where to look. [everywhere]
+alice/3f9a1c2b7d0e. `-w` then says where to look. [everywhere]
 """
 
 
