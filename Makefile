@@ -1,6 +1,6 @@
-# Two commands, each doing all of its own set-up: `make demo` and `make test`.
+# Each command does all of its own set-up: `make demo`, `make test`, `make docs`.
 
-.PHONY: demo test check soak bench clean
+.PHONY: demo test check docs picture soak bench clean
 
 demo: ; @scripts/setup demo && scripts/demo
 
@@ -8,6 +8,12 @@ test: ; @scripts/setup test && scripts/test
 
 # What `test` checks before it runs the tests.
 check: ; @scripts/setup test && scripts/check
+
+# The site of docs/, into build/site.
+docs: ; @scripts/setup docs && .venv/bin/python -m mkdocs build --strict --quiet && echo "build/site/index.html"
+
+# docs/images/terminal.svg, from a lab.
+picture: ; @scripts/setup demo && .venv/bin/python scripts/picture.py
 
 # The random trials at their full measure, for a night: SOAK of 50, and EXAMPLES of each property.
 SOAK ?= 50

@@ -47,7 +47,7 @@ def jobs(
     over: EndedOptions,
     words: JobsArgument = None,
     tasks: TasksOption = False,
-    all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
+    all_users: Annotated[bool, Option("--all-users", help="Jobs of all users, on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
     from clbalance.cli.console import Console
