@@ -58,7 +58,7 @@ class MinAvailable:
         if min_available > len(pool):
             raise UsageError(
                 f"`--min-available` cannot be {self.number:g}: there are {len(pool)} nodes to choose from",
-                hint="a number up to that, or a share such as `80%`",
+                hint="they are counted in the groups of `-g`, or everywhere",
             )
         return min_available
 

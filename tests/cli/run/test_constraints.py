@@ -156,7 +156,7 @@ def test_load_sorts_by_the_expression_also_what_takes_no_work(lab: Lab, labelled
         (("--prefer", "rak=r1"), "`--prefer`: no node has a label `rak`", "did you mean `rack`?"),
         (("--same", "shelf"), "`--same`: no node has a label `shelf`", "there are `disk`, `rack`"),
         (("--near", ""), "`--near` names no job", "as `clbalance jobs` shows it"),
-        (("--order", "r1m", "--prefer", "rack=r1"), "`--prefer` adds to a ranking", "one of them"),
+        (("--order", "r1m", "--prefer", "rack=r1"), "`--prefer` has no effect with `--order`", "one of them"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )

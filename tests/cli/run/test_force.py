@@ -80,7 +80,7 @@ def test_what_makes_a_node_unfit_is_never_set_aside(lab: Lab, clbalance: Command
 def test_pick_prints_what_run_would_take(lab: Lab, clbalance: Command) -> None:
     lab.node("node1").load(r1m=9.0)
     refused = clbalance("pick", "-w", "node1")
-    assert (refused.rc, "`-w node1 --force` sets that aside" in refused.stderr) == (3, True)
+    assert (refused.rc, "`-w node1 --force` ignores that" in refused.stderr) == (3, True)
     done = clbalance("pick", "-w", "node1", "--force")
     assert (done.rc, done.text) == (0, "node1\n")
     assert "node1: ignored because of `--force`: load above 1.00: load is 2.25 per cpu" in done.stderr

@@ -31,7 +31,6 @@ def takes(
         (JobFilter(owners=frozenset({"ann"})), True),
         (JobFilter(owners=frozenset({"bob"}), names=("train*",)), False),
     ],
-    ids=str,
 )
 def test_all_conditions_must_be_met(chosen: JobFilter, is_taken: bool) -> None:
     assert takes(chosen) is is_taken
