@@ -28,8 +28,7 @@ def format_size(count_bytes: float) -> str:
 
 def counted(number: float, noun: str) -> str:
     """A number with its noun: `1 task`, `8 tasks`, `0.5 cpus`."""
-    shown = f"{number:g}" if number % 1 else f"{number:.0f}"
-    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+    return f"{number:.15g} {noun}" if number == 1 else f"{number:.15g} {noun}s"
 
 
 # -- durations

@@ -62,7 +62,7 @@ def _register(app: typer.Typer, verb: str) -> None:
 def _without_verbs() -> typer.Typer:
     return typer.Typer(
         name="clbalance",
-        help="Put work on the least loaded nodes of a cluster, over plain ssh.",
+        help="Run jobs on the least loaded nodes of a cluster, over plain ssh.",
         epilog="Try it on a cluster in a box: clbalance lab up 8",
         no_args_is_help=True,
         add_completion=False,  # ours is `clbalance completion`
@@ -90,7 +90,7 @@ def _whole(
 
 def _by_name_alone() -> None:
     """A placeholder for verbs that were not typed: they are only listed, or suggested for a typing error."""
-    raise AssertionError("only the verb that was typed is carried out")
+    raise AssertionError("only the verb that was typed is run")
 
 
 def _mistyped(arguments: Sequence[str], error: Exception) -> int:

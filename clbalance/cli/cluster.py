@@ -281,7 +281,7 @@ def open_store(
         except StoreError as error:
             if needed:
                 raise
-            console.say(messages.warning(f"going on without the state database: {error.message}"))
+            console.say(messages.warning(f"continuing without the state database: {error.message}"))
             from clbalance.store.in_memory import InMemoryStore
             from clbalance.store.in_memory_journal import InMemoryJournal
 

@@ -172,10 +172,10 @@ def restartable_job(services: Services, record: JobRecord, console: Console, *, 
     if not node_is_dead:
         raise UsageError(
             f"job {record.id} may still run on {where}: {reason_of(silent[0].end)}",
-            hint="`--node-is-dead` is your word that it does not; if it does, it runs twice",
+            hint="`--node-is-dead` requeues it all the same; if that node comes back, the job runs twice",
         )
-    console.say(messages.warning(f"job {record.id} may run twice, should {where} come back"))
-    return mark_node_dead(services, reconciled, f"said to be dead by {me()}")
+    console.say(messages.warning(f"job {record.id} may run twice if {where} comes back"))
+    return mark_node_dead(services, reconciled, f"declared dead by {me()}")
 
 
 def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:

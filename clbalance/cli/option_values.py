@@ -138,7 +138,7 @@ def parse_signal(text: str) -> int:
     try:
         return signal.Signals[f"SIG{name}"].value
     except KeyError:
-        raise UsageError(f"there is no signal {text!r}", hint="such as TERM, USR1 or 10") from None
+        raise UsageError(f"unknown signal {text!r}", hint="such as TERM, USR1 or 10") from None
 
 
 def user_name(uid: int) -> str:

@@ -17,7 +17,9 @@ from clbalance.errors import Interrupted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.render.format import Color, Format
 
-NodesArgument = Annotated[list[str] | None, Argument(metavar="[NODES]...", help="As after -w.", show_default=False)]
+NodesArgument = Annotated[
+    list[str] | None, Argument(metavar="[NODES]...", help="Nodes, as for -w.", show_default=False)
+]
 JobsArgument = Annotated[
     list[str] | None, Argument(metavar="[JOB]...", help="Numbers, ranges, names, `last`.", show_default=False)
 ]
@@ -105,32 +107,39 @@ class LoadOptions:
     gpus: Annotated[bool, Option("--gpus", help="A line for each GPU: its state, and who is on it.")] = False
     jobs: Annotated[bool, Option("--jobs", help="A line for each job on each node, of all users.")] = False
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False
-    watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Show it again and again.")] = None
+    watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Repeat it every so many seconds.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceOptions:
     """The resources of each copy."""
 
-    cpus: Annotated[float | None, Option("--cpus", metavar="N", help="Cpus; 0: whatever is free. [1]")] = None
-    mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory, such as 20G.")] = None
-    tmp: Annotated[str | None, Option("--tmp", metavar="SIZE", help="Temporary space (TMPDIR or /tmp).")] = None
-    gpus: Annotated[int, Option("--gpus", metavar="N", help="GPUs that nobody uses.", show_default=False)] = 0
+    cpus: Annotated[
+        float | None, Option("--cpus", metavar="N", help="Cpus to reserve; 0: none, use what is free. [1]")
+    ] = None
+    mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory to reserve, such as 20G.")] = None
+    tmp: Annotated[str | None, Option("--tmp", metavar="SIZE", help="Temporary space to reserve (TMPDIR or /tmp).")] = (
+        None
+    )
+    gpus: Annotated[
+        int, Option("--gpus", metavar="N", help="Whole GPUs, free ones, reserved for the job.", show_default=False)
+    ] = 0
     gpu_share: Annotated[
-        float | None, Option("--gpu-share", metavar="SHARE", help="A part of one GPU, such as 0.25.")
+        float | None, Option("--gpu-share", metavar="SHARE", help="A share of one GPU, such as 0.25.")
     ] = None
     gpu_mem: Annotated[
         str | None, Option("--gpu-mem", metavar="SIZE", help="Memory free on each GPU, such as 20G.")
     ] = None
     slots: Annotated[
-        int, Option("--slots", metavar="N", help="Slots, where they are counted. [1]", show_default=False)
+        int,
+        Option("--slots", metavar="N", help="Slots to take on nodes that have `slots` set. [1]", show_default=False),
     ] = 1
-    exclusive: Annotated[bool, Option("--exclusive", help="A node where no other job is.")] = False
-    limit_cpus: Annotated[
-        float | None, Option("--limit-cpus", metavar="N", help="Let it use no more cpus than this.")
-    ] = None
+    exclusive: Annotated[bool, Option("--exclusive", help="Share the node with no other job.")] = False
+    limit_cpus: Annotated[float | None, Option("--limit-cpus", metavar="N", help="Cpus that it may use at most.")] = (
+        None
+    )
     limit_mem: Annotated[
-        str | None, Option("--limit-mem", metavar="SIZE", help="End it when it takes more memory.")
+        str | None, Option("--limit-mem", metavar="SIZE", help="Kill it when it uses more memory than this.")
     ] = None
 
 
@@ -154,19 +163,19 @@ class DrainOptions:
     """The conditions of a drain."""
 
     lasting: Annotated[
-        str | None, Option("--for", metavar="TIME", help="Ends by itself after this, by the node's clock. [never]")
+        str | None, Option("--for", metavar="TIME", help="Resume after this, by the node's clock. [never]")
     ] = None
     until: Annotated[
-        str | None, Option("--until", metavar="WHEN", help="Ends by itself then, such as 18:00 or '2026-11-27 06:00'.")
+        str | None, Option("--until", metavar="WHEN", help="Resume then, such as 18:00 or '2026-11-27 06:00'.")
     ] = None
     min_available: Annotated[
-        str | None, Option("--min-available", metavar="N", help="Not if fewer nodes are left; a number, or as 80%.")
+        str | None, Option("--min-available", metavar="N", help="Refuse if fewer nodes would remain: a number, or 80%.")
     ] = None
-    monitor: Annotated[bool, Option("--monitor", help="Wait until nothing runs there any more.")] = False
+    monitor: Annotated[bool, Option("--monitor", help="Wait until no job runs there any more.")] = False
     deadline: Annotated[
-        str | None, Option("--deadline", metavar="TIME", help="Wait, but give up after this; the marks stay.")
+        str | None, Option("--deadline", metavar="TIME", help="Wait at most this long; the nodes stay drained.")
     ] = None
-    force: Annotated[bool, Option("--force", help="At the deadline cancel your jobs; as root, all.")] = False
+    force: Annotated[bool, Option("--force", help="At the deadline cancel your jobs; as root, all jobs.")] = False
 
     @property
     def waits(self) -> bool:
@@ -178,22 +187,25 @@ class DrainOptions:
 class RebalanceOptions:
     """The options of `rebalance`."""
 
-    apply: Annotated[bool, Option("--apply", help="Do it; silent where nothing is done.", show_default=False)] = False
-    dry_run: Annotated[bool, Option("--dry-run", help="Only show the plan. [this, without --apply]")] = False
+    apply: Annotated[
+        bool, Option("--apply", help="Carry out the plan; silent if there is nothing to do.", show_default=False)
+    ] = False
+    dry_run: Annotated[bool, Option("--dry-run", help="Only show the plan. [unless --apply]")] = False
     now: Annotated[
         bool,
         Option("--now", help="Do not wait until several runs have found a node overloaded.", show_default=False),
     ] = False
     max_moves: Annotated[
-        int | None, Option("--max-moves", metavar="N", help="Move so many jobs at most; 0: only start. [5]")
+        int | None, Option("--max-moves", metavar="N", help="Move at most N jobs; 0: only start queued jobs. [5]")
     ] = None
     min_gain: Annotated[
-        float | None, Option("--min-gain", metavar="GAIN", help="Leave a job whose move levels less. [0.01]")
+        float | None,
+        Option("--min-gain", metavar="GAIN", help="Do not move a job that lowers the load per cpu by less. [0.01]"),
     ] = None
-    advise: Annotated[bool, Option("--advise", help="Say what other users could do, by owner.")] = False
-    jitter: Annotated[str | None, Option("--jitter", metavar="TIME", help="Begin at a random moment within this.")] = (
-        None
-    )
+    advise: Annotated[bool, Option("--advise", help="Say what owners of other jobs could do.")] = False
+    jitter: Annotated[
+        str | None, Option("--jitter", metavar="TIME", help="Start after a random delay of at most this.")
+    ] = None
 
 
 def takes(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -238,10 +250,10 @@ class ExpressionOptions:
     """Constraints on measured values and on facts of the settings."""
 
     where: Annotated[
-        str | None, Option("--where", metavar="EXPR", help="Only nodes and GPUs of which this holds: 'mem > 20G'.")
+        str | None, Option("--where", metavar="EXPR", help="Only nodes and GPUs that meet this: 'mem > 20G'.")
     ] = None
     order: Annotated[
-        str | None, Option("--order", metavar="EXPR", help="Rank by this, smallest first: '-mem:ut'. [by the weights]")
+        str | None, Option("--order", metavar="EXPR", help="Sort nodes by this, lowest first: '-mem:ut'. [by score]")
     ] = None
 
 
@@ -249,22 +261,22 @@ class ExpressionOptions:
 class ConstraintOptions(ExpressionOptions):
     """Constraints on taints, labels and other jobs, in addition."""
 
-    tolerate: Annotated[
-        list[str] | None, Option("--tolerate", metavar="TAINT", help="Also nodes that are tainted so.")
-    ] = None
-    force: Annotated[bool, Option("--force", help="Past thresholds, suspicion and own drains; needs -w.")] = False
+    tolerate: Annotated[list[str] | None, Option("--tolerate", metavar="TAINT", help="Also nodes with this taint.")] = (
+        None
+    )
+    force: Annotated[bool, Option("--force", help="Ignore thresholds, suspect state, your drains; needs -w.")] = False
     prefer: Annotated[
         list[str] | None,
-        Option("--prefer", metavar="LABEL=VALUE[:WEIGHT]", help="Rather nodes with this label. [weight 4]"),
+        Option("--prefer", metavar="LABEL=VALUE[:WEIGHT]", help="Prefer nodes with this label. [weight 4]"),
     ] = None
     near: Annotated[
-        list[str] | None, Option("--near", metavar="JOB", help="Only nodes where a job of this name is.")
+        list[str] | None, Option("--near", metavar="JOB", help="Only nodes where a job of this name runs.")
     ] = None
     apart: Annotated[
-        list[str] | None, Option("--apart", metavar="JOB", help="Only nodes where no job of this name is.")
+        list[str] | None, Option("--apart", metavar="JOB", help="Only nodes where no job of this name runs.")
     ] = None
     same: Annotated[
-        str | None, Option("--same", metavar="LABEL", help="Only nodes that share one value of this label.")
+        str | None, Option("--same", metavar="LABEL", help="Only nodes with the same value of this label.")
     ] = None
 
 

@@ -26,7 +26,7 @@ def tell_forced(console: Console, services: Services, job: JobSpec, aside: Seque
 
 def say_forced(console: Console, aside: Unfit) -> None:
     """Say what was set aside on one node."""
-    console.say(messages.warning(f"{aside.node}: set aside by `--force`: {aside.phrase}"))
+    console.say(messages.warning(f"{aside.node}: ignored because of `--force`: {aside.phrase}"))
 
 
 def force_hint(plan: Plan, query: PlacementQuery) -> str:
@@ -40,7 +40,7 @@ def force_hint(plan: Plan, query: PlacementQuery) -> str:
     if not would_be.fits or not would_be.set_aside:
         return ""
     reasons = ", ".join(dict.fromkeys(one.reason for one in would_be.set_aside))
-    return f"`-w {fold(would_be.chosen)} --force` sets that aside ({reasons})"
+    return f"`-w {fold(would_be.chosen)} --force` ignores that ({reasons})"
 
 
 def left_out(plan: Plan) -> tuple[Unfit, ...]:

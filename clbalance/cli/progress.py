@@ -112,7 +112,7 @@ class SweepProgress:
         self._line.show(text)
 
     def store_failed(self, reason: str) -> None:
-        self._console.say(messages.warning(f"going on without the state database: {reason}"))
+        self._console.say(messages.warning(f"continuing without the state database: {reason}"))
 
     def done(self) -> None:
         self._line.clear()

@@ -72,7 +72,7 @@ def _gpu_share(share: float, gpus: int) -> float:
 
 def _gpu_mem_bytes(options: ResourceOptions) -> int:
     if not options.gpus and options.gpu_share is None:
-        raise UsageError("`--gpu-mem` is memory of GPUs, and none is asked for", hint="add `--gpus 1`")
+        raise UsageError("`--gpu-mem` needs `--gpus` or `--gpu-share`", hint="add `--gpus 1`")
     return _size("--gpu-mem", options.gpu_mem or "")
 
 
@@ -85,7 +85,9 @@ def _cpus(asked: float | None, limit: float | None) -> float | None:
     if not 0 <= asked <= _MOST:
         raise UsageError(f"`--cpus` cannot be {asked:g}", hint="0, or a number of cpus such as 2 or 0.5")
     if limit is not None and asked > limit:
-        raise UsageError(f"`--cpus {asked:g}` is more than `--limit-cpus {limit:g}`", hint="the limit is at least that")
+        raise UsageError(
+            f"`--cpus {asked:g}` is more than `--limit-cpus {limit:g}`", hint="raise the limit, or request less"
+        )
     return asked
 
 
@@ -97,7 +99,7 @@ def _mem_bytes(asked: str | None, limit: str | None) -> int:
         return limit_bytes or 0
     size = _size("--mem", asked)
     if limit_bytes is not None and size > limit_bytes:
-        raise UsageError(f"`--mem {asked}` is more than `--limit-mem {limit}`", hint="the limit is at least that")
+        raise UsageError(f"`--mem {asked}` is more than `--limit-mem {limit}`", hint="raise the limit, or request less")
     return size
 
 
@@ -131,7 +133,7 @@ def constraints_of(options: ConstraintOptions) -> Constraints:
     """All constraints; `UsageError` for options that exclude each other or have a wrong value."""
     expressions = expressions_of(options)
     if options.order is not None and options.prefer:
-        raise UsageError("`--prefer` adds to a ranking that `--order` replaces", hint="one of them")
+        raise UsageError("`--prefer` has no effect with `--order`, which replaces the scores", hint="one of them")
     return Constraints(
         where=expressions.where,
         order=expressions.order,

@@ -55,14 +55,19 @@ def remember(
     answers: Sequence[Answer],
     streaks: Mapping[NodeName, FailureStreak],
     earlier: RememberedNodes,
+    came_at: Mapping[NodeName, datetime],
 ) -> None:
-    """Store the answers, without readings that come too soon after the last, and changed streaks; warn on failure."""
-    worth = _worth_remembering(answers, earlier.readings, at)
+    """Store the answers, without readings that come too soon after the last, and changed streaks; warn on failure.
+
+    `came_at`: when each node has answered; the sweep may have waited for others since.
+    """
+    worth = _worth_remembering(answers, earlier.readings, came_at)
     measured = [answer for answer in worth if isinstance(answer, Measured)]
     readings = {answer.node: answer.reading for answer in measured}
     past = {answer.node: look for answer in worth if (look := node_sample(answer)) is not None}
     try:
-        services.store.remember(at, readings, {answer.node: index_values(answer) for answer in measured}, past)
+        samples = {answer.node: index_values(answer) for answer in measured}
+        services.store.remember(at, readings, samples, past, came_at=came_at)
     except StoreError as error:
         services.listener.store_failed(error.message)
     if streaks:
@@ -72,12 +77,15 @@ def remember(
             services.listener.store_failed(error.message)
 
 
-def _worth_remembering(answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime) -> list[Answer]:
+def _worth_remembering(
+    answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], came_at: Mapping[NodeName, datetime]
+) -> list[Answer]:
     """Leave out a reading that comes too soon after the last: with frequent sweeps no node would ever have rates."""
     return [
         answer
         for answer in answers
-        if isinstance(answer, Silent) or not _is_too_soon(earlier.get(answer.node), answer.reading, at)
+        if isinstance(answer, Silent)
+        or not _is_too_soon(earlier.get(answer.node), answer.reading, came_at[answer.node])
     ]
 
 

@@ -87,7 +87,8 @@ class OpenSweep:
         at, streaks = self._services.clock.now(), self._changed_streaks(answers)
         if final:
             new = self._came.keys() - self._remembered
-            remember(self._services, at, [answer for answer in answers if answer.node in new], streaks, self._earlier)
+            came_at = {node: self.came_at(node) for node in new}
+            remember(self._services, at, [one for one in answers if one.node in new], streaks, self._earlier, came_at)
             self._remembered.update(self._came)
         return Snapshot(taken_at=at, answers=tuple(self._marked(answer, streaks) for answer in answers))
 

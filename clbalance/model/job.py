@@ -159,8 +159,12 @@ class Submitted:
 
     @property
     def needs_controller(self) -> bool:
-        """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
-        is_attended = self.has_files or self.notify is not None or self.rules is not None
+        """Whether the job gets a controller when detached.
+
+        To start it later or again, for its files or `--notify`, or to free nodes that are held for its first one.
+        """
+        holds_nodes = self.job.first_node and self.request.pick != 1
+        is_attended = self.has_files or self.notify is not None or self.rules is not None or holds_nodes
         return self.restart_policy.needs_controller(is_attended=is_attended)
 
 

@@ -45,9 +45,12 @@ class Store(Protocol):
         readings: Mapping[NodeName, Reading],
         samples: Mapping[NodeName, IndexValues] | None = None,
         past: Mapping[NodeName, NodeSample] | None = None,
+        *,
+        came_at: Mapping[NodeName, datetime] | None = None,
     ) -> None:
         """Store the last readings, add `samples` for trends, and add `past` to the history.
 
+        `came_at`: when the nodes have answered, if not `at`. Rates are counted from then.
         Samples for trends are deleted when the node has booted since, and replaced by a later one in the same slot of
         the ring. History covers all boots.
         """

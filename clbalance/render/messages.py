@@ -2,6 +2,7 @@
 
 from clbalance.errors import ClbalanceError, ExpressionError
 from clbalance.render.text import escape_line
+from clbalance.units import counted
 
 OLD_SPELLING = "`{old}` is called `{new}` now; the old spelling goes with a later release"
 
@@ -49,7 +50,7 @@ def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: i
         message += f", {best} of {fitting} that fit ({candidates} asked)"
     if free_gpus:
         each = " on each node" if chosen > 1 else ""
-        message += f"; {free_gpus} {'GPUs' if free_gpus > 1 else 'GPU'} free there; `--gpus 1` reserves one{each}"
+        message += f"; {counted(free_gpus, 'GPU')} free there, `--gpus 1` reserves one{each}"
     return note(message)
 
 

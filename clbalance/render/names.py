@@ -42,8 +42,11 @@ class KnownNames:
     def shown_job(self, answer: Measured, lease: Lease) -> str:
         """The job as it is typed: by its number here, else by its owner and the beginning of its key."""
         known = self.job(answer, lease)
-        owner = self.users.get(lease.uid) or str(lease.uid)
-        return owner_and_key(owner, lease.key) if known is None else str(known.id)
+        return owner_and_key(self.owner(lease.uid), lease.key) if known is None else str(known.id)
+
+    def owner(self, uid: int) -> str:
+        """The user as he is typed: what a node says of names is not asked."""
+        return self.users.get(uid) or str(uid)
 
 
 NO_NAMES = KnownNames()

@@ -35,10 +35,12 @@ class InMemoryStore:
         readings: Mapping[NodeName, Reading],
         samples: Mapping[NodeName, IndexValues] | None = None,
         past: Mapping[NodeName, NodeSample] | None = None,
+        *,
+        came_at: Mapping[NodeName, datetime] | None = None,
     ) -> None:
         for node, reading in readings.items():
             # Through a row, so that this keeps no more than the database would.
-            kept = remembered(row_of(at, reading))
+            kept = remembered(row_of((came_at or {}).get(node, at), reading))
             assert kept is not None, "a row of our own has a time"
             if node in self._readings and boot_of(self._readings[node].reading) != boot_of(reading):
                 self._samples.pop(node, None)

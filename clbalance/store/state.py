@@ -86,8 +86,10 @@ class SqliteStore:
         readings: Mapping[NodeName, Reading],
         samples: Mapping[NodeName, IndexValues] | None = None,
         past: Mapping[NodeName, NodeSample] | None = None,
+        *,
+        came_at: Mapping[NodeName, datetime] | None = None,
     ) -> None:
-        rows = [(node, *row_of(at, reading)) for node, reading in readings.items()]
+        rows = [(node, *row_of((came_at or {}).get(node, at), reading)) for node, reading in readings.items()]
         marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
         statement = f"INSERT OR REPLACE INTO reading (node, {COLUMNS}) VALUES ({marks})"  # noqa: S608 (only our own text)
         boots = {node: boot_of(reading) for node, reading in readings.items()}

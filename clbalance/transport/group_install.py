@@ -58,7 +58,7 @@ def install_groups(file: Path, source: str) -> Installed:
         # Ours would be the first source and so the default one, in which every `@name` without a source is looked up.
         raise SettingsError(
             f"{before.files[-1]} does not say which source is the default one",
-            hint=f"write `default: {before.default}` under its `[Main]`, then do this again",
+            hint=f"write `default: {before.default}` under its `[Main]`, then repeat the command",
         )
     link = (links or [_folder(before) / name])[-1]
     return _link(link, file, before, source)
@@ -67,7 +67,7 @@ def install_groups(file: Path, source: str) -> Installed:
 def _link(link: Path, file: Path, before: _Configured, source: str) -> Installed:
     was = link.readlink() if _is_ours(link, link.name) else None
     if was is None and os.path.lexists(link):
-        raise SettingsError(f"{link} is there already, and not ours", hint="move it away, then do this again")
+        raise SettingsError(f"{link} is there already, and not ours", hint="move it away, then repeat the command")
     try:
         link.parent.mkdir(mode=0o755, exist_ok=True)
         replace_link(str(link), str(file))
@@ -121,13 +121,13 @@ def _no_folder(configured: _Configured) -> SettingsError:
         text = "'[Main]\\nautodir: $CFGDIR/groups.d\\n'"
         return SettingsError(
             "ClusterShell has no groups.conf",
-            hint=f"`mkdir -p {own}/groups.d && printf {text} > {own}/groups.conf`, then do this again",
+            hint=f"`mkdir -p {own}/groups.d && printf {text} > {own}/groups.conf`, then repeat the command",
         )
     last, tried = configured.files[-1], " ".join(map(str, configured.autodirs)) or "none"
     if last.parent == own:
         return SettingsError(
             f"{last} names no folder of yours for YAML files (autodir: {tried})",
-            hint="write `autodir: $CFGDIR/groups.d` under its `[Main]`, then do this again",
+            hint="write `autodir: $CFGDIR/groups.d` under its `[Main]`, then repeat the command",
         )
     return SettingsError(
         f"ClusterShell reads no folder of yours for YAML files (autodir: {tried})",

@@ -15,7 +15,7 @@ def replace_link(path: str, text: str) -> None:
     with folder_at(folder_path, path) as folder:
         if reason := others_write(os.fstat(folder)):
             raise FileRefusedError(
-                path, reason, hint=f"`chmod go-w {folder_path}`, where it is yours; then do this again"
+                path, reason, hint=f"`chmod go-w {folder_path}`, where it is yours; then repeat the command"
             )
         _check(path, name, folder)
         fresh = f".clbalance-{os.urandom(8).hex()}.tmp"
@@ -33,4 +33,6 @@ def replace_link(path: str, text: str) -> None:
 def _check(path: str, name: str, folder: int) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            raise FileRefusedError(path, "it is there already, and is no link", hint="move it away, then do this again")
+            raise FileRefusedError(
+                path, "it is there already, and is no link", hint="move it away, then repeat the command"
+            )

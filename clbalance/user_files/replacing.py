@@ -71,7 +71,7 @@ def open_draft(path: str) -> Draft:
 
     def draft(target: Target) -> Draft:
         if target.is_in_place:
-            raise FileRefusedError(path, "it is no regular file", hint="name a file")
+            raise FileRefusedError(path, "it is not a regular file", hint="name a file")
         check_folder_of(target)
         check_replaceable(target)
         return Draft(target)

@@ -74,7 +74,7 @@ def test_without_its_database_a_verb_for_jobs_refuses_and_the_others_go_on_and_s
     done = alone(*verb)
     if verb in GO_ON:
         assert done.rc == 0
-        assert "warning: going on without the state database: " in done.stderr
+        assert "warning: continuing without the state database: " in done.stderr
     else:
         assert done.rc == (125 if verb[0] == "run" else 1)
         assert "going on" not in done.stderr
@@ -145,7 +145,7 @@ def test_a_database_that_fails_while_a_job_runs_costs_the_memory_and_not_the_res
         _, err = child.communicate(timeout=60)
         database.execute("ROLLBACK")
     assert child.returncode == 7
-    assert b"going on without the state database: " in err
+    assert b"continuing without the state database: " in err
     assert (job(clbalance, "1")["state"], job(clbalance, "1")["rc"]) == ("FAILED", 7)
 
 
@@ -161,5 +161,5 @@ def test_a_database_that_is_damaged_while_a_job_runs_costs_the_memory_and_not_th
     let_go(clbalance)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 7, err
-    assert b"going on without the state database: " in err
+    assert b"continuing without the state database: " in err
     assert "is damaged" in clbalance("jobs").stderr

@@ -93,7 +93,7 @@ def test_no_way_to_groups_that_others_may_write_runs_their_commands(
     doctor = alone("doctor", "--json", *typed, env=env)
     (found,) = [one for one in json.loads(doctor.stdout)["findings"] if one["check"] in {"groups", "nodes"}]
     assert (doctor.rc, found["what"], "`chmod " in found["hint"]) == (4, message, True)
-    assert "nothing is known here of n1" in alone("history", "n1", *typed, env=env).stderr, "it needs no groups"
+    assert "unknown nodes: n1" in alone("history", "n1", *typed, env=env).stderr, "it needs no groups"
     assert not canary.exists()
     groups_conf.chmod(0o644)
     assert alone("history", "-g", "gpu", *typed, env=env).rc == 0

@@ -96,3 +96,12 @@ def test_a_slow_node_spoils_no_rates_of_the_others() -> None:
     assert isinstance(measured, Measured)
     assert isinstance(measured.rates, Rates)
     assert measured.rates.span_s == 10.5  # from its own answer to the second look
+
+
+def test_rates_are_counted_from_the_answer_and_not_from_the_end_of_a_sweep_that_waited_for_others() -> None:
+    services = world_of({"a": counting(30), "b": lambda _: []}, answer_within_s=10.0)
+    take_snapshot(services, [A, B])
+    (again,) = take_snapshot(services, [A]).answers
+    assert isinstance(again, Measured)
+    assert isinstance(again.rates, Rates)
+    assert again.rates.span_s == 10.0

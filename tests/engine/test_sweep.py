@@ -131,7 +131,9 @@ class BrokenStore(InMemoryStore):
     def last_readings(self, nodes: Sequence[NodeName]) -> dict[NodeName, Remembered]:
         raise StoreError("database is locked")
 
-    def remember(self, at: datetime, readings: object, samples: object = None, past: object = None) -> None:
+    def remember(
+        self, at: datetime, readings: object, samples: object = None, past: object = None, *, came_at: object = None
+    ) -> None:
         raise StoreError("database or disk is full")
 
 

@@ -127,7 +127,7 @@ def test_a_stopped_sweep_is_gone_at_once_and_leaves_no_ssh(
     for after_s in _points(trials(few=3, full=50), _SWEEP_LASTS_S):
         call = calls.start(env, "load", "-w", f"node[1-{_SWEPT}]")
         call.hit(number, after_s)
-        call.leaves_no_ssh(within_s=0.2)  # what was killed last may still be exiting
+        call.leaves_no_ssh(within_s=2.0)  # what was killed last may still be exiting
 
 
 @pytest.mark.parametrize("number", _STOPPING, ids=lambda number: number.name)
@@ -137,7 +137,7 @@ def test_a_stopped_run_is_gone_at_once_and_its_whole_job_with_it(
     for after_s in _points(trials(few=3, full=50), _RUN_LASTS_S):
         call = _start_stubborn_job(calls, lab_env)
         call.hit(number, after_s)
-        call.leaves_no_ssh(within_s=0.2)
+        call.leaves_no_ssh(within_s=2.0)
         if number is signal.SIGHUP:
             _cancel_all(lab_env)
         call.leaves_no_job(within_s=_CLEAN_WITHIN_S)

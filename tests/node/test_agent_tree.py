@@ -119,7 +119,10 @@ def test_a_killed_supervisor_takes_the_job_with_it(client: AgentClient, tmp_path
 def test_a_terminated_supervisor_ends_its_job_in_order(client: AgentClient, tmp_path: Path) -> None:
     job, pids, supervisor = begin_family(client, tmp_path, family())
     psutil.Process(supervisor).terminate()
-    assert client.until("ended", job)["end"] == {"kind": "cancelled", "why": "the job's supervisor was told to stop"}
+    assert client.until("ended", job)["end"] == {
+        "kind": "cancelled",
+        "why": "the job's supervisor received a signal to stop",
+    }
     assert gone(pids, 1)
 
 

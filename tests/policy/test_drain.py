@@ -102,14 +102,14 @@ def test_of_several_marks_one_that_binds_everybody_is_told() -> None:
         pytest.param(
             node("n", leases=(lease(cpus=4.0),)),
             "busy",
-            "too few cpus free: 1 asked, 0 of 4 free, 4 promised",
+            "too few cpus free: 1 requested, 0 of 4 free, 4 allocated",
             id="promised away: busy",
         ),
         pytest.param(
             node("n", leases=(unreadable(),)),
             "busy",
-            "leased whole: by uid 1001: unreadable lease: no JSON",
-            id="leased whole: busy",
+            "allocated whole: by uid 1001: unreadable lease: no JSON",
+            id="allocated whole: busy",
         ),
     ],
 )

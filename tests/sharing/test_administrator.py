@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -168,26 +166,12 @@ def test_the_owners_retry_does_not_start_it_again(shared_lab: Lab, clbalance: Co
     assert (row["state"], row["attempt"]) == ("CANCELLED", 1)
 
 
-_SHOW = """\
-import os, sys
-from clbalance.cli.console import Console
-from clbalance.cli.job_selection import leased_names, open_job_services
-from clbalance.cli.jobs.show_leased import show_leased
-from clbalance.cli.options import OutputOptions, ReachOptions
-console = Console.of(OutputOptions(json=True))
-with open_job_services(ReachOptions(), console) as services:
-    names = leased_names(services.journal, sys.argv[1:])
-    sys.exit(show_leased(names, "node[1-2]", ReachOptions(), console, services))
-"""
-
-
 def test_root_sees_what_another_users_job_is_and_takes(shared_lab: Lab, clbalance: Command, owner: Command) -> None:
     number = detached(owner, *ALICE, "-w", "node1", "--name", "hers", "--", "sh", "-c", "sleep 600 & sleep 600")
     (name,) = shown(clbalance)
-    argv = [sys.executable, "-c", _SHOW, name]
-    seen = subprocess.run(argv, env=clbalance.env, cwd=clbalance.folder, capture_output=True, check=False)
-    assert seen.returncode == 0, seen.stderr
-    (found,) = json.loads(seen.stdout)["jobs"]
+    seen = clbalance("show", name, "-w", "node[1-2]", "--json")
+    assert seen.rc == 0, seen.stderr
+    (found,) = json.loads(seen.text)["jobs"]
     assert [found[key] for key in ("job", "user", "name", "chdir")] == [name, "2001", "hers", "/"]
     assert (found["command"], found["number"]) == ("sh -c 'sleep 600 & sleep 600'", int(number))
     (copy,) = found["copies"]

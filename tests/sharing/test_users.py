@@ -55,7 +55,7 @@ def test_roots_drain_mark_binds_everyone_and_only_root_takes_it_away(shared_lab:
     resumed = clbalance("resume", "-l", "alice", "node1")
     assert resumed.rc == 0
     assert resumed.stderr.splitlines() == [
-        "clbalance: you are not root there: marks of other users stay, whomever they bind",
+        "clbalance: you are not root there: drains by other users stay",
         "clbalance: node1: no mark of yours was there",
     ]
     assert run(clbalance, "-w", "node1", user="alice").rc == 125
@@ -93,7 +93,7 @@ def test_a_lease_that_no_probe_can_see_is_refused_by_the_node_in_its_owners_name
         assert clbalance("pick", "-w", "node1").rc == 0
         refused = run(clbalance, "-w", "node1")
     assert refused.rc == 125
-    assert "refused by the node (node1: 1 cpus asked, 0 of 4 free" in refused.stderr
+    assert "refused by the node (node1: cpus: 1 requested, 0 of 4 free" in refused.stderr
     assert "leased: bob 4)" in refused.stderr
 
 

@@ -49,6 +49,11 @@ def test_what_differences_need_comes_back_as_it_was(store: Store) -> None:
         assert getattr(last.reading, section) == getattr(reading(), section)
 
 
+def test_a_node_that_answered_before_the_sweep_was_over_has_a_time_of_its_own(store: Store) -> None:
+    store.remember(after(5), {A: reading(), B: reading()}, came_at={A: NOON})
+    assert {name: last.at for name, last in store.last_readings([A, B]).items()} == {A: NOON, B: after(5)}
+
+
 def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
     store.remember(NOON, {A: reading()})
     last = store.last_readings([A])[A].reading

@@ -96,7 +96,7 @@ def _groups() -> Iterator[ConfigPlace]:
         configured = load_settings(os.environ, working_directory()).groups_conf
     except SettingsError as error:
         configured = None
-        yield ConfigPlace(what="groups", path="groups_conf", is_there=False, remark=f"not known: {error.message}")
+        yield ConfigPlace(what="groups", path="groups_conf", is_there=False, remark=f"unknown: {error.message}")
     if configured:
         yield ConfigPlace(what="groups", path=configured, is_there=_is_there(Path(configured)))
     for path in reversed(group_files()):

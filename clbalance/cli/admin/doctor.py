@@ -85,7 +85,7 @@ def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
 
 
 def _no_nodes() -> Finding:
-    what = "no nodes named and no groups configured: only this host was looked at"
+    what = "no nodes named and no groups configured: only this host was checked"
     hint = "`clbalance doctor node[1-4]`, or copy groups.conf.example to ~/.config/clustershell/groups.conf"
     return note("nodes", what, hint)
 

@@ -26,7 +26,7 @@ def install_result_groups(console: Console) -> int:
     if not path.exists():
         write_groups(path.parent, _groups(path))
     elif not path.is_file():  # clush would wait for a FIFO
-        raise StoreError(f"`{path}` is no regular file", hint="move it away, then do this again")
+        raise StoreError(f"`{path}` is not a regular file", hint="move it away, then repeat the command")
     done = install_groups(path, SOURCE)
     if done.before == path:
         console.say(messages.note(f"{done.link} points to {path} already"))

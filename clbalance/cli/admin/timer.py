@@ -43,7 +43,7 @@ def show_timer(console: Console, *, groups: Sequence[str], every: str, apply: bo
     )
     odd = unusable([*report.program, *report.arguments, report.folder or "", *report.environment.values()])
     if odd is not None:
-        raise UsageError(f"{odd!r} cannot stand in a unit or a crontab", hint="rename it, or write them by hand")
+        raise UsageError(f"{odd!r} cannot be written in a unit or a crontab", hint="rename it, or write them by hand")
     console.show(report)
     return ExitCode.DONE
 
@@ -67,7 +67,7 @@ def _every_s(typed: str) -> int:
     seconds = parse_duration(typed, "`--every`")
     if seconds not in allowed_every():
         raise UsageError(
-            f"a crontab cannot say `--every {typed}`",
+            f"a crontab cannot express `--every {typed}`",
             hint="1, 2, 3, 4, 5, 6, 10, 12, 15, 20 or 30 minutes, 1, 2, 3, 4, 6, 8, 12 or 24 hours: `5m`, `1h`",
         )
     return int(seconds)

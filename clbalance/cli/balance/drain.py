@@ -89,7 +89,7 @@ _WORDING = MarkMessages(
     example="clbalance drain node[1-3] --reason TEXT",
     done="drained",
     begun="draining",
-    not_root="your marks bind you alone, unless the node lists you as an admin",
+    not_root="your drains bind only yourself, unless the node lists you as an administrator",
 )
 
 

@@ -29,7 +29,7 @@ def end_others(services: Services, console: Console, nodes: Sequence[NodeName], 
     try:
         results += map(result_of_end, end_leased(services, jobs, drained_reason(drained, reason)))
     finally:  # an interrupt may come after nodes were told
-        results += ["unsettled: no node has confirmed its end"] * (len(jobs) - len(results))
+        results += ["result unknown: no node has confirmed its end"] * (len(jobs) - len(results))
         for job, result in zip(jobs, results, strict=True):
             why = f"drain {drained}: {reason}; the job is {owner_name(job.uid)}'s"
             log_leased(services, console, "cancel", job, result, why)

@@ -116,7 +116,7 @@ class DrainMonitor:
             here = frozenset(self._nodes)
             for record in known:
                 reason = f"drain {fold(here.intersection(record.nodes))}: {self._request.reason}"
-                result = results.get(record.id, "unsettled: no node has confirmed its end")
+                result = results.get(record.id, "result unknown: no node has confirmed its end")
                 log.add(
                     Action(
                         what="cancel",

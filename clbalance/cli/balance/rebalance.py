@@ -114,7 +114,7 @@ class RebalanceRun:
         report = self._report(decision, planned_actions(decision, confirm=self._confirm))
         self.console.show(report)
         if not report.actions:
-            self.console.say(messages.note("nothing to start, nothing to move"))
+            self.console.say(messages.note("nothing to start and nothing to move"))
         for pool in report.pools:
             self.console.say(messages.note(pool_heading(pool)))
             for remark in remarks(pool):

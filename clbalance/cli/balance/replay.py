@@ -94,11 +94,13 @@ def read_sources(
             machines.append(found)
     if len(jobs) > 1 or len(machines) > 1:
         what = "jobs" if len(jobs) > 1 else "nodes"
-        raise UsageError(f"there are several files of {what}", hint=f"give one file of {what}")
+        raise UsageError(f"several files of {what}", hint=f"give one file of {what}")
     log = jobs[0] if jobs else _history(console)
     trace = log.trace if isinstance(log, SwfLog) else log
     if not trace.arrivals:
-        raise TraceError("there is no job to replay", hint="name a file of jobs, or run some")
+        raise TraceError(
+            "there is no job to replay", hint="name a file of jobs; without one, the jobs of this host are replayed"
+        )
     if machines:
         return _snapshot(machines[0]), _sharing(trace, swf=isinstance(log, SwfLog))
     if isinstance(log, SwfLog) and not nodes.names_nodes:
@@ -146,7 +148,7 @@ def _sharing(trace: Trace, *, swf: bool) -> Trace:
 def _of_header(log: SwfLog) -> tuple[Measured, ...]:
     if log.processors is None:
         raise TraceError(
-            "the log does not say how many processors there were",
+            "the log does not give the number of processors",
             hint="give it a header such as `; MaxProcs: 100`, or name a file of nodes",
         )
     return processors_as_nodes(log.processors)

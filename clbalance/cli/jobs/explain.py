@@ -15,13 +15,13 @@ def explain_job(word: str, console: Console) -> int:
     """The exit code of `clbalance explain`."""
     with open_store(console, needed=True) as (_, journal):
         if word == "last" and (refused := journal.last_refusal()) is not None:
-            console.say(messages.note("the last `run` was refused, and has no number"))
+            console.say(messages.note("the last `run` was refused before it got a number"))
             console.show(ExplainReport(placed=(Placed(attempt=1, claim=0, plan=refused),), limits=JobLimits()))
             return ExitCode.DONE
         record = one_job(journal, word)
         placed, copies = journal.placed(record.id), journal.copies(record.id)
     if not placed:
-        message = f"job {record.id} has not come to be placed: {record.state}"
+        message = f"job {record.id} has not been placed: {record.state}"
         raise ClbalanceError(message + (f": {record.reason}" if record.reason else ""))
     if is_queued(record):
         console.say(messages.note(f"job {record.id} waits: {record.reason}"))

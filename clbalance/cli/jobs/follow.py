@@ -82,7 +82,7 @@ class Shown(NullListener):
             return
         self._output.close()
         self.show_for(record.nodes)
-        self._console.say(messages.note(f"job {record.id} goes on on {fold(record.nodes)}"))
+        self._console.say(messages.note(f"job {record.id} continues on {fold(record.nodes)}"))
 
     def warned(self, node: NodeName, text: str) -> None:
         self._console.say(messages.warning(f"{node}: {text}"))
@@ -132,7 +132,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
                 (reconciled,) = submitted.await_ends(services, [reconciled.record])
         except Interrupted as stop:
             console.stopped(stop.signum)
-            console.say(messages.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
+            console.say(messages.note(f"job {record.id} keeps running; `clbalance cancel {record.id}` ends it"))
             raise
         complete_outputs(services, console)
         _tell_end(services, console, reconciled)

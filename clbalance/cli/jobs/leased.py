@@ -140,7 +140,7 @@ def end_named(
             results[place] = LeasedEnd(job=job, outcomes=ends[0], result=result, is_confirmed=is_confirmed)
     finally:  # an interrupt may come after nodes were told
         for place, job in enumerate(jobs):
-            result = results[place].result if place in results else "unsettled: no node has confirmed it"
+            result = results[place].result if place in results else "result unknown: no node has confirmed it"
             log_leased(services, console, "cancel" if number is None else "signal", job, result)
     return tuple(results[place] for place in sorted(results))
 

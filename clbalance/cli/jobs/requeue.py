@@ -124,7 +124,7 @@ class _Requeue:
         startable(services, self.record)
         reason, now = f"requeued by {me()}", services.clock.now()
         if not services.journal.acquire_again(number, reason, attempt=attempt, at=now, accepted=accepted):
-            raise ClbalanceError(f"job {number} is controlled by another process now")
+            raise ClbalanceError(f"job {number} is now controlled by another process")
         return services.journal.record(number) or self.record, stdin  # another requeue may have come and gone
 
 

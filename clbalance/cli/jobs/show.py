@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import MOST_JOBS, named_jobs, open_job_services
-from clbalance.cli.jobs.leased import shown_name
 from clbalance.cli.jobs.options import JobTableOptions
 from clbalance.cli.jobs.rows import rows_of
 from clbalance.cli.jobs.table import table_of
@@ -87,7 +86,7 @@ def _row(job: LeasedJob, names: KnownNames, excesses: Mapping[NodeName, tuple[Sh
     allocation = first.lease.allocation if isinstance(first.lease.allocation, Allocation) else None
     return JobRow(
         id=None,
-        elsewhere=shown_name(job),
+        elsewhere=job.named(names.owner(job.uid)),
         name=(allocation.name if allocation else "") or "-",
         user=names.shown_user(first.node, job.uid),
         state="RUNNING",

@@ -26,8 +26,8 @@ from clbalance.render.output.streams import STREAMS
 from clbalance.render.reports.jobs.show import JobDetails, ShowReport
 
 
-def show_named(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
-    """The exit code of `clbalance show`."""
+def show_named(words: Sequence[str], ssh: ReachOptions, console: Console, *, node_sets: Sequence[str]) -> int:
+    """The exit code of `clbalance show`. `node_sets`: where jobs of others are looked for; empty: everywhere."""
     with open_job_services(ssh, console) as services:
         if leased := leased_names(services.journal, words):
             if own := [word for word in words if word not in leased]:
@@ -36,7 +36,9 @@ def show_named(words: Sequence[str], ssh: ReachOptions, console: Console) -> int
                 )
             from clbalance.cli.jobs.show_leased import show_leased  # most calls are for jobs of this host
 
-            return show_leased(leased, ssh, console, services)
+            return show_leased(leased, node_sets, ssh, console, services)
+        if node_sets:
+            raise UsageError(f"`{words[0]}` is a job of this host: `--nodes` says where to look for jobs of others")
         seen = refresh(services, named_jobs(services.journal, words))
         complete_outputs(services, console)
         rows = rows_of(services, seen, usage_of(services, [one.record for one in seen]))

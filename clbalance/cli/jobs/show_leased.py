@@ -1,6 +1,6 @@
 """Carry out `show` for running jobs that others have submitted, or oneself elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clbalance.cli.console import Console
 from clbalance.cli.jobs.leased import leased_services, log_leased, owner_name, shown_name
@@ -14,9 +14,11 @@ from clbalance.render import messages
 from clbalance.render.reports.jobs.leased import LeasedReport
 
 
-def show_leased(names: Mapping[str, JobName], ssh: ReachOptions, console: Console, opened: Services) -> int:
+def show_leased(
+    names: Mapping[str, JobName], node_sets: Sequence[str], ssh: ReachOptions, console: Console, opened: Services
+) -> int:
     """Show the jobs of these names; the exit code. For the parameters see `leased_services`."""
-    with leased_services(names, (), ssh, console, opened) as (services, jobs):
+    with leased_services(names, node_sets, ssh, console, opened) as (services, jobs):
         for job in jobs:
             log_leased(services, console, "show", job, "read")
         views = [

@@ -81,5 +81,5 @@ def parse_order(text: str) -> tuple[tuple[str, bool], ...]:
 def _column(word: str, option: str) -> str:
     name = word.strip().lower()
     if name not in COLUMNS:
-        raise UsageError(f"`{option}`: there is no column {name[:40]!r}", hint=f"one of {', '.join(COLUMNS)}")
+        raise UsageError(f"`{option}`: unknown column {name[:40]!r}", hint=f"one of {', '.join(COLUMNS)}")
     return name

@@ -64,7 +64,7 @@ def _indices(typed: Sequence[str]) -> frozenset[str]:
         return frozenset(known)
     for name in typed:
         if name not in known:
-            raise UsageError(f"there is no index `{name}`", hint=f"{_ALL}, or one of {', '.join(known)}")
+            raise UsageError(f"unknown index `{name}`", hint=f"{_ALL}, or one of {', '.join(known)}")
     return frozenset(typed)
 
 
@@ -79,9 +79,9 @@ def _remark(store: Store, named: NamedNodes, found: Mapping[NodeName, Sequence[S
     never = set(missing) - store.history(missing, _BEGINNING, datetime.max.replace(tzinfo=UTC)).keys()
     if unknown := never & named.only_named:
         raise UsageError(
-            f"nothing is known here of {fold(sorted(unknown))}",
-            hint=f"no sweep asked for it, and no group has it; `clbalance load -w {fold(sorted(unknown))}` asks it",
+            f"unknown nodes: {fold(sorted(unknown))}",
+            hint=f"no command has asked them yet; `clbalance load -w {fold(sorted(unknown))}` does",
         )
     when = "yet" if never == set(missing) else "in that time"
     hint = f"each `clbalance load -w {fold(missing)}` adds to it" if never else "`--since 365d` looks further back"
-    return messages.note(f"nothing is remembered of {fold(missing)} {when}: {hint}")
+    return messages.note(f"no record of {fold(missing)} {when}: {hint}")

@@ -55,7 +55,7 @@ def _remembered(services: Services, console: Console) -> tuple[tuple[JobRecord, 
     try:
         return services.journal.records(over=True), dict(services.store.counters())
     except StoreError as error:
-        console.say(messages.warning(f"going on without the state database: {error.message}"))
+        console.say(messages.warning(f"continuing without the state database: {error.message}"))
         return (), {}
 
 
@@ -67,7 +67,7 @@ def _checked(output: Path, console: Console) -> CheckedFile:
         raise UsageError(f"`--output` {output}: there is no folder {output.parent}", hint="make it, or name another")
     checked = check_writable(str(output), replaced=True)
     if not checked.is_in_place and output.suffix != ".prom":
-        console.say(messages.warning(f"the node exporter reads only files that end in .prom, and not {output.name}"))
+        console.say(messages.warning(f"the node exporter only reads files that end in .prom, not {output.name}"))
     return checked
 
 

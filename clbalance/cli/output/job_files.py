@@ -88,7 +88,7 @@ def conclude_task_files(services: Services, job: JobSpec, records: Sequence[Task
 
 def _with_hint(error: ClbalanceError, job: int) -> ClbalanceError:
     """The error of a watched run, which does not end its job."""
-    hint = f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
+    hint = f"the job keeps running: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
     return ClbalanceError(error.message, hint=error.hint or hint)
 
 

@@ -81,7 +81,7 @@ def control(number: int, lock: JobLock, options: ConnectOptions) -> None:
 def _control(number: int, opened: tuple[Store, Journal], options: ConnectOptions, console: Console) -> None:
     submitted = opened[1].submitted(number)
     if submitted is None:
-        raise StoreError(f"job {number} is not remembered any more")
+        raise StoreError(f"job {number} is no longer in the state database")
     cluster = _cluster(submitted, options, console)
     meanwhile = "clbalance.engine.run.dispatch" if submitted.rules is None else "clbalance.engine.tasks.task_run"
     with cluster.services(meanwhile=meanwhile, opened=opened) as services:

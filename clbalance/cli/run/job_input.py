@@ -146,7 +146,11 @@ def job_input(
         return NoInput()
     is_meant = is_asked or found is Origin.REDIRECTED or (found is Origin.GIVEN and copied_for is None)
     if not is_meant:
-        say(messages.note("standard input is not passed on: it is not for this call alone; `--stdin -` takes it"))
+        say(
+            messages.note(
+                "standard input is not passed on, because the calling shell may read it too; `--stdin -` passes it on"
+            )
+        )
         return NoInput()
     if copied_for is None:
         return PassedOnInput()

@@ -13,68 +13,76 @@ class JobOptions:
 
     pick: Annotated[str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.")] = "1"
     first_node: Annotated[
-        bool, Option("--first-node", help="On the first node only; the others are held for it (mpirun).")
+        bool, Option("--first-node", help="Start it on the first node; reserve the others (mpirun).")
     ] = False
-    text: Annotated[str | None, Option("-c", metavar="TEXT", help="Run this text by /bin/sh.")] = None
+    text: Annotated[str | None, Option("-c", metavar="TEXT", help="Run this shell text (/bin/sh).")] = None
     name: Annotated[str | None, Option("--name", metavar="NAME", help="Name of the job. [the script's]")] = None
     env: Annotated[
-        list[str] | None, Option("--env", metavar="K=V", help="Set in the job's environment; K alone: as it is here.")
+        list[str] | None, Option("--env", metavar="K=V", help="Set a variable of the job; K alone: its value here.")
     ] = None
     chdir: Annotated[
-        str | None, Option("--chdir", metavar="DIR", help="Work there. [here, if it exists on the node, else home]")
+        str | None, Option("--chdir", metavar="DIR", help="Working directory. [this one if the node has it, else home]")
     ] = None
-    login: Annotated[bool, Option("--login", help="Run by a login shell, so that `module` works.")] = False
+    login: Annotated[bool, Option("--login", help="Run it in a login shell, so that `module` works.")] = False
     stdin: Annotated[
-        str | None, Option("--stdin", metavar="FILE", help="Its standard input; -: ours. [ours, if redirected for it]")
+        str | None, Option("--stdin", metavar="FILE", help="Its standard input; -: that of run. [that, if redirected]")
     ] = None
-    time_limit: Annotated[str | None, Option("--time-limit", metavar="TIME", help="End it after this.")] = None
+    time_limit: Annotated[
+        str | None, Option("--time-limit", metavar="TIME", help="End it after this much run time.")
+    ] = None
     pty: Annotated[bool, Option("--pty", help="Give it this terminal, as `ssh -t` does.")] = False
-    detach: Annotated[bool, Option("--detach", help="Print the job's id, and leave it to itself.")] = False
+    detach: Annotated[bool, Option("--detach", help="Print the job's number, and return at once.")] = False
     retry: Annotated[
-        int, Option("--retry", metavar="N", help="Start it so often again if it fails.", show_default=False)
+        int, Option("--retry", metavar="N", help="Restart it up to N times if it fails.", show_default=False)
     ] = 0
-    requeue: Annotated[bool, Option("--requeue", help="Start it again if its node fails.")] = False
+    requeue: Annotated[bool, Option("--requeue", help="Restart it if its node fails.")] = False
     requeue_exit: Annotated[
-        str | None, Option("--requeue-exit", metavar="CODES", help="Start it again if it exits so, such as 85.")
+        str | None,
+        Option("--requeue-exit", metavar="CODES", help="Restart it if it exits with one of these, such as 85."),
     ] = None
     checkpoint: Annotated[
         str | None,
         Option(
             "--checkpoint",
             metavar="SIGNAL[:GRACE]",
-            help="To move it, send this; it exits 85, or writes its file. [:60s]",
+            help="Signal to save and exit 85, before it is moved. [:60s]",
         ),
     ] = None
     checkpoint_file: Annotated[
-        str | None, Option("--checkpoint-file", metavar="PATH", help="Written anew, it has checkpointed.")
+        str | None,
+        Option("--checkpoint-file", metavar="PATH", help="The job has saved once it has rewritten this file."),
     ] = None
     after: Annotated[
-        list[str] | None, Option("--after", metavar="JOB", help="Not before this job has been completed.")
+        list[str] | None, Option("--after", metavar="JOB", help="Start it once this job has completed (afterok).")
     ] = None
     begin: Annotated[
-        str | None, Option("--begin", metavar="TIME", help="Not before: 2h (from now), 18:00, 2026-12-01T08:00.")
+        str | None, Option("--begin", metavar="TIME", help="Start it at or after 18:00, 2026-12-01T08:00, 2h from now.")
     ] = None
     notify: Annotated[
-        str | None, Option("--notify", metavar="CMD", help="Run this by /bin/sh here when it is over.")
+        str | None, Option("--notify", metavar="CMD", help="Run this command here when the job has ended.")
     ] = None
-    queue_for: Annotated[str | None, Option("--queue-for", metavar="TIME", help="Wait so long for nodes that fit.")] = (
-        None
-    )
+    queue_for: Annotated[
+        str | None, Option("--queue-for", metavar="TIME", help="Wait up to this long for nodes that fit.")
+    ] = None
     queue: Annotated[
-        bool, Option("--queue", help="With --detach: if nothing fits, let it wait for `clbalance rebalance`.")
+        bool, Option("--queue", help="With --detach: queue it if no node fits; `rebalance` starts it.")
     ] = False
     priority: Annotated[
-        float, Option("--priority", metavar="N", help="Of those that wait, more is sooner.", show_default=False)
+        float, Option("--priority", metavar="N", help="Priority in the queue; higher starts first.", show_default=False)
     ] = 0.0
     output: Annotated[
-        str | None, Option("--output", metavar="FILE", help="Write its output there: %j job, %n node, %a attempt.")
+        str | None, Option("--output", metavar="FILE", help="Write its output to this: %j job, %n node, %a attempt.")
     ] = None
-    error: Annotated[str | None, Option("--error", metavar="FILE", help="Its errors. [the --output file]")] = None
-    gather: Annotated[bool, Option("-b", "--gather", help="Show output at the end, equal outputs folded.")] = False
+    error: Annotated[
+        str | None, Option("--error", metavar="FILE", help="Write its standard error to this. [the --output file]")
+    ] = None
+    gather: Annotated[bool, Option("-b", "--gather", help="Show output at the end, equal outputs once (clush -b).")] = (
+        False
+    )
     label: Annotated[
-        bool | None, Option("--label/--no-label", help="Begin lines with their node. [on several nodes]")
+        bool | None, Option("--label/--no-label", help="Prefix lines with the node. [if several nodes]")
     ] = None
-    explain: Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")] = False
+    explain: Annotated[bool, Option("--explain", help="Show why these nodes, and why not the others.")] = False
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 125 if `--pick all` leaves a node out.")] = False
     sbatch: Annotated[bool, Option("--sbatch", help="Read the script's #SBATCH lines too.")] = False
 
@@ -84,16 +92,17 @@ class TaskOptions:
     """The tasks, and how many of them may fail."""
 
     tasks: Annotated[
-        str | None, Option("--tasks", metavar="FILE", help="Many tasks: a shell command on each line; -: from stdin.")
+        str | None, Option("--tasks", metavar="FILE", help="Run many tasks, a shell command per line; -: from stdin.")
     ] = None
     array: Annotated[
-        str | None, Option("--array", metavar="0-99[%N]", help="Run it with each CLBALANCE_TASK_ID, N at a time.")
+        str | None,
+        Option("--array", metavar="0-99[%N]", help="Run it once per CLBALANCE_TASK_ID, at most N at a time."),
     ] = None
     max_fail: Annotated[
-        str | None, Option("--max-fail", metavar="N|P%", help="Give out no more when more tasks have failed.")
+        str | None, Option("--max-fail", metavar="N|P%", help="Start no more tasks once more than this have failed.")
     ] = None
     resume: Annotated[
-        str | None, Option("--resume", metavar="JOB", help="Run its tasks again that failed or were not started.")
+        str | None, Option("--resume", metavar="JOB", help="Rerun the tasks of JOB that failed or did not start.")
     ] = None
 
     @property

@@ -134,7 +134,7 @@ def run_ended(
     console.stopped(dispatched.interrupted)
     goes_on = dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(result.plan.chosen)
     if goes_on:
-        console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
+        console.say(messages.note(f"job {number} keeps running; `clbalance attach {number}` follows it"))
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
         console.tell_end(_report(result, is_folded=how.is_folded))
     if not how.detached and dispatched.interrupted != signal.SIGPIPE:

@@ -104,7 +104,7 @@ class _Resumed:
         return record, left
 
     def _acquire(self, services: Services, record: JobRecord, *, accepted: bool) -> JobInput:
-        """Take control of the job; its input. `ClbalanceError` if another process controls it by now.
+        """Take control of the job; its input. `ClbalanceError` if another process controls it now.
 
         What it needs is read first: a job that cannot start again keeps its end.
         """
@@ -112,7 +112,7 @@ class _Resumed:
         startable(services, record)
         reason, now = f"resumed by {me()}", services.clock.now()
         if not services.journal.acquire_again(record.id, reason, attempt=record.attempt, at=now, accepted=accepted):
-            raise ClbalanceError(f"job {record.id} is controlled by another process now")
+            raise ClbalanceError(f"job {record.id} is now controlled by another process")
         if accepted or record.queued:
             record_requeued(services, record.id)
         return stdin

@@ -94,7 +94,7 @@ def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -
     from clbalance.policy.queue.never_held import unsatisfiable  # most jobs are not queued
 
     if reason := unsatisfiable(result.plan.charged.answers, query.request):
-        console.say(messages.warning(f"job {result.job.id} may wait for ever: {reason}"))
+        console.say(messages.warning(f"job {result.job.id} may never start: {reason}"))
 
 
 def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> ShownRun:

@@ -70,9 +70,10 @@ class Submission:
 
     @property
     def needs_controller(self) -> bool:
-        """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
+        """As `Submitted.needs_controller`."""
         begins_later = bool(self.options.after) or self.begin is not None
-        is_attended = self.files.any or self.options.notify is not None or begins_later
+        holds_nodes = self.options.first_node and self.pick != 1
+        is_attended = self.files.any or self.options.notify is not None or begins_later or holds_nodes
         return self.restart_policy.needs_controller(is_attended=is_attended)
 
     def check_files(self, *, has_tasks: bool) -> CheckedFiles:

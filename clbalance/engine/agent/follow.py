@@ -33,7 +33,7 @@ from clbalance.ports import Closed, RunListener
 
 _END_GRACE_S = 1.0  # between TERM and KILL when we are stopped
 _END_ONLY_S = 0.6  # the last part of the time to end: ends must not wait behind output that is read too slowly
-_UNSHOWN = "it printed faster than that could be read: its last output is not shown"
+_UNSHOWN = "it printed faster than its output could be read: the last output is not shown"
 
 
 class Follow:

@@ -153,7 +153,7 @@ class Admission:
         answer = self._answers[copy.node]
         lease = lease_request(self._request, answer, self._name, self._hidden_gpus)
         if unread := unread_gpus(answer, self._request, self._hidden_gpus):
-            copy.untold = [f"no GPU is hidden from the job, because they could not be read: {unread}"]
+            copy.untold = [f"all GPUs are visible to the job, because their state could not be read: {unread}"]
         self._agents.ask(copy.node, "claim", job=self._copies.label)
         promised_cpus = self._allocation_limits.get(copy.node)
         capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}

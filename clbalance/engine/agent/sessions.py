@@ -182,9 +182,7 @@ class Agents:
             link.unasked_bytes += len(text) + _LINE_COST_BYTES
         if link.noise_bytes > _MOST_NOISE_BYTES or link.unasked_bytes > _MOST_UNASKED_BYTES:
             self.hang_up(node)
-            on_event(
-                node, Closed(node=node, cause=Cause.GARBLED, reason="it sends what was not asked for, without end")
-            )
+            on_event(node, Closed(node=node, cause=Cause.GARBLED, reason="it sends unexpected data without end"))
         elif isinstance(event, Hello) and self._owner not in (None, event.uid):
             self.hang_up(node)
             on_event(node, Closed(node=node, cause=Cause.NOT_ROOT, reason=_NOT_ROOT))

@@ -25,7 +25,7 @@ def recorded_state_after_attempt(
     journal = services.journal
     record = journal.record(job)
     if record is None:
-        raise StoreError(f"job {job} is not remembered any more")
+        raise StoreError(f"job {job} is no longer in the state database")
     if restart_policy is None:
         submitted = journal.submitted(job)
         restart_policy = RestartPolicy() if submitted is None else submitted.restart_policy

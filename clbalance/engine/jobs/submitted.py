@@ -132,7 +132,7 @@ def spec_of(services: Services, record: JobRecord) -> JobSpec:
     """The spec of the last attempt; a script comes without its content. `StoreError` if it cannot be read."""
     submitted = services.journal.submitted(record.id)
     if submitted is None:
-        raise StoreError(f"job {record.id} is not remembered any more")
+        raise StoreError(f"job {record.id} is no longer in the state database")
     return replace(submitted.job, id=record.id, attempt=record.attempt, claim=record.claim)
 
 
@@ -152,7 +152,7 @@ def startable(services: Services, record: JobRecord) -> JobSpec:
         return spec
     content = services.journal.script(record.id)
     if content is None:
-        raise StoreError(f"the script of job {record.id} is not remembered any more")
+        raise StoreError(f"the script of job {record.id} is no longer in the state database")
     return replace(spec, payload=replace(spec.payload, content=content))
 
 

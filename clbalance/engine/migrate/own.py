@@ -25,7 +25,7 @@ from clbalance.policy.jobs.record import copies_without_outcome
 from clbalance.policy.jobs.requeue import continues_elsewhere
 from clbalance.ports import Closed
 
-_CUT_SHORT = "its move was cut short"
+_CUT_SHORT = "its migration was interrupted"
 
 
 def begin_local(
@@ -34,7 +34,7 @@ def begin_local(
     """Become the controller of the job, and call the node of its copy."""
     job = startable(services, record)
     if not services.journal.adopt(record.id, attempt=order.attempt):
-        return NotMigrated(reason="another process controls it by now")
+        return NotMigrated(reason="another process controls it now")
     copies = copies_without_outcome(record, services.journal.copies(record.id))
     if len(copies) != 1:
         services.journal.release(record.id)

@@ -49,7 +49,7 @@ MigrationResult: TypeAlias = Migrated | NotMigrated | Undetermined
 def end_by_record(record: JobRecord | None, attempt: int) -> MigrationResult | None:
     """The result of migrating that attempt, by the job's record. None: still open."""
     if record is None:
-        return Undetermined(reason="it is not remembered any more")
+        return Undetermined(reason="it is no longer in the state database")
     if record.state.is_over:
         return NotMigrated(reason=f"it is {record.state}" + (f": {record.reason}" if record.reason else ""))
     if is_queued(record):
@@ -77,7 +77,7 @@ class MigrationTask(Protocol):
 _ANSWERED_WITHIN_S = 30.0  # on top of the time for the target's answer: the controller may be busy
 _STARTED_WITHIN_S = 60.0  # on top of that and of the grace period
 _REQUEUE_GRACE_S = 5.0
-_NOBODY_WAITS = "nobody waits for it any more"
+_NOBODY_WAITS = "nothing waits for it any more"
 _NO_REACTION = "its controller did not act on the request in time"
 
 
@@ -130,7 +130,9 @@ class DelegatedMigration:
         now = self._services.clock.monotonic()
         if now >= self._answered_by and self._withdraw(_NO_REACTION):
             return NotMigrated(reason=_NO_REACTION)
-        return Undetermined(reason="it was stopped, and does not run again yet") if now >= self._done_by else None
+        return (
+            Undetermined(reason="it was stopped, and has not been started again yet") if now >= self._done_by else None
+        )
 
     def _withdraw(self, reason: str) -> bool:
         journal = self._services.journal

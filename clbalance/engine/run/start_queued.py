@@ -75,7 +75,7 @@ def start_queued(
             release(services, record.id)
         return StillQueued(reason=error.message, failed=True)
     except BaseException:
-        if not requeue(services, record.id, "its start was cut short"):
+        if not requeue(services, record.id, "its start was interrupted"):
             release(services, record.id)
         raise
 

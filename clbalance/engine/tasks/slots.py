@@ -9,6 +9,8 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.placement.capacity import asks_for_nothing
+from clbalance.policy.placement.charge import assume
+from clbalance.policy.placement.gpu_rank import shared_first
 from clbalance.ports import Clock
 
 
@@ -33,19 +35,25 @@ class SlotPlan:
 
 
 def plan_slots(services: Services, snapshot: Snapshot, query: PlacementQuery, most: int) -> SlotPlan:
-    """Place one slot on every node that fits, in rounds while any fits. Each slot is charged before the next round."""
+    """Place one slot on every node that fits, in rounds while any fits. Each slot is charged before the next round.
+
+    Slots with a share of a GPU fill the devices that are shared already, before a round cuts whole ones.
+    """
     everywhere = replace(query, request=replace(query.request, pick=None))
     answers = {one.node: one for one in snapshot.answers if isinstance(one, Measured)}
     plan = first = place_on(services, snapshot, everywhere)
     nodes: list[NodeName] = []
-    while plan.chosen and len(nodes) < most:
-        nodes += plan.chosen[: most - len(nodes)]
+    while plan.chosen and (left := most - len(nodes)) > 0:
+        taken = shared_first(plan, snapshot, everywhere.request, query.policy, left)[:left]
+        nodes += taken
         if asks_for_nothing(query.request):
             full = _full(nodes, answers)
             everywhere = replace(
                 everywhere, request=replace(everywhere.request, excluded=everywhere.request.excluded | full)
             )
-        plan = place_on(services, plan.charged, everywhere)
+        everyone = len(taken) == len(plan.chosen)
+        snapshot = plan.charged if everyone else assume(snapshot, taken, everywhere.request, query.policy)
+        plan = place_on(services, snapshot, everywhere)
     return SlotPlan(plan=first, nodes=tuple(nodes), answers=answers)
 
 

@@ -107,7 +107,9 @@ class Meaning:
             case Arithmetic(operator=sign, left=left, right=right):
                 return self._arithmetic(tree, sign, self._figure(left), self._figure(right))
             case ComparisonTree() | Not() | Junction():
-                return self._fail(start_of(tree), f"`{text_of(tree)}` is true or false", "a value is expected here")
+                return self._fail(
+                    start_of(tree), f"`{text_of(tree)}` is a comparison, not a value", "a value is expected here"
+                )
             case _:
                 assert_never(tree)
 
@@ -124,13 +126,13 @@ class Meaning:
             return Operand(tree=tree, kind=ValueType.LABEL, words=label(tree.name))
         known = [*FACTS, *sorted(self._labels)]
         near = get_close_matches(tree.name.lower(), known, n=1, cutoff=0.6)
-        hint = f"did you mean `{near[0]}`?" if near else "known are " + " ".join(known)
-        return self._fail(tree.at, f"no load index, fact or label `{tree.name}`", hint)
+        hint = f"did you mean `{near[0]}`?" if near else "known names: " + " ".join(known)
+        return self._fail(tree.at, f"unknown name `{tree.name}`", hint)
 
     def _figure(self, tree: Tree) -> tuple[ValueType, Read]:
         operand = self._operand(tree)
         if operand.figure is None:
-            self._fail(start_of(tree), f"`{text_of(tree)}` is {operand.kind.value}", "only numbers are reckoned with")
+            self._fail(start_of(tree), f"`{text_of(tree)}` is {operand.kind.value}", "calculate with numbers only")
         return operand.kind, operand.figure
 
     def _arithmetic(
@@ -138,7 +140,7 @@ class Meaning:
     ) -> Operand:
         made = arithmetic(sign, left, right)
         if made is None:
-            message = f"`{sign}` does not go between {left[0].value} and {right[0].value}"
+            message = f"`{sign}` cannot combine {left[0].value} and {right[0].value}"
             self._fail(tree.at, message, "such as `mem / 2`, `mem - 4G`, `r1m / cpus`")
         return Operand(tree=tree, kind=made[0], figure=made[1])
 
@@ -148,7 +150,7 @@ class Meaning:
         left = self._operand(tree.left)
         if left.literal is not None and left.kind is ValueType.TEXT:
             self._fail(
-                start_of(tree.left), "a text stands on the right", f"`NAME {tree.operator} {text_of(tree.left)}`"
+                start_of(tree.left), "the text must be on the right", f"`NAME {tree.operator} {text_of(tree.left)}`"
             )
         # The left side is a text, so a word on the right that is not a fact is a text too.
         is_word = isinstance(tree.right, Name) and tree.right.name not in FACTS
@@ -162,7 +164,11 @@ class Meaning:
 
     def _matched(self, tree: ComparisonTree, left: Operand, right: Operand) -> Holds:
         if left.words is None:
-            self._fail(start_of(tree.left), f"`{text_of(tree.left)}` is {left.kind.value}", "`~` looks into texts")
+            self._fail(
+                start_of(tree.left),
+                f"`{text_of(tree.left)}` is {left.kind.value}",
+                "`~` searches text",
+            )
         if right.literal is None or right.words is None:
             hint = f'`{text_of(tree.left)} {tree.operator} "A100|H100"`'
             self._fail(start_of(tree.right), "a pattern is expected here, in quotes", hint)
@@ -185,7 +191,7 @@ class Meaning:
         assert left.words is not None
         assert right.words is not None
         if tree.operator not in {"=", "!="}:
-            self._fail(tree.at, f"`{tree.operator}` does not compare texts", "`=`, `!=`, `~` and `!~` do")
+            self._fail(tree.at, f"`{tree.operator}` cannot compare text", "`=`, `!=`, `~` and `!~` do")
         return compared_texts(tree.operator, left.words, right.words)
 
     def _version(self, side: Operand, *, beside: ComparisonTree) -> ReadWords:
@@ -195,7 +201,7 @@ class Meaning:
             return lambda _: text
         if side.words is not None and side.literal is None and side.kind is not ValueType.TEXT:
             return side.words
-        message = f"`{text_of(beside.left)}` and `{text_of(beside.right)}` do not compare"
+        message = f"`{text_of(beside.left)}` and `{text_of(beside.right)}` cannot be compared"
         is_left = start_of(side.tree) == start_of(beside.left)
         message += f": the {'left' if is_left else 'right'} one is {side.kind.value}"
         return self._fail(start_of(side.tree), message, '`cpu_model = m`, `node ~ "^gpu"`, `cuda >= 12.2`, `r1m < 1`')
@@ -210,12 +216,12 @@ class Meaning:
         if kinds == {ValueType.SIZE, ValueType.NUMBER} and numbers[0].literal is None:
             self._no_size(tree, numbers[0])
         if kinds == {ValueType.SIZE, ValueType.NUMBER} and numbers[0].literal != "0":
-            message = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare: a size has a unit"
+            message = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` cannot be compared: a size has a unit"
             self._fail(start_of(numbers[0].tree), message, "`20G`, `512M`; or a percentage, `10%`")
         return compared_figures(tree.operator, left.figure, right.figure)
 
     def _no_size(self, tree: ComparisonTree, number: Operand) -> NoReturn:
-        message = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare"
+        message = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` cannot be compared"
         fact = FACTS.get(number.tree.name) if isinstance(number.tree, Name) else None
         unit = f"in {fact.unit}, " if fact and fact.unit else ""
         self._fail(
@@ -229,8 +235,8 @@ class Meaning:
         if side.kind is ValueType.PERCENT:
             return side.figure
         if side.whole is None:
-            message = f"`{text_of(side.tree)}` is no part of a whole, so there are no per cent of it"
-            self._fail(start_of(side.tree), message, f"{_PARTS} are; or give a size, `20G`")
+            message = f"`{text_of(side.tree)}` cannot be given in per cent"
+            self._fail(start_of(side.tree), message, f"{_PARTS} can; or give a size, `20G`")
         return share(side.figure, side.whole)
 
     def _fail(self, at: int, message: str, hint: str = "") -> NoReturn:

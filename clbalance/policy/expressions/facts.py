@@ -80,7 +80,7 @@ def _words_of_gpu(kind: ValueType, words: Callable[[Gpu], str]) -> Fact:
     def read(subject: Subject) -> Words:
         match subject.gpu:
             case Gpu() as gpu:
-                return words(gpu) or Unknown(reason=f"GPU {gpu.index} does not tell")
+                return words(gpu) or Unknown(reason=f"GPU {gpu.index} does not report it")
             case None:
                 return _NO_GPU
             case unknown:

@@ -32,9 +32,9 @@ _MESSAGES = {
     "invalid character class range": "`{}` is neither a range from a smaller character to a greater one nor a class",
     "no argument for repetition operator": "there is nothing before `{}` to be repeated",
     "bad repetition operator": "`{}` repeats twice; put the first into a group, as in `(a+)*`",
-    "invalid repetition size": "`{}` is no count from 0 to 1000, the smaller one first; nested counts multiply",
-    "invalid escape sequence": "`{}` is not known here; there are no back references",
-    "invalid perl operator": "`{}` is not known; there is no look-around, and there are no back references",
+    "invalid repetition size": "`{}` is not a count from 0 to 1000, the smaller number first (nested counts multiply)",
+    "invalid escape sequence": "`{}` is not supported here; there are no back references",
+    "invalid perl operator": "`{}` is not supported; there is no look-around, and there are no back references",
     "trailing \\": "nothing follows the last `\\`",
 }
 """Our messages by RE2's messages."""

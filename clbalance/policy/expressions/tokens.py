@@ -66,9 +66,7 @@ def tokens_of(option: str, text: str) -> list[Token]:
         found = _TOKEN.match(text, at)
         if found is None:
             sign = text[at]
-            raise ExpressionError(
-                f"`{option}`: {sign!r} cannot stand here", text=text, at=at, hint=_HINTS.get(sign, "")
-            )
+            raise ExpressionError(f"`{option}`: unexpected {sign!r}", text=text, at=at, hint=_HINTS.get(sign, ""))
         tokens.append(_token(option, text, found))
         at = _after_blanks(text, found.end())
     return [*tokens, Token(sort=Sort.END, text="", at=len(text))]
@@ -87,7 +85,7 @@ def _token(option: str, text: str, found: re.Match[str]) -> Token:
             kind = _kind_of_number(word)
             if kind is None:
                 raise ExpressionError(
-                    f"`{option}`: `{word}` is no number, size, percentage or version",
+                    f"`{option}`: `{word}` is not a number, size, percentage or version",
                     text=text,
                     at=at,
                     hint="`5`, `20G`, `10%`, `535.104.12`; anything else in quotes",

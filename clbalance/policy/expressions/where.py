@@ -160,7 +160,7 @@ def _all_of(parts: tuple[ConditionPart, ...], subject: Subject) -> Truth:
 def _is_false(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
     text = " and ".join(part.text for part in parts)
     names = dict.fromkeys(name for part in parts for name in part.names)
-    return Unmet(reason=f"where {text} is false", detail=", ".join(_text(name, subjects) for name in names))
+    return Unmet(reason=f"not meeting --where {text}", detail=", ".join(_text(name, subjects) for name in names))
 
 
 def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
@@ -173,7 +173,7 @@ def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> 
     reason = next(
         truth.reason for subject in subjects for part in parts if isinstance(truth := part.holds(subject), Unknown)
     )
-    return Unmet(reason=f"where {whole} unknown", detail=reason)
+    return Unmet(reason=f"--where {whole} unknown", detail=reason)
 
 
 def _text(name: str, subjects: Sequence[Subject]) -> str:

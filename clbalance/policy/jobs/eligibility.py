@@ -58,7 +58,7 @@ def late_start(record: JobRecord) -> str:
         return ""
     why = record.waited_for
     if not why or why.startswith(_NOT_BEFORE):
-        why = "nothing was there to start it"
+        why = "no controller and no `rebalance` ran to start it"
     return f"asked for {_shown(begin_at)}, began at {_shown(began_at)}: {why}"
 
 

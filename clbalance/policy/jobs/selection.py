@@ -40,5 +40,5 @@ def parse_states(texts: Iterable[str]) -> frozenset[JobState]:
     words = [word.strip().upper() for text in texts for word in text.split(",")]
     known = {state.value for state in JobState}
     if bad := next((word for word in words if word not in known), None):
-        raise UsageError(f"there is no state {bad.lower()!r}", hint=f"one of {', '.join(sorted(known))}")
+        raise UsageError(f"unknown state {bad.lower()!r}", hint=f"one of {', '.join(sorted(known))}")
     return frozenset(map(JobState, words))

@@ -10,7 +10,9 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Lease, Request, Unknown
 from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, matching_devices, too_few_reason
 from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
+from clbalance.units import counted
 
+_WHOLE = "allocated whole"
 _ROUNDING: Final = 1e-9
 """Cpus: tolerance for rounding errors of sums."""
 
@@ -47,12 +49,12 @@ def _exclusive(load: NodeLoad, request: Request) -> InsufficientResource | None:
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:
         if reason := _whole_node(lease, load):
-            return InsufficientResource(filter="exclusive", reason="leased whole", detail=f"by uid {lease.uid}{reason}")
+            return InsufficientResource(filter="exclusive", reason=_WHOLE, detail=f"by uid {lease.uid}{reason}")
     if load.allocations.exclusive:
-        return InsufficientResource(filter="exclusive", reason="leased whole", detail="placed a moment ago")
+        return InsufficientResource(filter="exclusive", reason=_WHOLE, detail="by a job placed a moment ago")
     if request.exclusive and load.allocations.count:
         return InsufficientResource(
-            filter="exclusive", reason="not empty", detail=f"{load.allocations.count} leases are held"
+            filter="exclusive", reason="not empty", detail=f"{counted(load.allocations.count, 'lease')} held"
         )
     return None
 
@@ -65,7 +67,7 @@ def _whole_node(lease: Lease, load: NodeLoad) -> str | None:
         case Allocation(exclusive=True):
             return ": exclusive"
         case Allocation(cpus=cpus, mem_bytes=mem_bytes) if cpus > load.cpus or mem_bytes > load.memory.total_bytes:
-            return ": claims more than the node has"
+            return ": more than the node has"
         case _:
             return None
 
@@ -79,7 +81,8 @@ def _cpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
     return InsufficientResource(
         filter="cpus",
         reason="too few cpus free",
-        detail=f"{request.cpus:g} asked, {max(0.0, free):.3g} of {load.cpus} free, {allocations.cpus:.3g} promised",
+        detail=f"{request.cpus:g} requested, {max(0.0, free):.3g} of {load.cpus} free,"
+        f" {allocations.cpus:.3g} allocated",
     )
 
 
@@ -91,7 +94,7 @@ def _memory(load: NodeLoad, request: Request) -> InsufficientResource | None:
     return InsufficientResource(
         filter="memory",
         reason="too little memory free",
-        detail=f"{asked} asked, {left} of {_gib(load.memory.total_bytes)} free, {allocated} promised",
+        detail=f"{asked} requested, {left} of {_gib(load.memory.total_bytes)} free, {allocated} allocated",
     )
 
 
@@ -109,7 +112,7 @@ def _tmp(load: NodeLoad, request: Request) -> InsufficientResource | None:
     return InsufficientResource(
         filter="tmp",
         reason="too little temporary space",
-        detail=f"{asked} asked, {left} of {_gib(tmp.total_bytes)} in {tmp.path} free, {allocated} promised",
+        detail=f"{asked} requested, {left} of {_gib(tmp.total_bytes)} in {tmp.path} free, {allocated} allocated",
     )
 
 
@@ -130,9 +133,9 @@ def _gpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
     if request.gpus <= len(free):
         return None
     reason, detail = too_few_reason(answer, gpus, request)
-    message = f"{request.gpus} asked, {len(free)} of {len(gpus)} free"
+    message = f"{request.gpus} requested, {len(free)} of {len(gpus)} free"
     if request.gpu_share < 1.0:
-        message = f"{request.gpu_share:g} of one asked, none of {len(gpus)} has that"
+        message = f"{request.gpu_share:g} of one requested, none of {len(gpus)} has that free"
         reason = "no GPU has room" if reason == TOO_FEW_FREE else reason
     if request.gpu_mem_bytes:
         message += f" with {_gib(request.gpu_mem_bytes)}"
@@ -154,7 +157,7 @@ def _slots(load: NodeLoad, request: Request) -> InsufficientResource | None:
     return InsufficientResource(
         filter="slots",
         reason="too few slots free",
-        detail=f"{request.slots} asked, {max(0, slots - load.allocations.slots)} of {slots} free",
+        detail=f"{request.slots} requested, {max(0, slots - load.allocations.slots)} of {slots} free",
     )
 
 

@@ -125,10 +125,12 @@ def _near(load: NodeLoad, request: Request) -> InsufficientResource | None:
     for name in request.constraints.near:
         if isinstance(load.answer.reading.leases, Unknown):
             return InsufficientResource(
-                filter="near", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.reason
+                filter="near",
+                reason=f"job {name} unknown",
+                detail=load.answer.reading.leases.reason,
             )
         if all(allocation.name != name for _, allocation in _named_allocations(load)):
-            return InsufficientResource(filter="near", reason=f"no job {name} there", detail="")
+            return InsufficientResource(filter="near", reason=f"without job {name}", detail="")
     return None
 
 
@@ -136,17 +138,19 @@ def _apart(load: NodeLoad, request: Request) -> InsufficientResource | None:
     for name in request.constraints.apart:
         if isinstance(load.answer.reading.leases, Unknown):
             return InsufficientResource(
-                filter="apart", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.reason
+                filter="apart",
+                reason=f"job {name} unknown",
+                detail=load.answer.reading.leases.reason,
             )
         whose = next((whose for whose, allocation in _named_allocations(load) if allocation.name == name), None)
         if whose is not None:
-            return InsufficientResource(filter="apart", reason=f"job {name} is there", detail=whose)
+            return InsufficientResource(filter="apart", reason=f"running job {name}", detail=whose)
         unread = next(
             (lease.allocation.reason for lease in load.answer.reading.leases if isinstance(lease.allocation, Unknown)),
             None,
         )
         if unread is not None:
-            return InsufficientResource(filter="apart", reason=f"job {name} there or not is unknown", detail=unread)
+            return InsufficientResource(filter="apart", reason=f"job {name} unknown", detail=unread)
     return None
 
 

@@ -3,11 +3,12 @@
 Pure. The devices that a job may have are filtered elsewhere (`capacity.py`); this compares the nodes that are left.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from clbalance.model import Answer, Gpu, Measured, Plan, Request, Term, Unknown
+from clbalance.model import Answer, Gpu, Measured, NodeName, Plan, Request, Snapshot, Term, Unknown
 from clbalance.policy.allocations import allocations_of
 from clbalance.policy.placement.gpus import (
     GpuState,
@@ -18,7 +19,7 @@ from clbalance.policy.placement.gpus import (
     is_usable,
     matching_devices,
 )
-from clbalance.policy.placement.load import NodeLoad
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 
 _ROUNDING: Final = 1e-9
@@ -109,7 +110,7 @@ def gpu_text(load: NodeLoad, request: Request) -> str:
     free = states.pop(GpuState.FREE, 0)
     others = ", ".join(f"{count} {state}" for state, count in states.most_common())
     message = f"{free} of {len(gpus)} GPUs free" + (f" ({others})" if others else "")
-    return message if request.gpus else f"{message}, counted half for a job that asks for none"
+    return message if request.gpus else f"{message}, counted half for a job without --gpus"
 
 
 # -- shares of a device: those that are cut already are filled first, on whichever node they are
@@ -128,8 +129,21 @@ def share_terms(load: NodeLoad, request: Request, policy: Policy) -> tuple[Term,
     if not _prefers_shared(request, policy):
         return ()
     fills = _fills_shared(load, request)
-    message = "fills a shared GPU: before all others" if fills else "cuts a whole GPU: after those that need not"
+    message = "fills a shared GPU: ranked first" if fills else "would split a whole GPU: ranked last"
     return (Term(name="gpu share", points=100.0 if fills else 0.0, weight=0.0, source=message),)
+
+
+def shared_first(plan: Plan, snapshot: Snapshot, request: Request, policy: Policy, most: int) -> Sequence[NodeName]:
+    """Of the chosen nodes those that get one of `most` copies now, if a node may get several, one after the other.
+
+    For shares those that need no whole device; if there is none, as many as have to cut one.
+    """
+    if request.constraints.order or not _prefers_shared(request, policy):
+        return plan.chosen
+    loads = {one.node: effective_load(one) for one in snapshot.answers if isinstance(one, Measured)}
+    fits = [(node, load) for node in plan.chosen if isinstance(load := loads[node], NodeLoad)]
+    filling = [node for node, load in fits if _fills_shared(load, request)]
+    return filling or plan.chosen[: math.ceil(most / math.floor(1.0 / request.gpu_share + _ROUNDING))]
 
 
 def _prefers_shared(request: Request, policy: Policy) -> bool:

@@ -119,7 +119,7 @@ def policy_named(
     """A policy of `KINDS`, with some weights changed; `SettingsError` for an unknown name or bad weights."""
     kind = KINDS.get(name)
     if kind is None:
-        raise SettingsError(f"there is no policy {name!a}", hint=f"one of {', '.join(KINDS)}")
+        raise SettingsError(f"unknown policy {name!a}", hint=f"one of {', '.join(KINDS)}")
     return Policy(
         name=name,
         rule=kind.rule,

@@ -116,7 +116,9 @@ class Quorum:
 
 def not_awaited(node: NodeName, after_s: float) -> Silent:
     """The answer of a node that was not waited for. It counts neither as a failure nor as an answer."""
-    return Silent(node=node, cause=Cause.NOT_AWAITED, reason=f"no answer within {after_s:.1f} s, unlike the others")
+    return Silent(
+        node=node, cause=Cause.NOT_AWAITED, reason=f"no answer within {after_s:.1f} s, while other nodes have answered"
+    )
 
 
 def with_late(snapshot: Snapshot, later: Snapshot) -> Snapshot:

@@ -19,7 +19,7 @@ def unsatisfiable(answers: Sequence[Answer], request: Request) -> str:
     counted = sorted(Counter(filter(None, reasons)).items(), key=lambda item: (-item[1], item[0]))
     wanted = f", {request.pick} wanted" if request.pick is not None and request.pick > 1 else ""
     message = ", ".join(f"{count} {reason}" for reason, count in counted)
-    return f"{able}/{len(answers)} nodes could ever hold it{wanted}: {message}"
+    return f"{able}/{len(answers)} nodes are large enough{wanted}: {message}"
 
 
 def _why_unsatisfiable(answer: Answer, request: Request) -> str:

@@ -148,7 +148,7 @@ def job_queue_named(name: str) -> JobQueue:
     """One of `WAITING_LISTS`, or `UsageError`."""
     found = WAITING_LISTS.get(name)
     if found is None:
-        raise UsageError(f"there is no waiting list {name!a}", hint=f"one of {', '.join(WAITING_LISTS)}")
+        raise UsageError(f"unknown queue {name!a}", hint=f"one of {', '.join(WAITING_LISTS)}")
     return found
 
 

@@ -27,8 +27,8 @@ from clbalance.policy.queue.free_capacity import Leased, OwnRequest, QueueCapaci
 from clbalance.policy.queue.queues import WAITING_LISTS, QueuedJob, Running
 
 NOW = Dependency(state=DependencyState.SATISFIED)
-_NOT_ASKED = "none of its nodes was asked"
-_OTHERS_FIRST = "waits for a place that was kept for another"
+_NOT_ASKED = "none of its nodes was probed"
+_OTHERS_FIRST = "its nodes are reserved for a job ahead of it (backfill)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,8 +141,8 @@ def test_nothing_is_installed_and_it_is_said_what_to_type(clbalance: Command, tm
     ("typed", "message"),
     [
         (("-g", "nosuch"), "no group `nosuch`"),
-        (("-g", "cpu", "--every", "7m"), "a crontab cannot say `--every 7m`"),
-        (("-g", "cpu", "--every", "30s"), "a crontab cannot say `--every 30s`"),
+        (("-g", "cpu", "--every", "7m"), "a crontab cannot express `--every 7m`"),
+        (("-g", "cpu", "--every", "30s"), "a crontab cannot express `--every 30s`"),
         (("-g", "cpu", "--only", "unit"), "`--only` cannot be 'unit'\nhint: one of service, timer, cron"),
     ],
 )

@@ -193,7 +193,7 @@ def test_what_is_no_file_in_the_state_folder_is_not_read_and_not_linked(command:
     state.mkdir(mode=0o700)
     os.mkfifo(state / "clb.yaml")
     done = command("config", "groups", "--install")
-    assert (done.rc, "is no regular file" in done.stderr) == (1, True)
+    assert (done.rc, "is not a regular file" in done.stderr) == (1, True)
     assert stat.S_ISFIFO((state / "clb.yaml").lstat().st_mode)
     assert command("config", "groups").rc == 0
 

@@ -185,7 +185,7 @@ def test_a_state_that_cannot_be_kept_is_a_finding_and_nodes_are_asked(clbalance:
     done = clbalance("doctor", "node1", "--json", env={"CLBALANCE_STATE_DIR": str(folder / "state")})
     assert (done.rc, brief(done)) == (4, {(None, "wrong", "state")})
     assert len(json.loads(done.stdout)["nodes"]) == 1
-    assert "going on without the state database" not in done.stderr
+    assert "continuing without the state database" not in done.stderr
 
 
 def test_a_missing_ssh_is_a_finding(clbalance: Command, folder: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_missing_ssh_is_a_finding(clbalance: Command, folder: Path) -> None:
 def test_without_a_cluster_only_this_host_is_looked_at_and_it_says_how_to_check_nodes(alone: Command) -> None:
     done = alone("doctor")
     assert done.rc == 0
-    assert "no nodes named and no groups configured: only this host was looked at" in done.text
+    assert "no nodes named and no groups configured: only this host was checked" in done.text
     assert "`clbalance doctor node[1-4]`" in done.text
     assert json.loads(alone("doctor", "--json").stdout)["nodes"] == []
 

@@ -56,7 +56,7 @@ def test_who_follows_a_job_follows_it_to_where_it_is_moved(lab: Lab, clbalance: 
         let_go(clbalance)
         _, message = attached.communicate(timeout=20)
         assert attached.returncode == 7
-        assert f"job 1 goes on on {dst}" in message.decode()
+        assert f"job 1 continues on {dst}" in message.decode()
         logs.communicate(timeout=20)
         assert logs.returncode == 0
 

@@ -79,13 +79,13 @@ def test_who_waits_for_a_queued_job_starts_it_when_room_comes(lab: Lab, clbalanc
 def test_a_job_that_no_node_could_ever_hold_is_accepted_with_a_warning(clbalance: Command) -> None:
     large = clbalance("run", "--detach", "--queue", "-w", "node[1-2]", "--cpus", "99", "--", "true")
     assert (large.rc, large.text) == (0, "1\n")
-    assert "warning: job 1 may wait for ever: 0/2 nodes could ever hold it: 2 too few cpus\n" in large.stderr
+    assert "warning: job 1 may never start: 0/2 nodes are large enough: 2 too few cpus\n" in large.stderr
     full(clbalance, "node1")
     waits = clbalance("run", "--detach", "--queue", "-w", "node1", "--", "true")
     assert (waits.rc, "may wait for ever" in waits.stderr) == (0, False)
     nowhere = clbalance("run", "--detach", "--queue", "-w", "nosuch.invalid", "--", "true")
     assert (nowhere.rc, nowhere.text) == (0, "4\n")
-    assert "may wait for ever: 0/1 nodes could ever hold it: 1 name not resolved\n" in nowhere.stderr
+    assert "may never start: 0/1 nodes are large enough: 1 name not resolved\n" in nowhere.stderr
     let_go(clbalance)
 
 

@@ -94,7 +94,7 @@ def test_now_moves_jobs_without_any_confirmation(lab: Lab, clbalance: Command) -
     done = plan(clbalance, "--apply", "--now")
     assert sorted((one["job"], one["dst"]) for one in done["moves"]) == sorted(planned)
     assert nodes_of(clbalance, jobs) == ["node1", "node1", "node2", "node3"]
-    assert "nothing to start, nothing to move" in clbalance("rebalance", "-w", "node[1-3]").stderr
+    assert "nothing to start and nothing to move" in clbalance("rebalance", "-w", "node[1-3]").stderr
     let_go(clbalance)
 
 

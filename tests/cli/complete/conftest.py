@@ -38,7 +38,8 @@ def state(alone: Command) -> Path:
         database = store._connection
         for node in (*NODES, *HOSTILE):
             database.execute("INSERT INTO reading (node, at_us) VALUES (?, 0)", (node,))
-        database.execute("INSERT INTO strain VALUES ('silent3', 1, 0, 0, 0, 0, 0)")
+        streak = "silent, answered, suspect, over, silent_at_s, at_s"
+        database.execute(f"INSERT INTO strain (node, {streak}) VALUES ('silent3', 1, 0, 0, 0, 0, 0)")
         for name, state in (("train", "RUNNING"), ("sweep", "COMPLETED"), *((name, "RUNNING") for name in HOSTILE)):
             database.execute("INSERT INTO job (key, name, state) VALUES (?, ?, ?)", (name, name, state))
     names = ["default local", "group local:gpu", "group local:cpu", "group slurm:batch", "label rack=r1", "taint out"]

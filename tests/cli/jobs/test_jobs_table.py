@@ -26,7 +26,7 @@ def test_times_command_and_resources_are_told(clbalance: Command) -> None:
 def test_a_narrow_terminal_shows_a_line_a_job_with_the_command(clbalance: Command) -> None:
     for name in ("one", "two"):
         clbalance("run", "-q", "-w", "node1", "--name", name, "--mem", "1G", "-c", f"echo {name}; true {'x' * 60}")
-    terminal = clbalance.on_terminal("jobs", "--all", columns=80)
+    terminal = clbalance.on_terminal("jobs", "--ended", columns=80)
     assert terminal.end() == 0
     header, *jobs, left_out = terminal.lines
     assert header.endswith("COMMAND")
@@ -44,7 +44,7 @@ def test_columns_are_chosen_by_name_for_people_and_loops(clbalance: Command) -> 
     assert done.text == "a\tFAILED\t-\n"
     done = clbalance("jobs", "--columns", "job,naem")
     assert done.rc == 2
-    assert done.stderr.startswith("clbalance: `--columns`: there is no column 'naem'\nhint: one of job, name, user, ")
+    assert done.stderr.startswith("clbalance: `--columns`: unknown column 'naem'\nhint: one of job, name, user, ")
     assert clbalance("jobs", "--long", "--columns", "job").rc == 2
     assert "ATTEMPT" in clbalance("jobs", "--all", "--long").lines[0].split()
 
@@ -73,11 +73,11 @@ def chosen(clbalance: Command, *options: str) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--state", "done"), "there is no state 'done'\nhint: one of CANCELLED, COMPLETED, FAILED,"),
+        (("--state", "done"), "unknown state 'done'\nhint: one of CANCELLED, COMPLETED, FAILED,"),
         (("--since", "soon"), "`--since` cannot be 'soon'\nhint: like `2h` (ago)"),
-        (("--order", "-started,size"), "`--order`: there is no column 'size'\nhint: one of job, name,"),
+        (("--order", "-started,size"), "`--order`: unknown column 'size'\nhint: one of job, name,"),
         (("--owner", "somebody"), "`--owner` needs `--all-users`"),
-        (("--columns", ""), "`--columns`: there is no column ''\nhint: one of job,"),
+        (("--columns", ""), "`--columns`: unknown column ''\nhint: one of job,"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

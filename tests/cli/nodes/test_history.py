@@ -44,23 +44,21 @@ def test_no_node_is_asked_and_a_dead_cluster_has_its_history(lab: Lab, clbalance
 def test_a_node_never_looked_at_is_told_with_what_to_type(clbalance: Command) -> None:
     done = clbalance("history", "node[2-3]")
     assert (done.rc, done.stdout) == (0, b"")
-    assert done.stderr == (
-        "clbalance: nothing is remembered of node[2-3] yet: each `clbalance load -w node[2-3]` adds to it\n"
-    )
+    assert done.stderr == ("clbalance: no record of node[2-3] yet: each `clbalance load -w node[2-3]` adds to it\n")
     assert clbalance("load", "-w", "node2").rc == 0
     done = clbalance("history", "node[2-3]")
-    assert "nothing is remembered of node3 yet" in done.stderr
+    assert "no record of node3 yet" in done.stderr
     assert done.lines[1].startswith("node2")
     done = clbalance("history", "node2", "--until", "2h")
     assert (done.rc, done.stdout) == (0, b"")
-    assert "nothing is remembered of node2 in that time: `--since 365d` looks further back" in done.stderr
+    assert "no record of node2 in that time: `--since 365d` looks further back" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (("nosuch",), "nothing is known here of nosuch\nhint: no sweep asked for it, and no group has it"),
-        (("node1", "--index", "cpu"), "there is no index `cpu`\nhint: all, or one of up, r1m, load"),
+        (("nosuch",), "unknown nodes: nosuch\nhint: no command has asked them yet"),
+        (("node1", "--index", "cpu"), "unknown index `cpu`\nhint: all, or one of up, r1m, load"),
         (("node1", "--since", "tomorrow"), "`--since` cannot be 'tomorrow'\nhint: like `2h` (ago)"),
         (("node1", "--since", "1h", "--until", "2h"), "`--since` 1h is not before `--until` 2h"),
         (("node1", "--since", "2026-13-45"), "`--since` cannot be '2026-13-45'"),
@@ -78,7 +76,7 @@ def test_what_cannot_be_meant_is_told_with_what_to_type(
 def test_without_a_cluster_this_machine_has_a_history(alone: Command) -> None:
     assert alone("load").rc == 0
     assert len(alone("history").lines) > 3
-    assert "nothing is known here of node1" in alone("history", "node1").stderr
+    assert "unknown nodes: node1" in alone("history", "node1").stderr
 
 
 def test_it_works_in_an_empty_environment_and_then_draws_in_ascii(alone: Command, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_equals_are_drawn_so_that_many_callers_spread(clbalance: Command) -> Non
 def test_a_full_disk_of_ours_does_not_hide_the_cluster(clbalance: Command) -> None:
     done = clbalance("pick", "-w", "node1", env={"CLBALANCE_STATE_DIR": "/proc/nowhere"})
     assert (done.rc, done.stdout) == (0, b"node1\n")
-    assert "going on without the state database" in done.stderr
+    assert "continuing without the state database" in done.stderr
 
 
 def test_a_policy_of_another_name_chooses_otherwise(lab: Lab, clbalance: Command) -> None:

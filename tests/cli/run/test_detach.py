@@ -64,7 +64,7 @@ def test_ctrl_c_in_attach_lets_the_job_go_on(clbalance: Command) -> None:
     terminal.read_until(b"up")
     terminal.type(b"\x03")
     assert terminal.end() == 130
-    assert f"job {number} goes on; `clbalance cancel {number}` ends it" in terminal.lines[-1]
+    assert f"job {number} keeps running; `clbalance cancel {number}` ends it" in terminal.lines[-1]
     assert job(clbalance, number)["state"] == "RUNNING"
     let_go(clbalance)
     assert clbalance("wait").rc == 0

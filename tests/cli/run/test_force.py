@@ -24,14 +24,14 @@ def test_past_a_threshold_it_runs_and_says_so(lab: Lab, clbalance: Command) -> N
     lab.node("node1").load(r1m=9.0)
     refused = clbalance("run", "-w", "node1", *ECHO)
     assert refused.rc == 125
-    assert "hint: `-w node1 --force` sets that aside (load above 1.00)" in refused.stderr
+    assert "hint: `-w node1 --force` ignores that (load above 1.00)" in refused.stderr
     done = clbalance("run", "-w", "node1", "--force", *ECHO)
     assert (done.rc, done.text) == (0, "node1\n")
     aside = "load above 1.00: load is 2.25 per cpu"
-    assert f"clbalance: warning: node1: set aside by `--force`: {aside}" in done.stderr
+    assert f"clbalance: warning: node1: ignored because of `--force`: {aside}" in done.stderr
     (line,) = audit(clbalance)
     assert (line["what"], line["job"], line["dst"], line["why"]) == ("force", 2, "node1", aside)
-    assert f"set aside by --force on node1: {aside}" in clbalance("explain", "2").text
+    assert f"ignored because of --force on node1: {aside}" in clbalance("explain", "2").text
 
 
 def test_where_there_is_nothing_to_set_aside_it_changes_nothing(clbalance: Command) -> None:
@@ -52,10 +52,10 @@ def test_it_is_for_nodes_that_are_named(clbalance: Command, verb: str, nodes: tu
 def test_ones_own_drain_is_set_aside_and_stays(clbalance: Command) -> None:
     assert clbalance("drain", "node1", "--reason", "disk").rc == 0
     refused = clbalance("run", "-w", "node1", *ECHO)
-    assert (refused.rc, "--force` sets that aside (drained)" in refused.stderr) == (125, True)
+    assert (refused.rc, "--force` ignores that (drained)" in refused.stderr) == (125, True)
     done = clbalance("run", "-w", "node1", "--force", *ECHO)
     assert (done.rc, done.text) == (0, "node1\n")
-    assert "node1: set aside by `--force`: drained: disk (by " in done.stderr
+    assert "node1: ignored because of `--force`: drained: disk (by " in done.stderr
     assert clbalance("pick", "-w", "node1").rc == 3
 
 
@@ -83,7 +83,7 @@ def test_pick_prints_what_run_would_take(lab: Lab, clbalance: Command) -> None:
     assert (refused.rc, "`-w node1 --force` sets that aside" in refused.stderr) == (3, True)
     done = clbalance("pick", "-w", "node1", "--force")
     assert (done.rc, done.text) == (0, "node1\n")
-    assert "node1: set aside by `--force`: load above 1.00: load is 2.25 per cpu" in done.stderr
+    assert "node1: ignored because of `--force`: load above 1.00: load is 2.25 per cpu" in done.stderr
     (aside,) = json.loads(clbalance("pick", "-w", "node1", "--force", "--json").stdout)["set_aside"]
     assert (aside["name"], aside["filter"]) == ("node1", "thresholds")
 
@@ -110,7 +110,7 @@ def test_tasks_run_on_a_node_by_force_too(lab: Lab, clbalance: Command) -> None:
     lab.node("node1").load(r1m=9.0)
     done = clbalance("run", "-w", "node1", "--force", "--array", "1-3", "-c", "echo $CLBALANCE_TASK_ID")
     assert done.rc == 0
-    assert "node1: set aside by `--force`: load above 1.00" in done.stderr
+    assert "node1: ignored because of `--force`: load above 1.00" in done.stderr
     assert [one["dst"] for one in audit(clbalance)] == ["node1"]
 
 

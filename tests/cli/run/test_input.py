@@ -153,14 +153,19 @@ def ssh_of(pid: int) -> Sequence[int]:
 def test_a_hangup_leaves_a_job_running_that_has_all_of_its_input(
     clbalance: Command, folder: Path, complete: bool
 ) -> None:
-    child = open_input(clbalance, "run", "-w", "node1", "-c", "cat > part; until [ -e go ]; do sleep 0.1; done")
+    text = "cat > part; echo whole; until [ -e go ]; do sleep 0.1; done"
+    child = open_input(clbalance, "run", "-w", "node1", "-c", text)
     assert child.stdin is not None
     child.stdin.write(b"abc" if complete else b"ab")
     child.stdin.flush()
     if complete:
         child.stdin.close()
         child.stdin = None
-    eventually(lambda: (folder / "part").exists() and len((folder / "part").read_bytes()) == (3 if complete else 2))
+    if complete:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"whole\n"  # so `run` knows that all of it was taken
+    else:
+        eventually(lambda: (folder / "part").exists() and (folder / "part").read_bytes() == b"ab")
     child.send_signal(signal.SIGHUP)
     child.communicate(timeout=20)
     (folder / "go").touch()

@@ -33,7 +33,7 @@ def test_a_job_beyond_its_memory_is_out_of_memory(clbalance: Command) -> None:
     assert (row["state"], row["rc"], row["qos"]) == ("OUT_OF_MEMORY", 137, "Burstable")
     (kept,) = explained(clbalance)["limits"]
     assert (kept["node_set"], kept["attempt"]) == ("node1", 1)
-    assert kept["kept"][0].startswith("memory 48 MiB ")
+    assert kept["kept"][0].startswith("memory limit 48 MiB, ")
 
 
 def test_it_is_not_started_again_for_that(clbalance: Command) -> None:
@@ -45,7 +45,7 @@ def test_it_is_found_out_by_whoever_looks_later(clbalance: Command) -> None:
     number = clbalance("run", "--detach", "-w", "node2", "--limit-mem", "48M", "-c", f"exec {TAKE}").text.strip()
     assert clbalance("wait", number).rc == 137
     assert told(clbalance, number)["state"] == "OUT_OF_MEMORY"
-    assert "limits on node2: memory 48 MiB" in clbalance("explain", number).text
+    assert "limits on node2: memory limit 48 MiB, " in clbalance("explain", number).text
 
 
 def test_a_task_that_takes_too_much_fails_alone(clbalance: Command) -> None:

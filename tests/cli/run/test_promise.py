@@ -74,7 +74,7 @@ def test_who_asks_to_wait_is_accepted(clbalance: Command, options: tuple[str, ..
     full(clbalance)
     number = detached(clbalance, *options, "-w", "node1", "-c", TEXT)
     eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 leased whole")
-    assert f"\n  {number} " in clbalance("jobs").text
+    assert f"\n{number} " in clbalance("jobs").text
     make_room(clbalance)
     assert clbalance("wait", number).rc == 3
 

@@ -58,7 +58,7 @@ def test_a_lease_counts_before_the_load_shows_it(clbalance: Command) -> None:
         assert picked(clbalance, "-w", "node[1-2]", "--cpus", "2") == "node2"
         assert picked(clbalance, "-w", "node[1-2]", "--cpus", "0") == "node[1-2]"
         explained = clbalance("pick", "-w", "node1", "--cpus", "2", "--explain").stderr
-        assert "2 asked, 1 of 4 free, 3 promised" in explained
+        assert "2 requested, 1 of 4 free, 3 allocated" in explained
 
 
 def test_cpus_that_somebody_uses_without_a_lease_are_not_free(lab: Lab, clbalance: Command) -> None:
@@ -138,7 +138,7 @@ def test_slots_are_counted_where_the_settings_give_a_node_some(clbalance: Comman
         assert [lease["slots"] for lease in leases_of(clbalance, "node1")] == [2]
         assert picked(clbalance, "-w", "node[1-3]", "--cpus", "0.1") == "node[2-3]"
         assert picked(clbalance, "-w", "node[1-3]", "--cpus", "0.1", "--slots", "3") == "node3"
-        assert "1 asked, 0 of 2 free" in clbalance("pick", "-w", "node1", "--explain").stderr
+        assert "1 requested, 0 of 2 free" in clbalance("pick", "-w", "node1", "--explain").stderr
         assert clbalance("run", "-q", "-w", "node1", "--slots", "0", "--", "true").rc == 0
 
 

@@ -78,12 +78,20 @@ def test_only_the_first_node_runs_it_and_its_code_is_the_jobs(lab: Lab, clbalanc
 
 
 def test_the_other_nodes_are_held_until_it_is_over(clbalance: Command) -> None:
-    number = detached(clbalance, *ALONE, "-c", held("echo done"))
+    number = detached(clbalance, *ALONE, "-c", f"echo up > up; {held()}")
+    await_file(clbalance.folder / "up")
     assert leased(clbalance, "node1", "node2", "node3") == ["node[1-2]"]
     let_go(clbalance)
     assert clbalance("wait", number).rc == 0
     assert leased(clbalance, "node1", "node2", "node3") == []
     assert job(clbalance, number)["state"] == "COMPLETED"
+
+
+def test_nobody_need_look_for_the_other_nodes_of_a_detached_job_to_be_freed(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab, 20.0):
+        detached(clbalance, *ALONE, "-c", f"echo up > up; {held()}")
+        await_file(clbalance.folder / "up")
+        let_go(clbalance)
 
 
 def test_a_quick_job_is_no_race(clbalance: Command) -> None:
@@ -92,7 +100,8 @@ def test_a_quick_job_is_no_race(clbalance: Command) -> None:
 
 
 def test_a_cancel_ends_all(lab: Lab, clbalance: Command) -> None:
-    number = detached(clbalance, *ALONE, "-c", held())
+    number = detached(clbalance, *ALONE, "-c", f"echo up > up; {held()}")
+    await_file(clbalance.folder / "up")
     with nothing_left(lab):
         assert clbalance("cancel", number).rc == 0
     assert job(clbalance, number)["state"] == "CANCELLED"

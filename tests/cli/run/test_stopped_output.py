@@ -15,7 +15,7 @@ from tests.cli.command import ARGV, Command, ended, eventually, nothing_left
 from .test_run_ends import await_output
 
 SOON_S = 2.5  # the nodes are busy printing, too
-UNSHOWN = "it printed faster than that could be read: its last output is not shown"
+UNSHOWN = "it printed faster than its output could be read: the last output is not shown"
 MUCH_BYTES = 256 << 20
 """More than can be read in the time that an end may take."""
 

@@ -413,5 +413,5 @@ def test_temporary_space_is_promised_once(node: Node, tmp_path: Path) -> None:
         agent.until("hello")
         agent.admit(tmp_bytes=half)
         kind, reason = agent.admission_refusal(tmp_bytes=half)
-        assert (kind, "of temporary space asked" in reason, "leased: " in reason) == ("tmp", True, True)
+        assert (kind, "temporary space: " in reason, "leased: " in reason) == ("tmp", True, True)
         agent.admit(tmp_bytes=half // 2)

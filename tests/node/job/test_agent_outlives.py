@@ -293,7 +293,7 @@ def test_a_job_that_removes_what_orders_come_by_is_ended_by_its_supervisor(jobs:
     assert late.event()["why"] == f"signal: {claim.job} cannot get the order: its `control` is missing, full or no FIFO"
     late.ask("end", claim.job, grace_s=0.1, why="told to")
     ended = collect(late, claim.job)[2]
-    assert ended["end"] == {"kind": "cancelled", "why": "the job's supervisor was told to stop"}
+    assert ended["end"] == {"kind": "cancelled", "why": "the job's supervisor received a signal to stop"}
     assert gone([supervisor])
     assert jobs.settle(claim)["record"]["end"] == ended["end"]
 

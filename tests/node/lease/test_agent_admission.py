@@ -125,13 +125,13 @@ def seen_by(client: AgentClient, spec: dict[str, object] | None = None, **asked:
 
 
 @as_root
-def test_a_job_without_gpus_does_not_see_those_that_are_leased_when_it_starts(node: Node) -> None:
+def test_a_job_without_gpus_does_not_see_those_that_others_have_leased_when_it_starts(node: Node) -> None:
     offered: dict[str, list[int]] = {gpu: [] for gpu in GPUS[:3]}
     with node.client() as client, node.client(ALICE) as alice:
         assert seen_by(client, gpu_visible=offered) == (f"{','.join(GPUS[:3])} PCI_BUS_ID", [])
         client.admit(gpu_count=1, gpu_candidates=GPUS[2:3])
         job = alice.admit(gpu_count=1, gpu_candidates=GPUS[:1])
-        assert seen_by(client, gpu_visible=offered) == (f"{GPUS[1]} PCI_BUS_ID", [])
+        assert seen_by(client, gpu_visible=offered) == (f"{GPUS[1]},{GPUS[2]} PCI_BUS_ID", [])
         alice.ask("end", job, grace_s=0, why="enough")
         alice.until_refused(job)
         assert seen_by(client, gpu_visible=offered)[0].startswith(GPUS[0])
@@ -142,7 +142,7 @@ def test_a_job_that_is_left_no_gpu_is_told_so(node: Node) -> None:
     with node.client() as client, node.client(ALICE) as alice:
         alice.admit(gpu_count=2, gpu_candidates=GPUS[:2])
         shown, warnings = seen_by(client, gpu_visible={gpu: [] for gpu in GPUS[:2]})
-        assert (shown, warnings) == ("PCI_BUS_ID", ["the job sees no GPU: all of them are leased or in use"])
+        assert (shown, warnings) == ("PCI_BUS_ID", ["the job sees no GPU: all are leased or used by others"])
 
 
 def test_who_has_chosen_gpus_by_a_variable_sees_those(node: Node) -> None:
@@ -183,7 +183,7 @@ def test_leases_of_all_agents_count(node: Node) -> None:
         one.admit(cpus=3)
         assert other.admission_refusal(cpus=1.5) == (
             "cpus",
-            f"1.5 cpus asked, 1 of 4 free, 0 in use besides leases; leased: {ME} 3",
+            f"cpus: 1.5 requested, 1 of 4 free, 0 in use besides leases; leased: {ME} 3",
         )
         other.admit(cpus=1)
 
@@ -194,9 +194,9 @@ def test_the_node_itself_is_measured(node: Node) -> None:
         kernel: dict[str, object] = {"cpus": None, "slots": None}
         assert client.admission_refusal(kernel, cpus=1) == (
             "cpus",
-            "1 cpus asked, 0.5 of 2 free, 1.5 in use besides leases",
+            "cpus: 1 requested, 0.5 of 2 free, 1.5 in use besides leases",
         )
-        assert client.admission_refusal(mem_bytes=2 * GIB)[1].startswith("2 GiB of memory asked, 1 GiB of 4 GiB free")
+        assert client.admission_refusal(mem_bytes=2 * GIB)[1].startswith("memory: 2 GiB requested, 1 GiB of 4 GiB free")
         client.admit(kernel, cpus=0.5, mem_bytes=GIB)
 
 
@@ -221,7 +221,7 @@ def test_exclusive_is_alone_both_ways(node: Node) -> None:
     with node.client() as client, node.client() as other:
         job = client.admit(cpus=1)
         kind, reason = other.admission_refusal(exclusive=True)
-        assert (kind, reason) == ("exclusive", f"asked for a node without leases, 1 are held; leased: {ME} 1")
+        assert (kind, reason) == ("exclusive", f"--exclusive needs an empty node, leases held: 1; leased: {ME} 1")
         client.ask("end", job, grace_s=0, why="")
         client.until_refused(job)
         wait_until_gone(node)
@@ -238,7 +238,7 @@ def test_slots_are_counted_where_they_are_known(node: Node) -> None:
     one: dict[str, object] = {"cpus": 4, "slots": 1}
     with node.client() as client:
         client.admit(one, cpus=1)
-        assert client.admission_refusal(one, cpus=1) == ("slots", f"1 slots asked, 0 of 1 free; leased: {ME} 1")
+        assert client.admission_refusal(one, cpus=1) == ("slots", f"slots: 1 requested, 0 of 1 free; leased: {ME} 1")
         client.admit(one)  # who asks for nothing else takes no room
 
 

@@ -34,10 +34,10 @@ def test_users_count_each_others_leases(node: Node) -> None:
         bob.admit(cpus=1)
         assert root.admission_refusal(cpus=2) == (
             "cpus",
-            f"2 cpus asked, 1 of 4 free, 0 in use besides leases; leased: uid {ALICE} 2, uid {BOB} 1",
+            f"cpus: 2 requested, 1 of 4 free, 0 in use besides leases; leased: uid {ALICE} 2, uid {BOB} 1",
         )
         assert bob.admission_refusal(gpu_count=1, gpu_candidates=GPUS[:1])[1] == (
-            f"1 GPUs asked, 0 of 1 candidates free; leased: uid {ALICE} 1"
+            f"GPUs: 1 requested, 0 of 1 candidates free; leased: uid {ALICE} 1"
         )
         assert [path.stat().st_uid for path in node.leases()] == [ALICE, BOB]
 
@@ -186,7 +186,7 @@ def test_more_leases_than_a_process_may_open_files_are_all_counted(node: Node) -
             paths = [forge(node, lease_text(cpus=0.002), uid) for _ in range(256)]
             stack.enter_context(locked("write", *paths, uid=uid))
         client = stack.enter_context(node.client())
-        assert client.admission_refusal(cpus=2)[1].startswith("2 cpus asked, 1.44 of 4 free")
+        assert client.admission_refusal(cpus=2)[1].startswith("cpus: 2 requested, 1.44 of 4 free")
         client.admit(cpus=1)
 
 

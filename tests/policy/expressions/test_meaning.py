@@ -129,7 +129,7 @@ def test_what_is_not_known_is_neither_true_nor_false(text: str) -> None:
 @pytest.mark.parametrize("text", ['gpu_model ~ "a"', "cuda > 1", "driver < 1"])
 def test_a_device_that_does_not_tell_is_unknown(text: str) -> None:
     gpu = card(model="", cuda="", driver="")
-    assert truth(text, with_cards("n", gpu), gpu) == Unknown(reason="GPU 0 does not tell")
+    assert truth(text, with_cards("n", gpu), gpu) == Unknown(reason="GPU 0 does not report it")
 
 
 def test_a_version_that_is_none_is_unknown() -> None:
@@ -182,15 +182,15 @@ def test_no_label_can_be_called_like_a_fact() -> None:
 @pytest.mark.parametrize(
     ("text", "reason", "detail"),
     [
-        ('gpu_model ~ "H100"', 'where gpu_model ~ "H100" is false', "gpu_model is A100, A30"),
-        ("r1m > 3 and cpus = 4", "where r1m > 3 is false", "r1m is 0"),
-        ("gpu_model = A100 and gpu_index = 1", "where gpu_model = A100 and gpu_index = 1 is false",
+        ('gpu_model ~ "H100"', 'not meeting --where gpu_model ~ "H100"', "gpu_model is A100, A30"),
+        ("r1m > 3 and cpus = 4", "not meeting --where r1m > 3", "r1m is 0"),
+        ("gpu_model = A100 and gpu_index = 1", "not meeting --where gpu_model = A100 and gpu_index = 1",
          "gpu_model is A100, A30, gpu_index is 0, 1"),
-        ("gpu_model = A100 and gut > 5", "where gut > 5 is false", "gut is 0%"),
-        ("rack = r1", "where rack = r1 is false", "no label `rack` there"),
-        ("slots > 1", "where slots > 1 is false", "slots are not counted there"),
-        ("gpu_model = A100 and ut > 5", "where ut > 5 is false", "ut is 0%"),
-        ("mem > 20G", "where mem > 20G is false", "mem is 879K"),
+        ("gpu_model = A100 and gut > 5", "not meeting --where gut > 5", "gut is 0%"),
+        ("rack = r1", "not meeting --where rack = r1", "no label `rack` there"),
+        ("slots > 1", "not meeting --where slots > 1", "slots are not counted there"),
+        ("gpu_model = A100 and ut > 5", "not meeting --where ut > 5", "ut is 0%"),
+        ("mem > 20G", "not meeting --where mem > 20G", "mem is 879K"),
     ],
 )  # fmt: skip
 def test_why_not_names_the_part_that_is_false_and_what_is_there(text: str, reason: str, detail: str) -> None:
@@ -213,10 +213,10 @@ def test_a_node_without_devices_stands_for_itself() -> None:
         (node("n", ut=None), "not ut < 50 and cpus = 4", "ut unknown", "not told"),
         (without_gpus_known("n"), "gut < 50", "gut unknown", "`nvidia-smi` timed out"),
         (node("n", ut=None), "ut < 50 and gpu_model != x", "ut unknown", "not told"),
-        (node("n", psi=(0.0, 0.0, 0.0)), "ut / psi_io > 1", "where ut / psi_io > 1 unknown", "a division by 0"),
-        (node("n"), "swp > 10%", "where swp > 10% unknown", "there is nothing of it"),
+        (node("n", psi=(0.0, 0.0, 0.0)), "ut / psi_io > 1", "--where ut / psi_io > 1 unknown", "a division by 0"),
+        (node("n"), "swp > 10%", "--where swp > 10% unknown", "there is nothing of it"),
         (with_cards("n", card(use=None), card(1, "A30")), "gut < 50 and gpu_model = A100", "gut unknown", "not told"),
-        (labelled("n", rack="x"), "rack > 3", "where rack > 3 unknown", "'x' is no version"),
+        (labelled("n", rack="x"), "rack > 3", "--where rack > 3 unknown", "'x' is no version"),
     ],
 )
 def test_why_not_names_the_index_that_is_not_known(answer: Measured, text: str, reason: str, detail: str) -> None:
@@ -228,15 +228,15 @@ def test_why_not_names_the_index_that_is_not_known(answer: Measured, text: str, 
 def test_what_is_false_anyway_is_told_before_what_is_not_known() -> None:
     unmet = parse_where("ut < 50 and cpus > 4").unmet(node("n", ut=None))
     assert unmet is not None
-    assert unmet.reason == "where cpus > 4 is false"
+    assert unmet.reason == "not meeting --where cpus > 4"
     message = parse_where("gut < 5 and gpu_model = A30").unmet(with_cards("n", card(use=None)))
     assert message is not None
-    assert (message.reason, message.detail) == ("where gpu_model = A30 is false", "gpu_model is A100")
+    assert (message.reason, message.detail) == ("not meeting --where gpu_model = A30", "gpu_model is A100")
     both = parse_where("(gut < 5 and gpu_model = A30 or gut > 5) and gpu_index > 3").unmet(
         with_cards("n", card(use=None))
     )
     assert both is not None
-    assert both.reason == "where gpu_index > 3 is false"
+    assert both.reason == "not meeting --where gpu_index > 3"
     mixed_up = parse_where("gut < 5 and gut > 1 or gpu_model = x and gut < 1").unmet(
         with_cards("n", card(use=2.0), card(1, use=None))
     )
@@ -246,14 +246,14 @@ def test_what_is_false_anyway_is_told_before_what_is_not_known() -> None:
 def test_a_false_condition_tells_also_what_it_could_not_read() -> None:
     message = parse_where("ut < 5 and cpus > 4 or cpus > 10").unmet(node("n", ut=None))
     assert message is not None
-    assert message.reason == "where ut < 5 and cpus > 4 or cpus > 10 is false"
+    assert message.reason == "not meeting --where ut < 5 and cpus > 4 or cpus > 10"
     assert message.detail == "ut is unknown (not told), cpus is 4"
 
 
 def test_a_long_condition_is_told_shortened() -> None:
     unmet = parse_where(" or ".join(f"r1m > {number}" for number in range(1, 40))).unmet(node("n"))
     assert unmet is not None
-    assert len(unmet.reason) < 120
+    assert len(unmet.reason) <= 120
     assert "…" in unmet.reason
 
 
@@ -319,8 +319,8 @@ def test_a_node_is_meant_if_it_holds_of_it_with_a_device_and_otherwise_has_a_rea
     unmet = where.unmet(answer)
     assert (unmet is None) is (True in truths)
     if unmet is not None:
-        # Only the smallest reason is told: where a part is false, no other can save the node.
-        assert unmet.reason.endswith(" is false") or any(isinstance(one, Unknown) for one in truths)
+        # Only the smallest reason is told: not meeting --where a part, no other can save the node.
+        assert unmet.reason.startswith("not meeting ") or any(isinstance(one, Unknown) for one in truths)
         assert unmet.reason.endswith(" unknown") or False in truths
 
 

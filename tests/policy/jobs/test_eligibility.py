@@ -88,8 +88,8 @@ def test_a_start_in_time_needs_no_reason(seconds: float) -> None:
     [
         ("0/3 nodes fit", "0/3 nodes fit"),
         ("held by ann", "held by ann"),
-        ("", "nothing was there to start it"),
-        (begin_reason(BEGIN), "nothing was there to start it"),
+        ("", "no controller and no `rebalance` ran to start it"),
+        (begin_reason(BEGIN), "no controller and no `rebalance` ran to start it"),
     ],
 )
 def test_a_late_start_shows_its_reason(waited_for: str, shown: str) -> None:

@@ -50,6 +50,6 @@ def test_a_time_or_a_state_of_what_is_over_asks_for_what_is_over() -> None:
 def test_states_are_read_in_any_case_and_unknown_ones_are_answered_with_the_list() -> None:
     assert parse_states(["failed, Node_Fail", "RUNNING"]) == {JobState.FAILED, JobState.NODE_FAIL, JobState.RUNNING}
     assert parse_states([]) == frozenset()
-    with pytest.raises(UsageError, match="no state 'done'") as error:
+    with pytest.raises(UsageError, match="unknown state 'done'") as error:
         parse_states(["failed,done"])
     assert error.value.hint == "one of " + ", ".join(sorted(state.value for state in JobState))

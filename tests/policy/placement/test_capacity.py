@@ -33,7 +33,7 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
         pytest.param(
             node("n", leases=(lease(cpus=3.0),)),
             {"cpus": 2.0},
-            ("cpus", "too few cpus free", "2 asked, 1 of 4 free, 3 promised"),
+            ("cpus", "too few cpus free", "2 requested, 1 of 4 free, 3 allocated"),
             id="what is promised is not promised again",
         ),
         pytest.param(node("n", leases=(lease(cpus=3.0),)), {"cpus": 1.0}, None, id="the last cpu may be had"),
@@ -46,18 +46,18 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
         pytest.param(
             node("n", r1m=2.5, leases=(lease(cpus=2.0, age_s=0.0),)),
             {"cpus": 1.0},
-            ("cpus", "too few cpus free", "1 asked, 0 of 4 free, 2 promised"),
+            ("cpus", "too few cpus free", "1 requested, 0 of 4 free, 2 allocated"),
             id="load that was there before a lease is a stranger's",
         ),
         pytest.param(
             node("n", r1m=3.9),
             {"cpus": 1.0},
-            ("cpus", "too few cpus free", "1 asked, 0.6 of 4 free, 0 promised"),
+            ("cpus", "too few cpus free", "1 requested, 0.6 of 4 free, 0 allocated"),
             id="a stranger's processes take cpus without a lease",
         ),
         pytest.param(node("n", r1m=0.3), {"cpus": 4.0}, None, id="an idle node's own processes take none"),
         pytest.param(
-            node("n", debt=3.5), {"cpus": 1.0}, ("cpus", "too few cpus free", "1 asked, 0.5 of 4 free, 3.5 promised"),
+            node("n", debt=3.5), {"cpus": 1.0}, ("cpus", "too few cpus free", "1 requested, 0.5 of 4 free, 3.5 allocated"),
             id="what was placed a moment ago is taken",
         ),
         pytest.param(
@@ -66,7 +66,7 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
         pytest.param(
             node("n", leases=(lease(mem_bytes=600_000),)),
             {"mem_bytes": 500_000},
-            ("memory", "too little memory free", "0.000466 GiB asked, 0.000279 GiB of 0.000931 GiB free, 0.000559 GiB promised"),
+            ("memory", "too little memory free", "0.000466 GiB requested, 0.000279 GiB of 0.000931 GiB free, 0.000559 GiB allocated"),
             id="memory that is promised and not yet used is not free",
         ),
         pytest.param(
@@ -78,31 +78,31 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
         pytest.param(
             node("n", mem=40.0),
             {"mem_bytes": 400_001},
-            ("memory", "too little memory free", "0.000373 GiB asked, 0.000373 GiB of 0.000931 GiB free, 0 GiB promised"),
+            ("memory", "too little memory free", "0.000373 GiB requested, 0.000373 GiB of 0.000931 GiB free, 0 GiB allocated"),
             id="what is not available is never promised",
         ),
         pytest.param(
             node("n", gpus=(gpu(0), gpu(1))),
             {"gpus": 3},
-            ("gpus", "too few GPUs free", "3 asked, 2 of 2 free"),
+            ("gpus", "too few GPUs free", "3 requested, 2 of 2 free"),
             id="more GPUs than there are",
         ),
         pytest.param(
             node("n", gpus=(gpu(0), gpu(1)), leases=(lease(gpus=("GPU-1",)),)),
             {"gpus": 2},
-            ("gpus", "too few GPUs free", "2 asked, 1 of 2 free: GPU 1 busy (leased)"),
+            ("gpus", "too few GPUs free", "2 requested, 1 of 2 free: GPU 1 busy (leased)"),
             id="a leased GPU is taken though it looks free",
         ),
         pytest.param(
             node("n", gpus=(gpu(0, held=True),)),
             {"gpus": 1},
-            ("gpus", "too few GPUs free", "1 asked, 0 of 1 free: GPU 0 busy (0 GiB held by train (pid 4711))"),
+            ("gpus", "too few GPUs free", "1 requested, 0 of 1 free: GPU 0 busy (0 GiB held by train (pid 4711))"),
             id="a GPU with a stranger on it is taken though nobody leased it",
         ),
         pytest.param(
             node("n", gpus=(gpu(0),), leases=(lease(gpus=("GPU-0",), gpu_share=0.5),)),
             {"gpus": 1},
-            ("gpus", "too few GPUs free", "1 asked, 0 of 1 free: GPU 0 shared (50% leased)"),
+            ("gpus", "too few GPUs free", "1 requested, 0 of 1 free: GPU 0 shared (50% leased)"),
             id="a whole GPU is one of which nobody has a share",
         ),
         pytest.param(
@@ -111,7 +111,7 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
             (
                 "gpus",
                 "no GPU has room",
-                "0.25 of one asked, none of 2 has that: GPU 0 busy (0 GiB held by train (pid 4711)), GPU 1 shared (80% leased)",
+                "0.25 of one requested, none of 2 has that free: GPU 0 busy (0 GiB held by train (pid 4711)), GPU 1 shared (80% leased)",
             ),
             id="shares of a device are never more than all of it",
         ),
@@ -122,38 +122,38 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
         pytest.param(
             node("n", slots=2, leases=(lease(slots=1),)),
             {"slots": 2},
-            ("slots", "too few slots free", "2 asked, 1 of 2 free"),
+            ("slots", "too few slots free", "2 requested, 1 of 2 free"),
             id="slots are counted where somebody gave the node some",
         ),
         pytest.param(node("n", leases=(lease(slots=99),)), {"slots": 2}, None, id="and not elsewhere"),
         pytest.param(
             node("n", leases=(lease(exclusive=True),)),
             {"cpus": 0.0},
-            ("exclusive", "leased whole", "by uid 1001: exclusive"),
+            ("exclusive", "allocated whole", "by uid 1001: exclusive"),
             id="an exclusive lease keeps out even who asks for nothing",
         ),
         pytest.param(
             node("n", leases=(lease(), lease())),
             {"exclusive": True},
-            ("exclusive", "not empty", "2 leases are held"),
+            ("exclusive", "not empty", "2 leases held"),
             id="an exclusive request wants an empty node",
         ),
         pytest.param(
             node("n", leases=(unreadable(),)),
             {},
-            ("exclusive", "leased whole", "by uid 1001: unreadable lease: no JSON"),
+            ("exclusive", "allocated whole", "by uid 1001: unreadable lease: no JSON"),
             id="a lease that cannot be read is the whole node",
         ),
         pytest.param(
             node("n", leases=(lease(cpus=5.0),)),
             {"cpus": 0.0},
-            ("exclusive", "leased whole", "by uid 1001: claims more than the node has"),
+            ("exclusive", "allocated whole", "by uid 1001: more than the node has"),
             id="a lease of more cpus than there are is the whole node",
         ),
         pytest.param(
             node("n", leases=(lease(mem_bytes=10**7),)),
             {},
-            ("exclusive", "leased whole", "by uid 1001: claims more than the node has"),
+            ("exclusive", "allocated whole", "by uid 1001: more than the node has"),
             id="a lease of more memory than there is is the whole node",
         ),
         pytest.param(
@@ -171,7 +171,7 @@ def test_a_node_promises(answer: Measured, asked: dict[str, object], lack: tuple
 
 def test_an_exclusive_placement_is_alone_until_it_shows() -> None:
     charged = placed(sweep(node("n")), exclusive=True).charged
-    assert placed(charged).unfit[0].detail == "placed a moment ago"
+    assert placed(charged).unfit[0].detail == "by a job placed a moment ago"
 
 
 def test_placing_charges_cpus_memory_slots_and_the_best_gpus() -> None:
@@ -190,7 +190,7 @@ def test_what_is_placed_on_a_node_of_unknown_uptime_counts_in_full() -> None:
     assert told(replace(charged, placed=()), cpus=3.0) == (
         "cpus",
         "too few cpus free",
-        "3 asked, 2 of 4 free, 2 promised",
+        "3 requested, 2 of 4 free, 2 allocated",
     )  # type: ignore[type-var]  # a node that answered
 
 

@@ -39,7 +39,7 @@ def admin(answer: Measured) -> Measured:
         ),
         pytest.param(
             node("n", r1m=4.0),
-            [("cpus", "too few cpus free: 1 asked, 0.5 of 4 free, 0 promised")],
+            [("cpus", "too few cpus free: 1 requested, 0.5 of 4 free, 0 allocated")],
             id="load without a lease, below the threshold",
         ),
         pytest.param(

@@ -54,8 +54,8 @@ def test_unknown_gpus_are_not_free() -> None:
 def test_the_state_of_gpus_is_a_term_with_its_own_weight_and_words() -> None:
     busy = node("a", gpus=(gpu(0, used=60, use=90.0, held=True), gpu(1), gpu(2)), leases=HALF)
     plan = placed(sweep(busy, node("b", gpus=BOTH_FREE), node("c")))
-    assert term(plan, "a")[1] == "2 of 3 GPUs free (1 busy), counted half for a job that asks for none"
-    assert term(plan, "b") == (50.0, "2 of 2 GPUs free, counted half for a job that asks for none")
+    assert term(plan, "a")[1] == "2 of 3 GPUs free (1 busy), counted half for a job without --gpus"
+    assert term(plan, "b") == (50.0, "2 of 2 GPUs free, counted half for a job without --gpus")
     assert term(plan, "c") == (100.0, "no GPUs")
     assert {one.weight for score in plan.ranked for one in score.terms if one.name == "gpu"} == {8.0}
     off = placed(sweep(busy, node("c")), policy=policy_named("least", weights={"gpu": 0.0}))
@@ -152,8 +152,8 @@ def test_a_shared_device_that_a_stranger_uses_is_not_filled() -> None:
 
 def test_shares_that_go_first_are_explained() -> None:
     plan = placed(shared_and_whole(r1m=1.0), gpus=1, gpu_share=0.5)
-    assert term(plan, "a", "gpu share") == (100.0, "fills a shared GPU: before all others")
-    assert term(plan, "b", "gpu share") == (0.0, "cuts a whole GPU: after those that need not")
+    assert term(plan, "a", "gpu share") == (100.0, "fills a shared GPU: ranked first")
+    assert term(plan, "b", "gpu share") == (0.0, "would split a whole GPU: ranked last")
     assert all(score.total <= 100.0 for score in plan.ranked)
 
 

@@ -92,31 +92,35 @@ def test_the_memory_of_a_share_is_what_others_have_no_share_of() -> None:
             node("n", gpus=(sized(0, used_gib=4), sized(1, used_gib=70, use=99.0))),
             {"gpus": 1, "gpu_mem_bytes": 77 * GIB},
             "too little GPU memory free",
-            "1 asked, 0 of 2 free with 77 GiB: GPU 0 free (H100, 76 GiB free)",
+            "1 requested, 0 of 2 free with 77 GiB: GPU 0 free (H100, 76 GiB free)",
             id="too little memory on what is free",
         ),
         pytest.param(
             node("n", gpus=(sized(0), sized(1))),
             {"gpus": 1, "gpu_models": frozenset({"A100"})},
             "too few GPUs of that model",
-            "1 asked, 0 of 2 free: GPU 0 free (H100, 80 GiB free), GPU 1 free (H100, 80 GiB free)",
+            "1 requested, 0 of 2 free: GPU 0 free (H100, 80 GiB free), GPU 1 free (H100, 80 GiB free)",
             id="another model",
         ),
         pytest.param(
             node("n", gpus=(replace(sized(0, parent="GPU-9"), uuid="MIG-12345678-9"), sized(1))),
             {"gpus": 2},
             "too few whole GPUs",
-            "2 asked, 1 of 2 free: GPU 0 part MIG-12345678 free (H100, 80 GiB free)",
+            "2 requested, 1 of 2 free: GPU 0 part MIG-12345678 free (H100, 80 GiB free)",
             id="a part among several",
         ),
         pytest.param(
-            node("n", gpus=(), trends={}), {"gpus": 1}, "too few GPUs free", "1 asked, 0 of 0 free", id="none at all"
+            node("n", gpus=(), trends={}),
+            {"gpus": 1},
+            "too few GPUs free",
+            "1 requested, 0 of 0 free",
+            id="none at all",
         ),
         pytest.param(
             node("n", gpus=tuple(sized(index, use=90.0) for index in range(6))),
             {"gpus": 1},
             "too few GPUs free",
-            "1 asked, 0 of 6 free: GPU 0 busy (90% used), GPU 1 busy (90% used), GPU 2 busy (90% used),"
+            "1 requested, 0 of 6 free: GPU 0 busy (90% used), GPU 1 busy (90% used), GPU 2 busy (90% used),"
             " GPU 3 busy (90% used), and 2 more",
             id="many are not all told",
         ),
@@ -128,7 +132,7 @@ def test_the_memory_of_a_share_is_what_others_have_no_share_of() -> None:
             ),
             {"gpus": 1},
             "too few GPUs free",
-            "1 asked, 0 of 2 free: GPU 0 held idle (30 GiB held, at most 0% used at 5 looks over 60 min),"
+            "1 requested, 0 of 2 free: GPU 0 held idle (30 GiB held, at most 0% used at 5 looks over 60 min),"
             " GPU 1 faulty (2 uncorrected ECC errors)",
             id="held idle and faulty are told apart",
         ),

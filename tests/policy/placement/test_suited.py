@@ -60,12 +60,14 @@ def test_a_tainted_node_is_up_and_shows_its_taints() -> None:
 def test_why_nothing_fits_counts_what_was_wished_for() -> None:
     answers = [mixed(f"n{number}", "V100") for number in range(12)]
     plan = wished(sweep(*answers, node("vague", gpus=None)), where='gpu_model ~ "A100|H100"')
-    assert unfit_summary(plan, 13) == '0/13 nodes fit: 12 where gpu_model ~ "A100|H100" is false, 1 gpu_model unknown'
+    assert (
+        unfit_summary(plan, 13) == '0/13 nodes fit: 12 not meeting --where gpu_model ~ "A100|H100", 1 gpu_model unknown'
+    )
 
 
 def test_what_was_wished_for_is_told_before_what_is_free() -> None:
     plan = wished(sweep(labelled("n", r1m=99.0, rack="r1")), where="rack = r2")
-    assert why(plan) == {"n": "where rack = r2 is false"}
+    assert why(plan) == {"n": "not meeting --where rack = r2"}
 
 
 # -- devices --------------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ def test_conditions_of_devices_hold_of_one_and_the_same() -> None:
     plan = wished(
         sweep(with_cards("n", card(0, "A100", cuda="11.8"), card(1, "T4"))), gpus=1, where=f"{A100} and cuda >= 12"
     )
-    assert why(plan) == {"n": f"where {A100} and cuda >= 12 is false"}
+    assert why(plan) == {"n": f"not meeting --where {A100} and cuda >= 12"}
 
 
 def test_gpus_that_are_not_known_fit_no_wish() -> None:
@@ -138,23 +140,23 @@ def test_the_gpu_term_is_of_the_devices_that_count() -> None:
 def test_near_is_where_each_of_the_jobs_is() -> None:
     cluster = sweep(with_jobs(node("a"), "db", "web"), with_jobs(node("b"), "db"), node("c"))
     assert wished(cluster, near=("db", "web")).chosen == ("a",)
-    assert why(wished(cluster, near=("db", "web"))) == {"b": "no job web there", "c": "no job db there"}
+    assert why(wished(cluster, near=("db", "web"))) == {"b": "without job web", "c": "without job db"}
 
 
 def test_apart_is_where_none_of_them_is() -> None:
     cluster = sweep(with_jobs(node("a"), "db"), with_jobs(node("b"), "web"), node("c"))
     plan = wished(cluster, apart=("db", "web"))
     assert plan.chosen == ("c",)
-    assert why(plan) == {"a": "job db is there", "b": "job web is there"}
+    assert why(plan) == {"a": "running job db", "b": "running job web"}
     assert [unfit.detail for unfit in plan.unfit] == ["of uid 1001", "of uid 1001"]
 
 
 def test_who_is_there_is_not_known_where_leases_are_not() -> None:
     vague, unread = node("a", leases=None), node("b", leases=(unreadable(),))
     for wish in ("near", "apart"):
-        assert why(wished(sweep(vague), cpus=0.0, **{wish: ("db",)})) == {"a": "job db there or not is unknown"}
-    assert why(wished(sweep(unread), cpus=0.0, apart=("db",))) == {"b": "job db there or not is unknown"}
-    assert why(wished(sweep(unread), cpus=0.0, near=("db",))) == {"b": "no job db there"}
+        assert why(wished(sweep(vague), cpus=0.0, **{wish: ("db",)})) == {"a": "job db unknown"}
+    assert why(wished(sweep(unread), cpus=0.0, apart=("db",))) == {"b": "job db unknown"}
+    assert why(wished(sweep(unread), cpus=0.0, near=("db",))) == {"b": "without job db"}
 
 
 def test_what_was_placed_a_moment_ago_is_there_too() -> None:
@@ -162,7 +164,7 @@ def test_what_was_placed_a_moment_ago_is_there_too() -> None:
     first = wished(cluster, name="db", apart=("db",))
     second = wished(first.charged, name="db", apart=("db",))
     assert {*first.chosen, *second.chosen} == {"a", "b"}
-    assert set(why(wished(second.charged, apart=("db",))).values()) == {"job db is there"}
+    assert set(why(wished(second.charged, apart=("db",))).values()) == {"running job db"}
     assert wished(first.charged, near=("db",)).chosen == first.chosen
     third = wished(second.charged, apart=("db",)).unfit
     assert [unfit.detail for unfit in third] == ["placed a moment ago"] * 2
@@ -178,4 +180,4 @@ def test_a_charge_has_the_name_of_its_job() -> None:
 def test_a_reading_without_leases_has_no_jobs_of_ours_either() -> None:
     answer = replace(node("a", leases=None), placed=(Allocation(name="db"),))
     assert isinstance(answer.reading.leases, Unknown)
-    assert why(wished(sweep(answer), cpus=0.0, apart=("db",))) == {"a": "job db there or not is unknown"}
+    assert why(wished(sweep(answer), cpus=0.0, apart=("db",))) == {"a": "job db unknown"}

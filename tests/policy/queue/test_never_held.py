@@ -17,14 +17,14 @@ SMALL = (node("n1"), node("n2"))
 NO_SUCH = silent("nosuch", Cause.DNS)
 
 NEVER = [
-    (SMALL, Request(cpus=99.0), "0/2 nodes could ever hold it: 2 too few cpus"),
-    ((*SMALL, NO_SUCH), Request(cpus=4.5), "0/3 nodes could ever hold it: 2 too few cpus, 1 name not resolved"),
-    ((NO_SUCH,), Request(), "0/1 nodes could ever hold it: 1 name not resolved"),
-    ((node("n1"), NO_SUCH), Request(pick=2), "1/2 nodes could ever hold it, 2 wanted: 1 name not resolved"),
-    (SMALL, Request(mem_bytes=10**6 + 1), "0/2 nodes could ever hold it: 2 too little memory"),
-    (SMALL, Request(tmp_bytes=10**6 + 1), "0/2 nodes could ever hold it: 2 too little temporary space"),
-    (SMALL, Request(gpus=1), "0/2 nodes could ever hold it: 2 too few GPUs"),
-    ((NO_SUCH,), Request(pick=None), "0/1 nodes could ever hold it: 1 name not resolved"),
+    (SMALL, Request(cpus=99.0), "0/2 nodes are large enough: 2 too few cpus"),
+    ((*SMALL, NO_SUCH), Request(cpus=4.5), "0/3 nodes are large enough: 2 too few cpus, 1 name not resolved"),
+    ((NO_SUCH,), Request(), "0/1 nodes are large enough: 1 name not resolved"),
+    ((node("n1"), NO_SUCH), Request(pick=2), "1/2 nodes are large enough, 2 wanted: 1 name not resolved"),
+    (SMALL, Request(mem_bytes=10**6 + 1), "0/2 nodes are large enough: 2 too little memory"),
+    (SMALL, Request(tmp_bytes=10**6 + 1), "0/2 nodes are large enough: 2 too little temporary space"),
+    (SMALL, Request(gpus=1), "0/2 nodes are large enough: 2 too few GPUs"),
+    ((NO_SUCH,), Request(pick=None), "0/1 nodes are large enough: 1 name not resolved"),
 ]
 
 
@@ -51,4 +51,4 @@ def test_nothing_is_said_where_one_may_hold_it_later(answers: tuple[Answer, ...]
 
 def test_a_node_that_is_excluded_by_name_counts_for_nothing() -> None:
     one = replace(Request(cpus=1.0), excluded=frozenset({NodeName("n1")}))
-    assert unsatisfiable([node("n1")], one) == "0/1 nodes could ever hold it: 1 excluded"
+    assert unsatisfiable([node("n1")], one) == "0/1 nodes are large enough: 1 excluded"

@@ -290,6 +290,6 @@ def test_copies_may_share_nodes_where_that_is_said() -> None:
 
 def test_an_unknown_list_is_told_with_those_there_are() -> None:
     assert job_queue_named("easy") is WAITING_LISTS["easy"]
-    with pytest.raises(UsageError, match="there is no waiting list 'lifo'") as caught:
+    with pytest.raises(UsageError, match="unknown queue 'lifo'") as caught:
         job_queue_named("lifo")
     assert "fcfs, sjf, priority, easy, easy-sjbf" in caught.value.hint

@@ -103,7 +103,7 @@ def test_a_clock_that_jumped_makes_nobody_younger_than_new() -> None:
 def test_a_job_is_placed_on_its_own_candidates_alone() -> None:
     chosen = sweep_and_place(queued(1, on=["n2"]), queued(2, on=["n9"]), queued(3, on=["n1", "n9"]))
     assert dict(chosen.starts) == {1: ("n2",), 3: ("n1",)}
-    assert chosen.waits == {2: "none of its nodes was asked"}
+    assert chosen.waits == {2: "none of its nodes was probed"}
 
 
 def test_nodes_that_were_not_asked_are_counted_beside_those_that_were() -> None:
@@ -134,7 +134,7 @@ def test_a_large_job_is_not_passed_for_ever() -> None:
     nodes = [node("n1", r1m=3.0, leases=(mine("x", 3.0),))]
     chosen = sweep_and_place(queued(1, cpus=4, priority=1.0), queued(2), nodes=nodes, running={"x": None})
     assert chosen.starts == ()
-    assert chosen.waits[2] == "waits for a place that was kept for another"
+    assert chosen.waits[2] == "its nodes are reserved for a job ahead of it (backfill)"
 
 
 def test_who_is_over_in_time_may_pass() -> None:

@@ -92,7 +92,7 @@ CASES = {
     ),
     "a drained node takes nothing": Case([], crowd(), b={"drains": (drain(),)}),
     "a drained node is left to `drain`": Case([], crowd(), a={"drains": (drain(),)}),
-    "a node that is leased whole takes nothing": Case([], crowd(), b={"leases": [lease(exclusive=True)]}),
+    "a node that is allocated whole takes nothing": Case([], crowd(), b={"leases": [lease(exclusive=True)]}),
     "a lease that cannot be read is one of the whole node": Case([], crowd(), b={"leases": [unreadable()]}),
     "no job without what it asks for": Case([], crowd(request=Request(gpus=1))),
     "jobs with GPUs go where GPUs are": Case(

@@ -8,13 +8,13 @@ from typer import Argument, Option
 
 from clbalance.cli.options import OutputOptions, takes
 
-_GROUPS_HELP = """Print what became of your last jobs as groups for clush: @clb:failed, @clb:ok-17.
+_GROUPS_HELP = """Print the nodes of your last jobs by result, as groups for clush: @clb:failed, @clb:ok-17.
 
 ok, failed, timeout, cancelled, unreachable, notstarted: of the last job, and -N of job N.
 """
 _TIMER_HELP = """Print a systemd service and timer, and a crontab line, that run rebalance. Installs nothing.
 
-Without --apply they only tell what would be moved. Variables and the folder that apply here are written into them.
+Without --apply it only shows what would be moved. Variables and the folder that apply here are written into them.
 """
 
 
@@ -32,13 +32,13 @@ def register(app: typer.Typer) -> None:
         help="Check the settings, or one file of them, and say what is wrong and where.",
         short_help="Check the settings, and say what is wrong and where.",
     )(check)
-    config.command("groups", help=_GROUPS_HELP, short_help="Print what became of your last jobs as groups for clush.")(
-        groups
-    )
+    config.command(
+        "groups", help=_GROUPS_HELP, short_help="Print the nodes of your last jobs by result, as groups for clush."
+    )(groups)
     config.command("timer", help=_TIMER_HELP, short_help="Print systemd units and a crontab line that run rebalance.")(
         timer
     )
-    app.add_typer(config, name="config", help="Show and check what is set up, and print what sets up more.")
+    app.add_typer(config, name="config", help="Show and check settings; print groups for clush and a timer.")
 
 
 @takes
@@ -87,11 +87,14 @@ def groups(
 def timer(
     output: OutputOptions,
     named: Annotated[
-        list[str] | None, Option("-g", "--group", metavar="GROUP", help="Level this group; more than once. [all nodes]")
+        list[str] | None,
+        Option("-g", "--group", metavar="GROUP", help="Balance this group; may be repeated. [all nodes]"),
     ] = None,
-    every: Annotated[str, Option("--every", metavar="TIME", help="How often; what divides an hour or a day.")] = "5m",
-    apply: Annotated[bool, Option("--apply", help="Carry the moves out.", show_default=False)] = False,
-    only: Annotated[str | None, Option("--only", metavar="PART", help="One text: service, timer or cron.")] = None,
+    every: Annotated[str, Option("--every", metavar="TIME", help="Interval; must divide an hour or a day.")] = "5m",
+    apply: Annotated[bool, Option("--apply", help="Carry out the plan.", show_default=False)] = False,
+    only: Annotated[
+        str | None, Option("--only", metavar="PART", help="Print only this: service, timer or cron.")
+    ] = None,
 ) -> int:
     """Exits 0."""
     from clbalance.cli.admin.timer import show_timer

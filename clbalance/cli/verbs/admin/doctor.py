@@ -7,7 +7,7 @@ from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, Ssh
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    app.command("doctor", help="Say what is wrong with this host and with nodes, and what to type.")(doctor)
+    app.command("doctor", help="Check this host and nodes for problems, and say how to fix them.")(doctor)
 
 
 @takes

@@ -10,9 +10,7 @@ from clbalance.cli.options import takes
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    app.command("help", help="Show what can be typed after a verb, as its `--help` does; without one, all verbs.")(
-        show_help
-    )
+    app.command("help", help="Show the help of a verb, as its `--help` does; without a verb, all verbs.")(show_help)
 
 
 @takes

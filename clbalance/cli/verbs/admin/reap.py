@@ -7,9 +7,9 @@ from typer import Option
 
 from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
 
-_HELP = """Find what your jobs have left on nodes: dry, unless --apply.
+_HELP = """Find what your ended jobs left on nodes. Removes nothing, unless --apply.
 
-Void leases, half-made files, processes and old folders of ended jobs. What runs is never touched; without nodes: all.
+Processes, stale leases, partly written files and folders of ended jobs. What runs is never touched; without nodes: all.
 """
 
 
@@ -24,8 +24,8 @@ def reap(
     ssh: SshOptions,
     output: OutputOptions,
     words: NodesArgument = None,
-    keep: Annotated[str, Option("--keep", metavar="TIME", help="Leave folders alone that are younger.")] = "7d",
-    apply: Annotated[bool, Option("--apply", help="Take it away.", show_default=False)] = False,
+    keep: Annotated[str, Option("--keep", metavar="TIME", help="Keep folders younger than this.")] = "7d",
+    apply: Annotated[bool, Option("--apply", help="Remove what was found.", show_default=False)] = False,
 ) -> int:
     """Exits 4 if a node did not answer, or could not take something away."""
     from clbalance.cli.admin.reap import reap_nodes

@@ -7,9 +7,9 @@ from typer import Option
 
 from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
 
-_HELP = """Let nodes take no new work, with a reason.
+_HELP = """Keep new jobs off nodes, with a reason (maintenance).
 
-It returns at once, unless it is to wait: with `--monitor` until nothing runs there any more, with `--deadline` no
+It returns at once, unless told to wait: with `--monitor` until no job runs there any more, with `--deadline` no
 longer than that. While it waits, your jobs that are marked --requeue or --checkpoint are moved elsewhere. Nobody
 else's jobs are touched, except by --force of root on the nodes.
 
@@ -29,7 +29,7 @@ def drain(
     ssh: SshOptions,
     output: OutputOptions,
     terms: DrainOptions,
-    reason: Annotated[str, Option("--reason", metavar="TEXT", help="Why; shown to everyone.")],
+    reason: Annotated[str, Option("--reason", metavar="TEXT", help="Reason, shown to everyone.")],
     words: NodesArgument = None,
 ) -> int:
     """Exits 3 if too few nodes would be left, 4 if a node could not be marked or a job still runs there."""

@@ -4,9 +4,10 @@ import typer
 
 from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, RebalanceOptions, SshOptions, takes
 
-_HELP = """Start jobs that wait, and move jobs off nodes that are over: a plan, unless --apply.
+_HELP = """Start queued jobs, and move jobs off overloaded nodes. Only shows the plan, unless --apply.
 
-Your own jobs, marked --requeue or --checkpoint. From cron: clbalance rebalance -g gpu-nodes --apply
+Only your own jobs are moved, those run with --requeue or --checkpoint.
+From cron: clbalance rebalance -g gpu-nodes --apply
 """
 
 

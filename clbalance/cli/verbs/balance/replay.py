@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
 
-_HELP = """Place a trace through this same code, and compare policies.
+_HELP = """Simulate a trace of jobs, and compare placement policies.
 
 FILES: jobs as CSV or in the Standard Workload Format (.swf, .swf.gz), nodes as CSV; a heading says which is which.
 
@@ -20,7 +20,7 @@ FilesArgument = Annotated[
 ]
 PoliciesOption = Annotated[
     list[str] | None,
-    Option("--policy", metavar="POLICY", help="Several times to compare: least, spread, pack, p2c, risk, fgd, ..."),
+    Option("--policy", metavar="POLICY", help="May be repeated: least, spread, pack, p2c, risk, fgd, ..."),
 ]
 QueueOption = Annotated[
     str | None,
@@ -45,8 +45,8 @@ def replay(
     files: FilesArgument = None,
     policies: PoliciesOption = None,
     queue: QueueOption = None,
-    seed: Annotated[int, Option("--seed", metavar="N", help="Of the draws among equals.", show_default=True)] = 1,
-    repeat: Annotated[int, Option("--repeat", metavar="N", help="With so many seeds, from --seed on.")] = 1,
+    seed: Annotated[int, Option("--seed", metavar="N", help="Seed of random choices.", show_default=True)] = 1,
+    repeat: Annotated[int, Option("--repeat", metavar="N", help="Replay with N seeds, from --seed on.")] = 1,
 ) -> int:
     """Exits 0."""
     from clbalance.cli.balance.replay import replay_trace

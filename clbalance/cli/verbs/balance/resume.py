@@ -7,7 +7,7 @@ from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, Ssh
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    app.command("resume", help="Take your drain marks away again.")(resume)
+    app.command("resume", help="Return nodes to service that you have drained.")(resume)
 
 
 @takes
@@ -17,7 +17,5 @@ def resume(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: No
     from clbalance.cli.console import Console
     from clbalance.engine.agent.protocol import encode
 
-    messages = MarkMessages(
-        example="clbalance resume node[1-3]", done="resumed", not_root="marks of other users stay, whomever they bind"
-    )
+    messages = MarkMessages(example="clbalance resume node[1-3]", done="resumed", not_root="drains by other users stay")
     return mark_nodes(nodes.with_words(words), ssh, Console.of(output), encode("resume"), messages)

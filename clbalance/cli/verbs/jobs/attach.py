@@ -4,9 +4,9 @@ import typer
 
 from clbalance.cli.options import JobArgument, JobOutputOptions, ReachOptions, takes
 
-_HELP = """Show what a job prints, from its beginning, and exit with its code.
+_HELP = """Follow the output of a job, from its beginning, and exit with its code.
 
-Ctrl-C lets it go again; `clbalance cancel` ends it.
+Ctrl-C leaves it running; `clbalance cancel` ends it.
 """
 
 

@@ -7,7 +7,7 @@ from typer import Option
 
 from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, takes
 
-_HELP = """End jobs: TERM to every process of theirs, KILL a second later.
+_HELP = """Cancel jobs: SIGTERM to all their processes, SIGKILL a second later.
 
 By number, range, name or `last`; or those on some nodes, or all of yours that were submitted here.
 
@@ -31,7 +31,7 @@ def cancel(
     ] = None,
     everything: Annotated[bool, Option("--all", help="All of them.")] = False,
     signal: Annotated[
-        str | None, Option("--signal", metavar="SIGNAL", help="Only send this, such as USR1, and let them run.")
+        str | None, Option("--signal", metavar="SIGNAL", help="Send this signal, such as USR1, and do not end them.")
     ] = None,
 ) -> int:
     """Exits 4 if a node has not confirmed the end of a job."""

@@ -7,7 +7,9 @@ from clbalance.cli.options import JobArgument, OutputOptions, takes
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    app.command("explain", help="Say why a job went where it went: each node with its score, or why not.")(explain)
+    app.command("explain", help="Show why a job was placed on its nodes: the score of each node, or why it was unfit.")(
+        explain
+    )
 
 
 @takes

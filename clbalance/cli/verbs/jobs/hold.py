@@ -6,7 +6,7 @@ from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, tak
 
 _HELP = """Keep pending jobs from being started, until `clbalance release`.
 
-By number, range, name or `last`. What runs already runs on. A held job has the reason "held by USER" in `jobs`.
+By number, range, name or `last`. Running jobs are not touched. A held job has the reason "held by USER" in `jobs`.
 """
 
 

@@ -12,7 +12,7 @@ from clbalance.lazy_dataclass import dataclass
 _HELP = """Show your jobs: where they run, how they ended, what they wait for.
 
 Those of this host; with nodes named, also what you have running there from elsewhere. What runs there and was not
-submitted here is shown by its owner and key; `cancel` and `logs` take that.
+submitted here is shown by its owner and key; `show`, `logs` and `cancel` take that.
 """
 
 TasksOption = Annotated[bool, Option("--tasks", help="Show the tasks of one job: how each ended, where and when.")]
@@ -47,7 +47,7 @@ def jobs(
     over: EndedOptions,
     words: JobsArgument = None,
     tasks: TasksOption = False,
-    all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
+    all_users: Annotated[bool, Option("--all-users", help="Jobs of all users, on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
     from clbalance.cli.console import Console

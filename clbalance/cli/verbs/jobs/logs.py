@@ -11,7 +11,7 @@ NodesOption = Annotated[
     list[str] | None, Option("-w", "--nodes", metavar="NODES", help="Only what it has printed there.")
 ]
 
-_HELP = """Show what a job has printed, of one node or of all of them.
+_HELP = """Show the output of a job, of one node or of all its nodes.
 
 A running job of another user, as root on its nodes, is named as `jobs --all-users` shows it, such as
 alice/3f9a1c2b7d0e. `-w` then says where to look. [everywhere]
@@ -28,8 +28,8 @@ def logs(
     ssh: ReachOptions,
     output: JobOutputOptions,
     word: JobArgument = "last",
-    follow: Annotated[bool, Option("-f", "--follow", help="Go on until the job is over.")] = False,
-    err: Annotated[bool, Option("--err", help="Its standard error instead.")] = False,
+    follow: Annotated[bool, Option("-f", "--follow", help="Follow the output until the job has ended.")] = False,
+    err: Annotated[bool, Option("--err", help="Standard error instead of output.")] = False,
     node_sets: NodesOption = None,
     old_node_sets: Annotated[list[str] | None, Option("--node", hidden=True)] = None,
 ) -> int:

@@ -9,7 +9,8 @@ from clbalance.cli.options import JobOutputOptions, SshOptions, takes
 
 _HELP = """Start a job again, as it was submitted, if possible not where it failed.
 
-A job that may still run is not: `--node-is-dead` is your word that the node that does not answer will not come back.
+A job that may still run is not requeued. `--node-is-dead` asserts that its silent node will not
+come back.
 """
 
 
@@ -24,9 +25,9 @@ def requeue(
     output: JobOutputOptions,
     word: Annotated[str, Argument(metavar="JOB", help="A number, a name, or `last`.")],
     node_is_dead: Annotated[
-        bool, Option("--node-is-dead", help="Also if its node does not answer; it may run twice.")
+        bool, Option("--node-is-dead", help="Even if its node does not answer; it may then run twice.")
     ] = False,
-    detach: Annotated[bool, Option("--detach", help="Print the job's id, and leave it to itself.")] = False,
+    detach: Annotated[bool, Option("--detach", help="Print the job's number, and return at once.")] = False,
 ) -> int:
     """Exits as `run` does."""
     from clbalance.cli.console import Console

@@ -25,10 +25,10 @@ def update(
     words: JobsArgument = None,
     name: Annotated[str | None, Option("--name", metavar="NAME", help="Its new name.")] = None,
     priority: Annotated[
-        float | None, Option("--priority", metavar="N", help="Of those that wait, more is sooner.")
+        float | None, Option("--priority", metavar="N", help="Priority in the queue; higher starts first.")
     ] = None,
     time_limit: Annotated[
-        str | None, Option("--time-limit", metavar="TIME|none", help="End it after this; none: never.")
+        str | None, Option("--time-limit", metavar="TIME|none", help="New time limit; none: no limit.")
     ] = None,
 ) -> int:
     """Exits as `hold` does."""

@@ -7,7 +7,7 @@ from clbalance.cli.options import JobsArgument, OutputOptions, ReachOptions, tak
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    app.command("wait", help="Wait until jobs are over; exit with their code, the highest of several.")(wait)
+    app.command("wait", help="Wait until jobs have ended; exit with their code, the highest of several.")(wait)
 
 
 @takes

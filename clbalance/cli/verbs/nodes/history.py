@@ -7,9 +7,9 @@ from typer import Option
 
 from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, takes
 
-_HELP = """Draw what the load of nodes was, a line for each node, from what this host remembers.
+_HELP = """Draw the load of nodes over time, a line for each node, as this host has recorded it.
 
-Every sweep of any verb adds to it. It asks no node; without nodes: all of them.
+Each command that asks nodes adds to the record. `history` asks no node. [all nodes]
 """
 
 
@@ -23,11 +23,11 @@ def history(
     nodes: NodeOptions,
     output: OutputOptions,
     words: NodesArgument = None,
-    since: Annotated[str, Option("--since", metavar="TIME", help="From then on: 2h, 2026-11-26, yesterday.")] = "1d",
-    until: Annotated[str, Option("--until", metavar="TIME", help="Up to then.")] = "now",
+    since: Annotated[str, Option("--since", metavar="TIME", help="Begin: 2h (ago), 2026-11-26, yesterday.")] = "1d",
+    until: Annotated[str, Option("--until", metavar="TIME", help="End.")] = "now",
     index: Annotated[
         list[str] | None,
-        Option("--index", metavar="INDEX", help="This: up, r1m, ut, mem, psi_io, gut or all; more than once. [load]"),
+        Option("--index", metavar="INDEX", help="up, r1m, ut, mem, psi_io, gut or all; may be repeated. [load]"),
     ] = None,
 ) -> int:
     """Exits 0, even if nothing is recorded."""

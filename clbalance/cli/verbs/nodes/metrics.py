@@ -26,7 +26,7 @@ def metrics(
     verbosity: VerbosityOptions,
     words: NodesArgument = None,
     output: Annotated[
-        Path | None, Option("--output", metavar="FILE", help="Replace this file, whose name ends in .prom.")
+        Path | None, Option("--output", metavar="FILE", help="Write to this file; its name must end in .prom.")
     ] = None,
 ) -> int:
     """Exits 0, even if nodes are silent: the metrics show it."""

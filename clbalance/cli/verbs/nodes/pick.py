@@ -10,7 +10,7 @@ from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, Req
 PickOption = Annotated[
     str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
 ]
-ExplainOption = Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")]
+ExplainOption = Annotated[bool, Option("--explain", help="Show why these nodes, and why not the others.")]
 
 
 def register(app: typer.Typer) -> None:

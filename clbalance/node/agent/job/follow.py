@@ -159,7 +159,7 @@ class CheckpointFile:
         self.due = now + CHECKPOINT_LOOK_S
 
     def look(self) -> "tuple[int, ...] | None":
-        """Device, inode, size and mtime (ns) of the file; None if it is no regular file."""
+        """Device, inode, size and mtime (ns) of the file; None if it is not a regular file."""
         try:
             facts = os.stat(self.path)
         except OSError:

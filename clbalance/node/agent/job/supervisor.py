@@ -83,7 +83,7 @@ class Supervisor:
             for fd, _ in poll.poll(min(left, LISTEN_LONGEST_S) * 1000 + 1):
                 if fd == self.wakes:
                     if signal.SIGTERM in os.read(self.wakes, 4096):
-                        raise RefusedError("cancelled", "the job's supervisor was told to stop")
+                        raise RefusedError("cancelled", "the job's supervisor received a signal to stop")
                 else:
                     self.early = [line for line in self.orders.receive() if b'"keep"' not in (line or b"")]
                     until = time.monotonic() + reserve_s()
@@ -160,7 +160,9 @@ class Supervisor:
         for fd, _ in self.poll.poll(patience_ms):
             if fd == self.wakes:
                 if signal.SIGTERM in os.read(self.wakes, 4096):
-                    self.end({"kind": "cancelled", "why": "the job's supervisor was told to stop"}, UNTIED_GRACE_S)
+                    self.end(
+                        {"kind": "cancelled", "why": "the job's supervisor received a signal to stop"}, UNTIED_GRACE_S
+                    )
             elif fd == self.control.fd:
                 self.obey(self.control.receive())
             else:

@@ -101,7 +101,7 @@ class Task:
             shown = [gpu for gpu, is_shown in self.visible.items() if is_shown]
             show_devices(env, shown, self.visible)
             if not shown:
-                self.warnings.append("the job sees no GPU: all of them are leased or in use")
+                self.warnings.append("the job sees no GPU: all are leased or used by others")
         return env
 
     def program(self, env: "dict[bytes, bytes]") -> "tuple[Program, list[str]]":

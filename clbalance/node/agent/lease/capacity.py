@@ -189,22 +189,22 @@ def check_exclusive(wish: Wish, leases: "list[Lease]", capacity: float, mem_tota
             raise LackError("exclusive", "the whole node is taken", {lease.uid: reason})
     if wish.exclusive and leases:
         shares = shares_of(leases, lambda some: "%d" % len(some))
-        raise LackError("exclusive", "asked for a node without leases, %d are held" % len(leases), shares)
+        raise LackError("exclusive", "--exclusive needs an empty node, leases held: %d" % len(leases), shares)
 
 
 def check_crowd(wish: Wish, leases: "list[Lease]") -> None:
     """Refuse if more cpus are promised by now than the client accepts: another node may be the better choice."""
     now, most = promised(leases, "cpus"), wish.promised_at_most
     if most is not None and now > most + 1e-9:
-        raise LackError("crowded", "others were faster: %g cpus are promised, at most %g wanted" % (now, most), {}, now)
+        raise LackError("crowded", "other jobs came first: cpus allocated: %g, expected: %g" % (now, most), {}, now)
 
 
 def check_cpus(wish: Wish, leases: "list[Lease]", capacity: float, node: Measured) -> None:
     free = capacity - promised(leases, "cpus") if wish.force else free_cpus(capacity, leases, node)
     if not wish.cpus or wish.cpus <= free + 1e-9:  # rounding errors of the sum
         return
-    others = others_cpus(leases, node)
-    what = "%g cpus asked, %.3g of %g free, %.3g in use besides leases" % (wish.cpus, max(0, free), capacity, others)
+    sizes = (wish.cpus, max(0, free), capacity, others_cpus(leases, node))
+    what = "cpus: %g requested, %.3g of %g free, %.3g in use besides leases" % sizes
     raise LackError("cpus", what, shares_of(leases, lambda some: "%g" % promised(some, "cpus")))
 
 
@@ -213,7 +213,7 @@ def check_mem(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
     if not wish.mem_bytes or wish.mem_bytes <= free:
         return
     sizes = (gib(wish.mem_bytes), gib(max(0, free)), gib(node.mem_total), gib(node.mem_available))
-    what = "%s of memory asked, %s of %s free, %s available now" % sizes
+    what = "memory: %s requested, %s of %s free, %s available now" % sizes
     raise LackError("memory", what, shares_of(leases, lambda some: gib(promised(some, "mem_bytes"))))
 
 
@@ -222,7 +222,7 @@ def check_tmp(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
         return
     free = node.tmp_free - promised(leases, "tmp_bytes")
     if wish.tmp_bytes > free:
-        what = "%s of temporary space asked, %s free" % (gib(wish.tmp_bytes), gib(max(0, free)))
+        what = "temporary space: %s requested, %s free" % (gib(wish.tmp_bytes), gib(max(0, free)))
         raise LackError("tmp", what, shares_of(leases, lambda some: gib(promised(some, "tmp_bytes"))))
 
 
@@ -246,9 +246,12 @@ def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
     free = [gpu for gpu in wish.gpu_candidates if held.get(gpu, 0.0) <= room]
     if wish.gpu_count <= len(free):
         return sorted(free, key=lambda gpu: -held.get(gpu, 0.0))[: wish.gpu_count]
-    what = "%d GPUs asked, %d of %d candidates free" % (wish.gpu_count, len(free), len(wish.gpu_candidates))
+    what = "GPUs: %d requested, %d of %d candidates free" % (wish.gpu_count, len(free), len(wish.gpu_candidates))
     if wish.gpu_share < 1:
-        what = "%g of a GPU asked, none of %d candidates has that" % (wish.gpu_share, len(wish.gpu_candidates))
+        what = "GPUs: %g of one requested, free on none of %d candidates" % (
+            wish.gpu_share,
+            len(wish.gpu_candidates),
+        )
     holding = [lease for lease in leases if lease.fields is not None and lease.fields["gpus"]]
     raise LackError("gpus", what, shares_of(holding, lambda some: "%g" % round(sum(held_gpus(some).values()), 3)))
 
@@ -270,5 +273,5 @@ def check_slots(wish: Wish, leases: "list[Lease]") -> None:
         return
     free = wish.capacity_slots - promised(leases, "slots")
     if wish.slots > free:
-        what = "%d slots asked, %d of %d free" % (wish.slots, max(0, free), wish.capacity_slots)
+        what = "slots: %d requested, %d of %d free" % (wish.slots, max(0, free), wish.capacity_slots)
         raise LackError("slots", what, shares_of(leases, lambda some: "%d" % promised(some, "slots")))

@@ -44,7 +44,7 @@ class PlacementReport(Report):
             *(_unfit(unfit) for unfit in self.plan.unfit),
         )
         table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold")
-        lines = [f"set aside by --force on {one.node}: {one.phrase}" for one in self.plan.set_aside]
+        lines = [f"ignored because of --force on {one.node}: {one.phrase}" for one in self.plan.set_aside]
         lines += _unknown_terms(self.plan.ranked)
         if close := runner_up(self.plan):
             lines.append(close)

@@ -90,7 +90,7 @@ def history_legend(report: HistoryReport, axis: Axis) -> str:
     return (
         f"{since:{form}} to {report.until:{form}} {report.until:%Z}\n"
         f"a column is {span(axis.step_s)}\n"
-        f"{report.blocks.silence}: no answer, blank: not asked or not known\n" + (_MORE if report.is_brief else "")
+        f"{report.blocks.silence}: no answer, blank: not asked or unknown\n" + (_MORE if report.is_brief else "")
     )
 
 
