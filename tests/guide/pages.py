@@ -29,7 +29,7 @@ _BLOCK = re.compile(
 )
 _ASKS_FOR_CODE = "echo $?"
 _MESSAGE = re.compile("clbalance: |hint: ")
-_DIFFERS = re.compile(r"node(\[.*?\]|\d+)|[\d.]+|(?<= by )\w+|(?<=GPU|ask|lot)s")
+_DIFFERS = re.compile(r"node(\[.*?\]|\d+)|[\d.]+|(?<=by )\w+|(?<=GPU|ask|lot)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def type_all(page: Path, program: str, folder: Path, env: dict[str, str]) -> Non
     came = {_alike(line) for line in done.stdout.splitlines()}
     typed = [block for block in blocks(page) if _is_typed(block, program)]
     shown = [line for block in typed for line in block.text.splitlines() if _MESSAGE.match(line)]
-    assert [line for line in shown if _alike(line) not in came] == [], done.stdout
+    missing = [line for line in shown if _alike(line) not in came]
+    assert not missing, f"not among what came: {missing}\n{done.stdout}"
 
 
 def _alike(message: str) -> str:
