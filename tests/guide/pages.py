@@ -28,6 +28,8 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _ASKS_FOR_CODE = "echo $?"
+_MESSAGE = re.compile("clbalance: |hint: ")
+_DIFFERS = re.compile(r"node(\[.*?\]|\d+)|[\d.]+|(?<=by )\w+|(?<=GPU|ask|lot)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,14 @@ def script(page: Path, program: str = "") -> str:
     for block in blocks(page):
         if block.note == "file":
             lines.append(f"printf %s {shlex.quote(block.text)} > {block.value}")
-        elif block.language == "console" and (block.note, block.value) == (("needs", program) if program else ("", "")):
+        elif _is_typed(block, program):
             lines += [_checked(command, code) for command, code in block.commands()]
     return "\n".join(lines) + "\n"
+
+
+def _is_typed(block: Block, program: str) -> bool:
+    """By readers who have the program; by all, if there is none."""
+    return block.language == "console" and (block.note, block.value) == (("needs", program) if program else ("", ""))
 
 
 def _checked(command: str, code: int) -> str:
@@ -76,10 +83,23 @@ def _checked(command: str, code: int) -> str:
     return f"{said}if\n{command}\nthen code=0; else code=$?; fi\n[ $code = {code} ] || {{ echo $code >&2; exit 1; }}"
 
 
-def type_all(commands: str, folder: Path, env: dict[str, str]) -> None:
-    """Type commands into a shell that works in `folder`; each has to exit as the page says."""
+def type_all(page: Path, program: str, folder: Path, env: dict[str, str]) -> None:
+    """Type the page's commands into a shell that works in `folder`.
+
+    Each has to exit as the page says. Each message that the page shows has to be among those that come.
+    """
     done = subprocess.run(
-        ["bash", "-c", commands],
-        env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=800, check=False,
+        ["bash", "-c", script(page, program)], env=env, cwd=folder, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=800, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout
+    came = {_alike(line) for line in done.stdout.splitlines()}
+    typed = [block for block in blocks(page) if _is_typed(block, program)]
+    shown = [line for block in typed for line in block.text.splitlines() if _MESSAGE.match(line)]
+    missing = [line for line in shown if _alike(line) not in came]
+    assert not missing, f"not among what came: {missing}\n{done.stdout}"
+
+
+def _alike(message: str) -> str:
+    """The message without what differs from one run to the next: nodes, numbers and plurals, users."""
+    return _DIFFERS.sub("", message)

@@ -3,8 +3,10 @@
 The pages share the lab of the tests.
 """
 
+import os
 import re
 import shutil
+from contextlib import nullcontext
 from itertools import takewhile
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from clbalance.cli.complete.declared import declared_commands
 from clbalance.lab.cluster import Lab
 
-from .pages import GUIDE, PACKAGE, README, ROOT, Block, blocks, programs, script, type_all
+from .pages import GUIDE, PACKAGE, README, ROOT, Block, blocks, programs, type_all
 
 FOR_PROGRAMS = [(page, program) for page in GUIDE for program in sorted(programs(page))]
 
@@ -31,7 +33,7 @@ def reader(tmp_path: Path) -> Path:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
 def test_every_command_of_the_guide_works(page: Path, lab_env: dict[str, str], reader: Path) -> None:
-    type_all(script(page), reader, {**lab_env, "PYTHONPATH": PACKAGE})
+    type_all(page, "", reader, {**lab_env, "PYTHONPATH": PACKAGE})
 
 
 @pytest.mark.sshd
@@ -45,7 +47,7 @@ def test_examples_for_a_program_work_where_it_is(
         pytest.skip(f"the examples of docs/guide/{page.name} for {program} are not run: it is not installed")
     if program == "mpirun":
         put_mpirun_on_nodes(lab)
-    type_all(script(page, program), reader, {**lab_env, "PYTHONPATH": PACKAGE})
+    type_all(page, program, reader, {**lab_env, "PYTHONPATH": PACKAGE})
 
 
 def put_mpirun_on_nodes(lab: Lab) -> None:
@@ -76,6 +78,17 @@ def test_every_page_of_the_guide_is_in_its_contents() -> None:
 def test_a_transcript_may_show_that_a_command_fails() -> None:
     block = Block("console", "$ false\nno\n$ echo $?\n1\n$ true \\\n    --this\nyes\n$ echo last\n")
     assert list(block.commands()) == [("false", 1), ("true --this", 0), ("echo last", 0)]
+
+
+@pytest.mark.parametrize(
+    ("came", "is_right"),
+    [("job 7 on node[1-2], 1 GPU free", True), ("job 7 on node4, 12 GPUs free", True), ("job 7 at node4", False)],
+)
+def test_a_message_that_is_shown_has_to_come(came: str, reader: Path, *, is_right: bool) -> None:
+    page = reader / "page"
+    page.write_text(f"```console\n$ echo clbalance: '{came}'\nclbalance: job 1 on node3, 2 GPUs free\n```\n")
+    with nullcontext() if is_right else pytest.raises(AssertionError):
+        type_all(page, "", reader, {"PATH": os.defpath})
 
 
 @pytest.mark.parametrize("page", [README, *GUIDE], ids=lambda page: page.stem)

@@ -10,7 +10,7 @@ import pytest
 from clbalance.lab.cluster import take_down
 from tests.leftovers import marked
 
-from .pages import PACKAGE, README, script, type_all
+from .pages import PACKAGE, README, type_all
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_every_command_of_the_readme_works(own_lab: Path, tmp_path: Path) -> Non
         "CLBALANCE_LAB_DIR": str(own_lab),
         "CLBALANCE_STATE_DIR": str(tmp_path / "state"),
     }
-    type_all(script(README), reader, env)
+    type_all(README, "", reader, env)
 
 
 def test_the_readme_has_at_most_200_lines() -> None:
