@@ -1,103 +1,87 @@
-"""Carry out `jobs`: the jobs in the journal, refreshed from their nodes, and other jobs seen by their leases."""
+"""Carry out `show`: everything that is known of jobs, from the journal and from their nodes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
-from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import MOST_JOBS, named_jobs, open_job_services
-from clbalance.cli.jobs.options import JobTableOptions
-from clbalance.cli.jobs.rows import rows_of
-from clbalance.cli.jobs.table import table_of
-from clbalance.cli.known_names import asking_for_owners, known_names
-from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.job_selection import leased_names, named_jobs, open_job_services
+from clbalance.cli.jobs.rows import local, rows_of, submitted_of
+from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.engine.jobs.shares import excesses_of
+from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
-from clbalance.engine.sweep import take_snapshot
-from clbalance.errors import ExitCode
-from clbalance.model import Allocation, Measured, NodeName, Silent, Snapshot
-from clbalance.model.job_record import Lost
-from clbalance.nodeset import fold
-from clbalance.policy.gpu_users import ShareExcess, share_excesses
-from clbalance.policy.jobs.leased import LeasedJob, leased_jobs
-from clbalance.policy.jobs.record import qos_of
+from clbalance.errors import ExitCode, UsageError
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import JobRecord, JobState, Lost
+from clbalance.policy.jobs.outcome import reason_of
+from clbalance.policy.jobs.record import copies_without_outcome, gives_up_at
+from clbalance.policy.jobs.usage import usage_in_all, usage_so_far
+from clbalance.ports import Journal
 from clbalance.render import messages
-from clbalance.render.jobs.row import JobRow, Resources
-from clbalance.render.names import KnownNames
-from clbalance.render.reports.jobs.jobs import JobsReport
+from clbalance.render.jobs.row import JobRow
+from clbalance.render.output.files import FileNames
+from clbalance.render.output.streams import STREAMS
+from clbalance.render.reports.jobs.show import JobDetails, ShowReport
 
 
-def show_jobs(
-    words: Sequence[str],
-    nodes: NodeOptions,
-    ssh: SshOptions,
-    console: Console,
-    table: JobTableOptions,
-    *,
-    ended: bool,
-    all_users: bool,
-) -> int:
-    """The exit code of `clbalance jobs`."""
-    wanted = table_of(table, all_users=all_users)
+def show_named(words: Sequence[str], ssh: ReachOptions, console: Console, *, node_sets: Sequence[str]) -> int:
+    """The exit code of `clbalance show`. `node_sets`: where jobs of others are looked for; empty: everywhere."""
     with open_job_services(ssh, console) as services:
-        records = named_jobs(services.journal, words) if words else wanted.records(services.journal, ended=ended)
-        seen = refresh(services, records)
+        if leased := leased_names(services.journal, words):
+            if own := [word for word in words if word not in leased]:
+                raise UsageError(
+                    f"`{own[0]}` is a job of this host, and `{next(iter(leased))}` is not", hint="show them one by one"
+                )
+            from clbalance.cli.jobs.show_leased import show_leased  # most calls are for jobs of this host
+
+            return show_leased(leased, node_sets, ssh, console, services)
+        if node_sets:
+            raise UsageError(f"`{words[0]}` is a job of this host: `--nodes` says where to look for jobs of others")
+        seen = refresh(services, named_jobs(services.journal, words))
         complete_outputs(services, console)
-        taken = usage_of(services, [one.record for one in seen]) if table.usage else {}
-        over = excesses_of(asking_for_owners(services), [one.record for one in seen])
-        rows = [row.with_excesses(over.get(row.key, ())) for row in rows_of(services, seen, taken)]
-        now = services.clock.now()
-        looks_elsewhere = nodes.names_nodes or all_users
-        known = {one.key for one in services.journal.records(over=True, newest=MOST_JOBS)} if looks_elsewhere else set()
-    silent = any(isinstance(outcome.end, Lost) for one in seen for outcome in one.outcomes)
-    if looks_elsewhere:
-        snapshot, names = _sweep(nodes, ssh, console)
-        rows += _rows_of_leases(snapshot, known, names, all_users=all_users)
-        silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
-    local_now = None if table.long else now.astimezone()
-    console.show(JobsReport(wanted.choose(rows), now=local_now, columns=wanted.columns))
+        rows = rows_of(services, seen, usage_of(services, [one.record for one in seen]))
+        jobs = [_details(services.journal, one, row) for one, row in zip(seen, rows, strict=True)]
+    console.show(ShowReport(jobs))
+    silent = {outcome.node: outcome.end for one in seen for outcome in one.outcomes if isinstance(outcome.end, Lost)}
+    for node, end in silent.items():
+        console.say(messages.warning(f"{node}: {reason_of(end)}"))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
 
 
-def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[Snapshot, KnownNames]:
-    cluster = cluster_context(nodes, ssh, console)
-    with cluster.services() as services:
-        snapshot = take_snapshot(asking_for_owners(services), cluster.candidates.nodes)
-        names = known_names(services, snapshot)
-    for answer in snapshot.answers:
-        if isinstance(answer, Silent):
-            console.say(messages.warning(f"{answer.node}: {answer.cause.because(answer.reason)}"))
-    return snapshot, names
-
-
-def _rows_of_leases(snapshot: Snapshot, known: set[str], names: KnownNames, *, all_users: bool) -> list[JobRow]:
-    """One row for each running job that this host has not submitted, longest running first."""
-    excesses = {one.node: share_excesses(one.reading) for one in snapshot.answers if isinstance(one, Measured)}
-    return [
-        _row(job, names, excesses)
-        for job in leased_jobs(snapshot.answers)
-        if job.key not in known and (all_users or any(copy.login == job.uid for copy in job.copies))
-    ]
-
-
-def _row(job: LeasedJob, names: KnownNames, excesses: Mapping[NodeName, tuple[ShareExcess, ...]]) -> JobRow:
-    first = job.copies[0]
-    allocation = first.lease.allocation if isinstance(first.lease.allocation, Allocation) else None
-    return JobRow(
-        id=None,
-        elsewhere=job.named(names.owner(job.uid)),
-        name=(allocation.name if allocation else "") or "-",
-        user=names.shown_user(first.node, job.uid),
-        state="RUNNING",
-        reason="submitted elsewhere",
-        rc=None,
-        node_set=fold(job.nodes),
-        seconds=max(copy.age_s for copy in job.copies),
-        attempt=first.lease.attempt,
-        key=job.key,
-        qos=qos_of(allocation) if allocation else None,
-        resources=Resources.of(allocation) if allocation else None,
-    ).with_excesses(
-        [(copy.node, one) for copy in job.copies for one in excesses.get(copy.node, ()) if one.lease is copy.lease]
+def _details(journal: Journal, seen: Reconciled, row: JobRow) -> JobDetails:
+    record, submitted = seen.record, submitted_of(journal, seen.record.id)
+    copies = journal.copies(record.id)
+    request = None if submitted is None else submitted.request
+    so_far = usage_so_far(request, row.usage, copies=len(copies_without_outcome(record, copies)), seconds=row.seconds)
+    before = {} if submitted is None else {job: journal.record(job) for job in submitted.restart_policy.after}
+    return JobDetails(
+        row=row,
+        record=replace(record, begin_at=local(record.begin_at)),
+        submitted=submitted,
+        copies=copies,
+        placed=journal.placed(record.id),
+        usage=usage_in_all(request, seen.outcomes) if record.state.is_over else so_far,
+        paths=_paths(record, submitted),
+        waits_for={job: None if one is None else one.state for job, one in before.items()},
+        gives_up_at=_gives_up_at(record, submitted, list(before.values())),
+        migration=journal.migration_request_of(record.id),
     )
+
+
+def _gives_up_at(record: JobRecord, submitted: Submitted | None, before: Sequence[JobRecord | None]) -> datetime | None:
+    if submitted is None or record.state is not JobState.PENDING:
+        return None
+    return local(gives_up_at(record, submitted.restart_policy, before))
+
+
+def _paths(record: JobRecord, submitted: Submitted | None) -> tuple[str, ...]:
+    """The output files of the last attempt, each once; patterns, where the names of tasks or nodes are not known."""
+    if submitted is None:
+        return ()
+    if submitted.rules is not None or not record.nodes:
+        return tuple(path for path in (submitted.output, submitted.error) if path is not None)
+    names = FileNames(job_id=record.id, attempt=record.attempt, output=submitted.output, error=submitted.error)
+    paths = [names.of(node, stream) for stream in STREAMS for node in record.nodes]
+    return tuple(dict.fromkeys(path for path in paths if path is not None))

@@ -61,7 +61,7 @@ def jobs(
         from clbalance.cli.jobs.show_tasks import show_tasks
 
         return show_tasks(words or ["last"], ssh, console)
-    from clbalance.cli.jobs.show import show_jobs
+    from clbalance.cli.jobs.jobs import show_jobs
 
     ended = over.ended or over.old_ended
     return show_jobs(words or [], nodes, ssh, console, table, ended=ended, all_users=all_users)

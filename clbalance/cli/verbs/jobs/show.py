@@ -33,6 +33,6 @@ def show(
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
     from clbalance.cli.console import Console
-    from clbalance.cli.jobs.show_job import show_named
+    from clbalance.cli.jobs.show import show_named
 
     return show_named(words or ["last"], ssh, Console.of(output), node_sets=node_sets or [])
