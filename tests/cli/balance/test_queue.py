@@ -82,7 +82,7 @@ def test_a_job_that_no_node_could_ever_hold_is_accepted_with_a_warning(clbalance
     assert "warning: job 1 may never start: 0/2 nodes are large enough: 2 too few cpus\n" in large.stderr
     full(clbalance, "node1")
     waits = clbalance("run", "--detach", "--queue", "-w", "node1", "--", "true")
-    assert (waits.rc, "may wait for ever" in waits.stderr) == (0, False)
+    assert (waits.rc, "may never start" in waits.stderr) == (0, False)
     nowhere = clbalance("run", "--detach", "--queue", "-w", "nosuch.invalid", "--", "true")
     assert (nowhere.rc, nowhere.text) == (0, "4\n")
     assert "may never start: 0/1 nodes are large enough: 1 name not resolved\n" in nowhere.stderr
