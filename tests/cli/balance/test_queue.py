@@ -11,7 +11,7 @@ from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, Done, ended, eventually, nothing_left
 from tests.cli.held_jobs import await_file, detached, held, job, let_go
 
-WAITING = "0/1 nodes fit: 1 leased whole"
+WAITING = "0/1 nodes fit: 1 allocated whole"
 TEXT = "echo $CLBALANCE_NODE >> diary; exit 3"
 
 
@@ -55,7 +55,7 @@ def test_a_job_is_accepted_when_nothing_fits_and_starts_when_room_comes(lab: Lab
         assert job(clbalance, "2")["reason"] == WAITING
         explained = clbalance("explain", "2")
         assert f"job 2 waits: {WAITING}" in explained.stderr
-        assert "leased whole: by " in explained.text
+        assert "allocated whole: by " in explained.text
         attached = clbalance("attach", "2")
         assert (attached.rc, attached.stderr.splitlines()[0]) == (2, f"clbalance: job 2 waits: {WAITING}")
         let_go(clbalance)
@@ -82,7 +82,7 @@ def test_a_job_that_no_node_could_ever_hold_is_accepted_with_a_warning(clbalance
     assert "warning: job 1 may never start: 0/2 nodes are large enough: 2 too few cpus\n" in large.stderr
     full(clbalance, "node1")
     waits = clbalance("run", "--detach", "--queue", "-w", "node1", "--", "true")
-    assert (waits.rc, "may wait for ever" in waits.stderr) == (0, False)
+    assert (waits.rc, "may never start" in waits.stderr) == (0, False)
     nowhere = clbalance("run", "--detach", "--queue", "-w", "nosuch.invalid", "--", "true")
     assert (nowhere.rc, nowhere.text) == (0, "4\n")
     assert "may never start: 0/1 nodes are large enough: 1 name not resolved\n" in nowhere.stderr

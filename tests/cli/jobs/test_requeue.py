@@ -127,8 +127,8 @@ def test_a_job_that_waits_for_a_place_starts_soon_after_another_has_ended(lab: L
         detached(clbalance, "-w", "node1", "--exclusive", "-c", held())
         waits = clbalance.start("run", "--queue-for", "1m", "-w", "node1", "-c", "echo ran; exit 4")
         eventually(lambda: "PENDING" in clbalance("jobs").text)
-        eventually(lambda: job(clbalance, "2")["reason"] == "0/1 nodes fit: 1 leased whole")
-        assert "leased whole: by " in clbalance("explain", "2").text
+        eventually(lambda: job(clbalance, "2")["reason"] == "0/1 nodes fit: 1 allocated whole")
+        assert "allocated whole: by " in clbalance("explain", "2").text
         let_go(clbalance)
         since = time.monotonic()
         assert await_output(waits) == b"ran\n"

@@ -52,13 +52,13 @@ def test_nothing_fits_is_told_before_a_number_and_uses_up_none(clbalance: Comman
     full(clbalance)
     done = clbalance("run", "--detach", *options, "-w", "node1", "-c", TEXT)
     assert (done.rc, done.text) == (125, "")
-    assert "0/1 nodes fit: 1 leased whole" in done.stderr
-    assert "leased whole" in clbalance("explain", "last").text
-    assert clbalance("pick", "--pick", "all", "-w", "@clb:notstarted").stderr.count("leased whole") == 1
+    assert "0/1 nodes fit: 1 allocated whole" in done.stderr
+    assert "allocated whole" in clbalance("explain", "last").text
+    assert clbalance("pick", "--pick", "all", "-w", "@clb:notstarted").stderr.count("allocated whole") == 1
     let_go(clbalance)
     clbalance("wait", "1")
     assert detached(clbalance, "-w", "node1", "--", "true") == "2"
-    assert "leased whole" not in clbalance("explain", "last").text
+    assert "allocated whole" not in clbalance("explain", "last").text
 
 
 @pytest.mark.parametrize("options", [("--retry", "1"), ("--array", "1-2")], ids=lambda options: options[0])
@@ -66,14 +66,14 @@ def test_why_a_detached_requeue_was_refused_can_be_explained(clbalance: Command,
     assert clbalance("run", *options, "-w", "node1", "--", "false").rc == 1
     full(clbalance)
     assert clbalance("requeue", "--detach", "1").rc == 125
-    assert "leased whole" in clbalance("explain", "last").text
+    assert "allocated whole" in clbalance("explain", "last").text
 
 
 @pytest.mark.parametrize("options", WAITING, ids=" ".join)
 def test_who_asks_to_wait_is_accepted(clbalance: Command, options: tuple[str, ...]) -> None:
     full(clbalance)
     number = detached(clbalance, *options, "-w", "node1", "-c", TEXT)
-    eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 leased whole")
+    eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 allocated whole")
     assert f"\n{number} " in clbalance("jobs").text
     make_room(clbalance)
     assert clbalance("wait", number).rc == 3
@@ -90,7 +90,7 @@ def test_what_a_controller_held_that_died_is_queued_and_started(
     with nothing_left(lab):
         full(clbalance)
         number = detached(clbalance, "--queue-for", "1h", "--retry", "1", "-w", "node1", "-c", TEXT)
-        eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 leased whole")
+        eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 allocated whole")
         kill_controllers(clbalance, how)
         found = job(clbalance, number)
         assert found["state"] == "PENDING"
@@ -124,7 +124,7 @@ def test_a_controller_that_dies_at_any_point_before_the_start_drops_no_job(
 def test_tasks_whose_controller_died_before_the_start_are_queued_and_started(clbalance: Command) -> None:
     full(clbalance)
     number = detached(clbalance, "--queue-for", "1h", "--array", "0-2", "-w", "node1", "-c", "echo x >> diary")
-    eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 leased whole")
+    eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 allocated whole")
     kill_controllers(clbalance)
     assert job(clbalance, number)["state"] == "PENDING"
     make_room(clbalance)
@@ -138,7 +138,7 @@ def test_a_controller_that_cannot_begin_says_why(clbalance: Command) -> None:
     full(clbalance)
     options = ("--queue-for", "1h", "-l", "root", "--array", "0-2", "-w", "node1", "-c", "echo x >> diary")
     number = detached(clbalance, *options)
-    eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 leased whole")
+    eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 allocated whole")
     kill_controllers(clbalance)
     make_room(clbalance)
     clbalance("rebalance", "-l", "bob", "-w", "node1", "--apply")
@@ -159,7 +159,7 @@ def test_a_requeue_that_finds_no_room_leaves_queued_tasks_where_they_are(clbalan
     for options, rc, told in ((("--detach",), 0, f"{number}\n"), ((), 125, "")):
         done = clbalance("requeue", *options, number)
         assert (done.rc, done.text) == (rc, told)
-        assert f"job {number} waits: 0/1 nodes fit: 1 leased whole" in done.stderr
+        assert f"job {number} waits: 0/1 nodes fit: 1 allocated whole" in done.stderr
         assert job(clbalance, number)["state"] == "PENDING"
     let_go(clbalance)
     assert clbalance("wait", number).rc == 1
@@ -186,7 +186,7 @@ def test_the_limit_of_a_wait_holds_whoever_has_the_job(clbalance: Command) -> No
     full(clbalance)
     number = detached(clbalance, "--queue-for", "3s", "-w", "node1", "--", "true")
     other = detached(clbalance, "--queue-for", "3s", "--notify", "echo x >> told", "-w", "node1", "--", "true")
-    eventually(lambda: job(clbalance, other)["reason"] == "0/1 nodes fit: 1 leased whole")
+    eventually(lambda: job(clbalance, other)["reason"] == "0/1 nodes fit: 1 allocated whole")
     kill_controllers(clbalance)
     for one in (number, other):
         eventually(lambda one=one: job(clbalance, one)["state"] == "CANCELLED")

@@ -129,7 +129,7 @@ def test_an_exclusive_job_wants_a_node_without_leases_and_keeps_it(clbalance: Co
         assert picked(clbalance, "-w", "node[1-3]") == "node[1,3]"
         explained = clbalance("pick", "-w", "node[1-2]", "--exclusive", "--explain").stderr
         assert "not empty: 1 " in explained
-        assert "leased whole: by uid 0: exclusive" in explained
+        assert "allocated whole: by uid 0: exclusive" in explained
 
 
 def test_slots_are_counted_where_the_settings_give_a_node_some(clbalance: Command) -> None:

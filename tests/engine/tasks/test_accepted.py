@@ -28,7 +28,7 @@ TASKS = (Task(number=1), Task(number=2))
 
 def full(request: dict[str, object]) -> list[dict[str, object]]:
     """Others took the room after the probe."""
-    return [{"ev": "refused", "job": request["job"], "op": "admit", "why": "1 leased whole"}]
+    return [{"ev": "refused", "job": request["job"], "op": "admit", "why": "1 allocated whole"}]
 
 
 def full_after(admitted: int) -> Callable[[dict[str, object]], list[dict[str, object]]]:
