@@ -40,7 +40,7 @@ def test_what_one_user_holds_counts_for_the_others(shared_lab: Lab, clbalance: C
 def test_a_users_drain_mark_binds_him_alone(shared_lab: Lab, clbalance: Command) -> None:
     done = clbalance("drain", "-l", "alice", "node1", "--reason", "not for me")
     assert done.rc == 0
-    assert "your marks bind you alone" in done.stderr
+    assert "your drains bind only yourself" in done.stderr
     assert [run(clbalance, "-w", "node1", user=user).rc for user in ("alice", "bob", "root")] == [125, 0, 0]
     states = [
         json.loads(clbalance("load", "-l", user, "-w", "node1", "--json").stdout)["nodes"][0]["state"]

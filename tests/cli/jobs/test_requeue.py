@@ -89,7 +89,7 @@ def test_a_job_that_may_run_is_requeued_on_somebodys_word_only(lab: Lab, clbalan
     done = clbalance("requeue", number, *SOON)
     assert done.rc == 2
     assert f"may still run on {first}" in done.stderr
-    assert "it runs twice" in done.stderr
+    assert "the job runs twice" in done.stderr
     done = clbalance("requeue", number, "--node-is-dead", "--detach", *SOON)
     assert done.rc == 0, done.stderr
     assert f"clbalance: warning: job 1 may run twice if {first} comes back\n" in done.stderr

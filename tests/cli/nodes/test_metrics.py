@@ -65,7 +65,7 @@ def test_an_output_that_cannot_be_is_told_before_any_node_is_asked(alone: Comman
     done = alone("metrics", "--output", str(tmp_path / "no" / "x.prom"))
     assert (done.rc, "there is no folder" in done.stderr) == (2, True)
     done = alone("metrics", "--output", str(tmp_path / "x.txt"))
-    assert (done.rc, "reads only files that end in .prom" in done.stderr) == (0, True)
+    assert (done.rc, "only reads files that end in .prom" in done.stderr) == (0, True)
 
 
 def test_it_works_in_an_empty_environment_with_standard_input_closed(alone: Command) -> None:

@@ -346,7 +346,7 @@ def test_tasks_on_a_node_that_is_said_to_be_dead_run_elsewhere(lab: Lab, clbalan
     lab.node("node1").hang()
     lab.node("node2").load(r1m=0.1)
     waits = clbalance("requeue", "-t", "1", "-u", "1", "1")
-    assert (waits.rc, "`--node-is-dead` is your word" in waits.stderr) == (2, True)
+    assert (waits.rc, "`--node-is-dead` requeues it all the same" in waits.stderr) == (2, True)
     number = clbalance("requeue", "-t", "1", "-u", "1", "--node-is-dead", "--detach", "1")
     assert (number.rc, number.text) == (0, "1\n")
     assert "may run twice" in number.stderr
