@@ -45,7 +45,7 @@ def test_where_things_are_looked_for_is_told_also_where_a_file_is_broken(alone: 
     parsed = json.loads(alone("config", "path", "--json").stdout)["places"]
     first = parsed[0]
     assert (first["what"], first["path"], first["is_there"]) == ("settings", str(folder / "clbalance.toml"), True)
-    assert "not known" in next(one["remark"] for one in parsed if one["what"] == "groups")
+    assert "unknown: " in next(one["remark"] for one in parsed if one["what"] == "groups")
     assert (parsed[-1]["what"], parsed[-1]["path"]) == ("state", alone.env["CLBALANCE_STATE_DIR"])
     assert f"{alone.env['HOME']}/.config/clbalance/clbalance.toml" in [one["path"] for one in parsed]
 

@@ -55,7 +55,7 @@ def test_only_a_signal_lets_it_run(clbalance: Command) -> None:
 def test_a_signal_that_is_none_is_told(clbalance: Command) -> None:
     for name in ("FOO", "99", "0"):
         done = clbalance("cancel", "--all", "--signal", name)
-        assert (done.rc, done.stderr.splitlines()[0]) == (2, f"clbalance: there is no signal '{name}'")
+        assert (done.rc, done.stderr.splitlines()[0]) == (2, f"clbalance: unknown signal '{name}'")
 
 
 def test_a_run_whose_job_is_cancelled_says_by_whom(lab: Lab, clbalance: Command) -> None:
