@@ -107,7 +107,7 @@ def test_a_fifo_that_poses_as_a_lease_or_a_mark_delays_nobody(shared_lab: Lab, c
     began = time.monotonic()
     for user in ("bob", owner):
         assert run(clbalance, "-w", "node1", "--cpus", "4", user=user).rc == 0
-    assert time.monotonic() - began < 2 * SOON_S
+    assert time.monotonic() - began < 4 * SOON_S  # whoever opens one waits for ever
 
 
 def test_one_users_many_files_cost_nobody_else_a_placement(shared_lab: Lab, clbalance: Command) -> None:
@@ -122,7 +122,7 @@ def test_who_holds_a_nodes_lock_is_told_and_the_next_node_is_taken(shared_lab: L
     with held(shared_lab, "node1", "alice", "flock", shared_lab.node("node1").folder.var) as pid:
         began = time.monotonic()
         assert run(clbalance, "-w", "node[1-2]", text="echo $CLBALANCE_NODE").stdout == b"node2\n"
-        assert 2.0 <= time.monotonic() - began < SOON_S
+        assert 2.0 <= time.monotonic() - began < 4 * SOON_S
         refused = run(clbalance, "-w", "node1", user="bob")
         assert refused.rc == 125
         assert f"refused by the node (node1: lock held by pid {pid}, user alice)" in refused.stderr

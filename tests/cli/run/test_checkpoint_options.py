@@ -30,9 +30,9 @@ def test_the_file_is_kept_as_typed() -> None:
     ("options", "message", "hint"),
     [
         (JobOptions(checkpoint_file="x"), "`--checkpoint-file` without `--checkpoint`", "such as `--checkpoint USR1`"),
-        (JobOptions(checkpoint="NOPE"), "there is no signal 'NOPE'", "such as TERM, USR1 or 10"),
-        (JobOptions(checkpoint=""), "there is no signal ''", "such as TERM, USR1 or 10"),
-        (JobOptions(checkpoint="0"), "there is no signal '0'", "such as TERM, USR1 or 10"),
+        (JobOptions(checkpoint="NOPE"), "unknown signal 'NOPE'", "such as TERM, USR1 or 10"),
+        (JobOptions(checkpoint=""), "unknown signal ''", "such as TERM, USR1 or 10"),
+        (JobOptions(checkpoint="0"), "unknown signal '0'", "such as TERM, USR1 or 10"),
         (JobOptions(checkpoint="KILL"), "`--checkpoint KILL`: no job can catch that signal", "such as USR1 or TERM"),
         (JobOptions(checkpoint="USR1:0"), "the time in `--checkpoint` cannot be '0'", "like `90`"),
         (JobOptions(checkpoint="USR1:"), "the time in `--checkpoint` cannot be ''", "like `90`"),
