@@ -1,10 +1,10 @@
 """What this host and the nodes know of the users and jobs in a snapshot, for reports about them."""
 
 import contextlib
-import pwd
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from clbalance.cli.option_values import name_here
 from clbalance.engine.services import Services
 from clbalance.engine.user_names import names_on_nodes, users_on
 from clbalance.errors import StoreError
@@ -37,11 +37,7 @@ def known_names(services: Services, snapshot: Snapshot, *, ask_nodes: bool = Tru
 
 def user_names_here(uids: Iterable[int]) -> dict[int, str]:
     """The users' names on this host; without those that it does not know."""
-    names = {}
-    for uid in set(uids):
-        with contextlib.suppress(KeyError, OverflowError):
-            names[uid] = pwd.getpwuid(uid).pw_name
-    return names
+    return {uid: name for uid in set(uids) if (name := name_here(uid)) is not None}
 
 
 def _jobs(journal: Journal, keys: Collection[str]) -> dict[str, KnownJob]:

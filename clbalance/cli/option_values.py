@@ -141,12 +141,17 @@ def parse_signal(text: str) -> int:
         raise UsageError(f"unknown signal {text!r}", hint="such as TERM, USR1 or 10") from None
 
 
-def user_name(uid: int) -> str:
-    """The user's name on this machine, or `uid N` if it has none."""
+def name_here(uid: int) -> str | None:
+    """The user's name on this machine; None if it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+    except (KeyError, OverflowError):
+        return None
+
+
+def user_name(uid: int) -> str:
+    """The user's name on this machine, or `uid N` if it has none."""
+    return name_here(uid) or f"uid {uid}"
 
 
 # Names and priorities of jobs.

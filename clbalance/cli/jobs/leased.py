@@ -4,7 +4,6 @@ Who is root on the nodes may do so to anybody's jobs (docs/design/administrator.
 """
 
 import contextlib
-import pwd
 import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from clbalance.cli.audit import AuditTrail
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me
-from clbalance.cli.option_values import user_name
+from clbalance.cli.option_values import name_here, user_name
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.engine.jobs.leased import end_leased, kept_specs, signal_leased
 from clbalance.engine.services import Services
@@ -32,10 +31,7 @@ from clbalance.render.reports.jobs.run import JobResult, Outputs
 
 def owner_name(uid: int) -> str:
     """The owner as it is typed: the user's name here, else the uid. What a node says of names is not asked."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    return name_here(uid) or str(uid)
 
 
 def shown_name(job: LeasedJob) -> str:

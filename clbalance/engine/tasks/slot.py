@@ -2,26 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import (
-    Began,
     Peers,
-    Returned,
-    SlotLog,
     TaskFinished,
-    Whole,
     label_of,
     tells_all,
 )
 from clbalance.engine.agent.launch import Admission, LaunchSequence
-from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
 from clbalance.engine.services import Services
-from clbalance.engine.tasks.output import TaskOutputSplitter
+from clbalance.engine.tasks.slot_reader import SlotReader
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Intent, Outcome
@@ -229,14 +224,13 @@ class Slot:
         self._follow.give_up()
 
 
-class _SlotEvents(NullListener):
+class _SlotEvents(SlotReader):
     """Translates the events of a job (`RunListener`) into those of a slot and its tasks."""
 
     def __init__(self, slot: Slot, listener: SlotListener) -> None:
+        super().__init__(self)
         self._slot = slot
         self._listener = listener
-        self._log = SlotLog()
-        self._splitter = TaskOutputSplitter(self)
         self._whole = False
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
@@ -245,33 +239,25 @@ class _SlotEvents(NullListener):
     def warned(self, node: NodeName, text: str) -> None:
         self._listener.warned(self._slot, text)
 
-    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
-        if stream != "log":
-            self._splitter.write(stream, piece)
-            return
-        for entry in self._log.feed(piece):
-            match entry:
-                case Began(number=number):
-                    self._listener.began(self._slot, number)
-                    self._splitter.began(number)
-                case Returned(number=number):
-                    self._splitter.returned(number)
-                    self._listener.returned(self._slot, number)
-                case TaskFinished():
-                    self._splitter.finished(entry)
-                case Whole():
-                    self._whole = True
-                case _:
-                    assert_never(entry)
+    def began(self, number: int) -> None:
+        self._listener.began(self._slot, number)
+
+    def returned(self, number: int) -> None:
+        self._listener.returned(self._slot, number)
+
+    def log_ended(self) -> None:
+        self._whole = True
 
     def ended(self, outcome: Outcome) -> None:
         self._splitter.close()
         self._listener.over(self._slot, outcome, log_is_whole=tells_all(outcome.end, closed=self._whole))
 
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
+        """A piece of a task's output, from the splitter."""
         self._listener.wrote(self._slot, number, stream, piece)
 
     def finished(self, entry: TaskFinished) -> None:
+        """A task has ended, and all its output was passed on."""
         self._listener.finished(self._slot, entry)
 
 

@@ -1,4 +1,6 @@
-"""Read the output of a slot again from its node, and split it into that of its tasks."""
+"""Read what a slot prints and logs, and split it into the output of its tasks."""
+
+from typing import assert_never
 
 from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole
 from clbalance.engine.agent.listeners import NullListener
@@ -7,7 +9,10 @@ from clbalance.model import NodeName
 
 
 class SlotReader(NullListener):
-    """The listener of one slot, whose log is among the streams that are read."""
+    """The listener of one slot, whose log is among the streams that are read.
+
+    Whoever wants to know more of the log than the output of its tasks overrides `began`, `returned` and `log_ended`.
+    """
 
     def __init__(self, listener: TaskOutputListener) -> None:
         self._log = SlotLog()
@@ -20,10 +25,23 @@ class SlotReader(NullListener):
         for entry in self._log.feed(piece):
             match entry:
                 case Began(number=number):
+                    self.began(number)
                     self._splitter.began(number)
                 case Returned(number=number):
                     self._splitter.returned(number)
+                    self.returned(number)
                 case TaskFinished():
                     self._splitter.finished(entry)
                 case Whole():
-                    pass
+                    self.log_ended()
+                case _:
+                    assert_never(entry)
+
+    def began(self, number: int) -> None:
+        """A task is about to be started."""
+
+    def returned(self, number: int) -> None:
+        """A task was not started."""
+
+    def log_ended(self) -> None:
+        """The log is whole: nothing follows in it."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Lease, Measured, NodeName, Unknown
+from clbalance.policy.allocations import age_s
 
 _SHORT_KEY_CHARS = 12  # shown of a key, as of a commit: enough to tell a cluster's jobs apart
 _MOST_CLAIMS = 1_000_000
@@ -93,9 +94,7 @@ def _copies(answer: Answer) -> list[LeasedCopy]:
 
 
 def _age_s(lease: Lease, uptime_s: float | Unknown) -> float:
-    if isinstance(lease.allocation, Unknown) or isinstance(uptime_s, Unknown):
-        return 0.0
-    return max(0.0, uptime_s - lease.allocation.uptime_s)
+    return 0.0 if isinstance(lease.allocation, Unknown) else age_s(lease.allocation, uptime_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
