@@ -36,7 +36,7 @@ def pick(
     from clbalance.cli.console import Console, nothing_fits
     from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_nodes_left_out
     from clbalance.cli.requests import check_force, constraints_of, parse_pick, resources_of
-    from clbalance.engine.place_proven import sweep_and_place_proven
+    from clbalance.engine.place_tried import sweep_and_place_tried
     from clbalance.errors import ExitCode
     from clbalance.nodeset import fold
     from clbalance.render.reports.nodes.pick import PickReport
@@ -48,7 +48,7 @@ def pick(
     cluster = cluster_context(chosen, ssh, console, policy=resources.policy)
     query = cluster.query(pick=wanted, resources=asked, constraints=wished)
     with cluster.services() as services:
-        plan = sweep_and_place_proven(services, query)
+        plan = sweep_and_place_tried(services, query)
     if explain:
         console.explain(plan)
     if not plan.fits:

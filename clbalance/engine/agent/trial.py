@@ -12,7 +12,7 @@ from clbalance.ports import Closed
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class AgentTrial:
     """Whether an agent started on the node. `refused`: why no job can start there; empty also if that is not known."""
 
     node: NodeName
@@ -20,15 +20,15 @@ class Proof:
     refused: str = ""
 
 
-def prove(services: Services, nodes: Sequence[NodeName]) -> tuple[Proof, ...]:
-    """The proofs of all nodes. The agents end at once; nothing is left of them."""
+def try_agents(services: Services, nodes: Sequence[NodeName]) -> tuple[AgentTrial, ...]:
+    """A trial on each node. The agents end at once; nothing is left of them."""
 
-    def react(node: NodeName, event: AgentEvent | Closed) -> Ask | Proof | None:
+    def react(node: NodeName, event: AgentEvent | Closed) -> Ask | AgentTrial | None:
         match event:
             case Hello():
-                return Proof(node, works=True)
+                return AgentTrial(node, works=True)
             case Closed(cause=cause, reason=reason):
-                return Proof(node, works=False, refused=cause.because(reason) if cause in UNFIT_CAUSES else "")
+                return AgentTrial(node, works=False, refused=cause.because(reason) if cause in UNFIT_CAUSES else "")
             case _:
                 return None
 

@@ -14,7 +14,7 @@ from clbalance.model import Measured, NodeName, Plan, Snapshot
 from clbalance.policy.placement.quorum import enough_for
 
 
-def sweep_and_place_proven(services: Services, query: PlacementQuery) -> Plan:
+def sweep_and_place_tried(services: Services, query: PlacementQuery) -> Plan:
     """As `sweep_and_place`; and no chosen node is known, now, to start no agent."""
     with services.transport.sessions() as sessions:
         asked = ask(services, sessions, query.candidates)
@@ -22,13 +22,13 @@ def sweep_and_place_proven(services: Services, query: PlacementQuery) -> Plan:
         snapshot = asked.snapshot()
     while True:
         plan = place_on(services, snapshot, query)
-        refusals = _refusals(services, _unproven(services, snapshot, plan))
+        refusals = _refusals(services, _untried(services, snapshot, plan))
         if not refusals:
             return plan
         snapshot = _marked(snapshot, refusals)
 
 
-def _unproven(services: Services, snapshot: Snapshot, plan: Plan) -> dict[NodeName, str]:
+def _untried(services: Services, snapshot: Snapshot, plan: Plan) -> dict[NodeName, str]:
     """The chosen nodes on which no agent has started since their boot, with the boot."""
     measured = [one for one in snapshot.answers if isinstance(one, Measured) and one.node in plan.nodes]
     boots = {one.node: one.reading.boot_id for one in measured if isinstance(one.reading.boot_id, str)}
@@ -42,12 +42,12 @@ def _refusals(services: Services, boots: Mapping[NodeName, str]) -> dict[NodeNam
     """Those of the nodes on which no agent starts, and why. Both kinds are remembered."""
     if not boots:
         return {}
-    from clbalance.engine.agent.prove import prove  # once in a boot: docs/design/startup.md
+    from clbalance.engine.agent.trial import try_agents  # once in a boot: docs/design/startup.md
 
-    proofs = prove(services, tuple(boots))
-    refusals = {one.node: one.refused for one in proofs if one.refused}
+    trials = try_agents(services, tuple(boots))
+    refusals = {one.node: one.refused for one in trials if one.refused}
     remember_refusals(services, refusals)
-    remember_working(services, {one.node: boots[one.node] for one in proofs if one.works})
+    remember_working(services, {one.node: boots[one.node] for one in trials if one.works})
     return refusals
 
 
