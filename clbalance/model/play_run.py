@@ -37,6 +37,9 @@ class StepState(StrEnum):
     """It was begun, and the node does not say how it ended (the connection was lost, or a health check cannot tell)."""
     LEFT_OUT = "left_out"
     """A drain's deadline has passed with `on_deadline: skip`: the node's turn ends here, without failure."""
+    REFUSED = "refused"
+    """A drain that `min_available` does not allow now. Nothing has changed; it is tried again later, and it does not
+    count as an attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""One run of a playbook: turns of nodes, step by step (docs/design/playbooks.md)."""
