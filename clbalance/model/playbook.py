@@ -5,11 +5,12 @@ text is as typed, apart from durations (seconds) and sizes (bytes). docs/design/
 """
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.play_run import StepList
 
 # -- values of keys -----------------------------------------------------------------------------------
 
@@ -283,3 +284,17 @@ class Playbook:
     health: CheckHealth | None = None
     user: str | None = None
     sudo: bool = False
+
+    def steps_of(self, which: StepList) -> tuple[Step, ...]:
+        """The steps of a list, as `StepRecord.index` counts them.
+
+        A rollback starts with the playbook's own `drain:`: a canary that was healthy at first takes jobs again by the
+        time it is rolled back.
+        """
+        if which is StepList.STEPS:
+            return self.steps
+        first = self.steps[0] if self.steps else None
+        if not self.rollback or first is None or first.path != "drain" or not isinstance(first.action, DrainNode):
+            return self.rollback
+        drain = replace(first.action, on_deadline=OnDeadline.FAIL)
+        return (replace(first, path="rollback.drain", action=drain), *self.rollback)
