@@ -86,10 +86,11 @@ class _Run:
     def _verdict(self) -> Verdict:
         if self._turns.paused and self._last is None:
             self._last = PauseRun(reason=self._turns.paused)
-        if self._last is None and isinstance(verdict := self._decide(), Stop | PauseRun):
+        verdict = self._last or self._decide()
+        if isinstance(verdict, Stop | PauseRun):
             self._last = verdict
         self._turns.winding_down = self._last is not None
-        return self._last or self._decide()
+        return verdict
 
     def _decide(self) -> Verdict:
         """Decided again only if something has changed: large runs end a step many times a second."""
