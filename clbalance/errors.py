@@ -54,6 +54,10 @@ class SettingsError(UsageError):
     """`clbalance.toml` or a groups file cannot be used; the message names file and key."""
 
 
+class PlaybookError(UsageError):
+    """A playbook cannot be used; the message names file, line, column and path, a line for each problem."""
+
+
 class TraceError(UsageError):
     """A file of jobs or nodes to replay cannot be used; the message names file and line."""
 

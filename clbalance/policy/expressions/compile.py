@@ -4,7 +4,7 @@ Truth has three values (Kleene's strong logic). `not` of unknown is unknown. An 
 `or` with a true part is true, even if other parts are unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import NoReturn, assert_never
 
@@ -57,9 +57,15 @@ class Operand:
 
 
 class Meaning:
-    """Compiles the trees of one text. `labels`: existing labels; None: any name that is not a fact may be a label."""
+    """Compiles the trees of one text. `labels`: existing labels; None: any name that is not a fact may be a label.
 
-    def __init__(self, option: str, text: str, labels: frozenset[str] | None) -> None:
+    `facts`: the names that may be used, and how each is read.
+    """
+
+    def __init__(
+        self, option: str, text: str, labels: frozenset[str] | None, facts: Mapping[str, Fact] = FACTS
+    ) -> None:
+        self._facts = facts
         self._option = option
         self._text = text
         self._labels = labels
@@ -100,7 +106,7 @@ class Meaning:
             case Literal():
                 return self._literal(tree)
             case Name(name=name):
-                return self._name(tree, FACTS.get(name))
+                return self._name(tree, self._facts.get(name))
             case Negative(operand=inner):
                 operand = self._figure(inner)
                 return Operand(tree=tree, kind=operand[0], figure=negated(operand[1]))
@@ -124,7 +130,7 @@ class Meaning:
             return Operand(tree=tree, kind=fact.kind, figure=fact.figure, words=fact.words, whole=fact.whole)
         if self._labels is None or tree.name in self._labels:
             return Operand(tree=tree, kind=ValueType.LABEL, words=label(tree.name))
-        known = [*FACTS, *sorted(self._labels)]
+        known = [*self._facts, *sorted(self._labels)]
         near = get_close_matches(tree.name.lower(), known, n=1, cutoff=0.6)
         hint = f"did you mean `{near[0]}`?" if near else "known names: " + " ".join(known)
         return self._fail(tree.at, f"unknown name `{tree.name}`", hint)
@@ -153,7 +159,7 @@ class Meaning:
                 start_of(tree.left), "the text must be on the right", f"`NAME {tree.operator} {text_of(tree.left)}`"
             )
         # The left side is a text, so a word on the right that is not a fact is a text too.
-        is_word = isinstance(tree.right, Name) and tree.right.name not in FACTS
+        is_word = isinstance(tree.right, Name) and tree.right.name not in self._facts
         if is_word and left.figure is None and isinstance(tree.right, Name):
             right = self._literal(Literal(kind=ValueType.TEXT, text=tree.right.name, at=tree.right.at))
         else:
@@ -222,7 +228,7 @@ class Meaning:
 
     def _no_size(self, tree: ComparisonTree, number: Operand) -> NoReturn:
         message = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` cannot be compared"
-        fact = FACTS.get(number.tree.name) if isinstance(number.tree, Name) else None
+        fact = self._facts.get(number.tree.name) if isinstance(number.tree, Name) else None
         unit = f"in {fact.unit}, " if fact and fact.unit else ""
         self._fail(
             start_of(number.tree),

@@ -47,9 +47,11 @@ class Absent:
 Aggregate: TypeAlias = float | Unknown | Absent
 Words: TypeAlias = str | Unknown | Absent
 Truth: TypeAlias = bool | Unknown
-Read: TypeAlias = Callable[[Subject], Aggregate]
-ReadWords: TypeAlias = Callable[[Subject], Words]
-Holds: TypeAlias = Callable[[Subject], Truth]
+# The argument is a subject of the kind that the table of names is about: `Subject`, or a step of a playbook
+# (`playbook/conditions.py`).
+Read: TypeAlias = Callable[[Any], Aggregate]
+ReadWords: TypeAlias = Callable[[Any], Words]
+Holds: TypeAlias = Callable[[Any], Truth]
 
 Version: TypeAlias = tuple[int, ...]
 _VERSION = re.compile(r"[vV]?(\d{1,9}(?:\.\d{1,9}){0,9})(?![\d.])", re.ASCII)
