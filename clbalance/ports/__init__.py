@@ -1,6 +1,7 @@
 """The interfaces that the engine needs, as Protocols. One contract suite per port tests every implementation."""
 
 from clbalance.ports.listeners import InputOf, JobInput, LiveInput, RunListener, SweepListener, TaskListener
+from clbalance.ports.links import Link, LinkError
 from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store, TaskLog, WrittenTasks
 from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
@@ -13,6 +14,8 @@ __all__ = [
     "JobLock",
     "Journal",
     "Line",
+    "Link",
+    "LinkError",
     "LiveInput",
     "Remembered",
     "RunListener",
