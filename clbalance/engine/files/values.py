@@ -1,47 +1,32 @@
-"""What `copy` is asked, and what became of it on each node."""
+"""What `copy` is asked to do. What became of it is a `model.files.FilesResult` for each node."""
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Cause, NodeName
+from clbalance.model.files import Manifest
+
+
+class FileError(Exception):
+    """One file that cannot be read or written, with its reason. The others go on."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyOptions:
-    """How files are copied to nodes."""
+class CopyRequest:
+    """What is copied, where to, and how."""
 
+    sources: tuple[tuple[str, Manifest], ...]
+    """Each source as a path of this machine, and what is in it: names begin with the last part of the path."""
+    destination: str
+    """On the nodes, relative to the home folder there. It is a folder if it exists or ends with `/`, or if there are
+    several sources; otherwise the name of the one source."""
     checksum: bool = False
     """Compare by content, not by size and time."""
-    delete: bool = False
-    """`--sync`: delete what is not in the source, below folders that are copied."""
-    dry_run: bool = False
-    """Only compare: `NodeFiles.plan` is what would be done."""
+    sync: bool = False
+    """Delete what is not in the sources, below folders that are copied."""
+    only_compare: bool = False
+    """Change nothing: `FileListener.planned` is told what would be done."""
     into_shared_folder: bool = False
     """Root may write to folders that others may write to."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFailure:
-    """A file, or folder, that could not be transferred. The others were."""
-
-    path: bytes
-    """Relative to the destination. It may hold any bytes: show it through `render.text`."""
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFiles:
-    """What became of a transfer on one node. `cause` is None if the node did its part, apart from `failures`."""
-
-    node: NodeName
-    sent: int = 0
-    """Files that are whole and in place now, and were not before."""
-    sent_bytes: int = 0
-    same: int = 0
-    deleted: int = 0
-    failures: tuple[FileFailure, ...] = ()
-    cause: Cause | None = None
-    reason: str = ""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all of it was done."""
-        return self.cause is None and not self.failures
