@@ -1,5 +1,6 @@
 """The interfaces that the engine needs, as Protocols. One contract suite per port tests every implementation."""
 
+from clbalance.ports.links import Link, LinkError
 from clbalance.ports.listeners import (
     FileListener,
     InputOf,
@@ -22,6 +23,8 @@ __all__ = [
     "JobLock",
     "Journal",
     "Line",
+    "Link",
+    "LinkError",
     "LiveInput",
     "Remembered",
     "RunListener",

@@ -8,6 +8,7 @@ from typing import Protocol, Self, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
+from clbalance.ports.links import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,15 @@ class Transport(Protocol):
 
     def terminal(self, node: NodeName, command: str) -> list[str]:
         """The command line to execute here so that `command` runs on `node` in the current terminal."""
+        ...
+
+    def link(self, node: NodeName, command: str, *, within_s: float, idle_s: float, subsystem: bool = False) -> Link:
+        """A pipe to `command` on `node`, which the login shell there parses; of ours alone, never with user text.
+
+        It connects meanwhile: `LinkError` comes from the first `recv`. `within_s`: to the first byte received;
+        `idle_s`: see `Link`. `subsystem`: `command` is the name of a subsystem of sshd, such as `sftp`. `UsageError`
+        if there is no ssh program.
+        """
         ...
 
     def as_user(self, user: str) -> Transport:
