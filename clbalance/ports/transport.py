@@ -87,9 +87,7 @@ class Transport(Protocol):
         """The command line to execute here so that `command` runs on `node` in the current terminal."""
         ...
 
-    def link(
-        self, node: NodeName, command: str, *, within_s: float, idle_s: float, subsystem: bool = False
-    ) -> Link:
+    def link(self, node: NodeName, command: str, *, within_s: float, idle_s: float, subsystem: bool = False) -> Link:
         """A pipe to `command` on `node`, which the login shell there parses; of ours alone, never with user text.
 
         It connects meanwhile: `LinkError` comes from the first `recv`. `within_s`: to the first byte received;
