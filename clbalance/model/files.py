@@ -48,6 +48,14 @@ class Entry:
     """In hex, of a file's content; None: not asked for."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A name in a source that is not copied, and why."""
+
+    path: str
+    reason: str
+
+
 def safe_mode(mode: int) -> int:
     """The permissions in `mode`, without file type, setuid, setgid and sticky bit."""
     return mode & _MODE_BITS
