@@ -55,7 +55,9 @@ class ProcessLink:
         try:
             for end in (self._socket, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-            self._process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=errors, start_new_session=True)
+            self._process = subprocess.Popen(
+                argv, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=errors, start_new_session=True
+            )
         except OSError as error:
             self._socket.close()
             os.close(self._stderr)

@@ -195,7 +195,7 @@ def ssh_call(path: str, options: Sequence[str]) -> list[str]:
     return [os.path.expanduser(word) for word in (*shlex.split(path), *options)]  # noqa: PTH111 - not a path only
 
 
-def ssh_argv(
+def ssh_argv(  # noqa: PLR0913 - each is a part of one command line
     node: str,
     command: str,
     *,

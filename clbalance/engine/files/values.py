@@ -1,4 +1,4 @@
-"""What `copy` is asked to do. What became of it is a `model.files.FilesResult` for each node."""
+"""What `copy` is asked to do, and what goes wrong. What became of it is a `model.files.FilesResult` for each node."""
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.files import Manifest
@@ -13,12 +13,28 @@ class FileError(Exception):
         self.reason = reason
 
 
+class NodeRefusedError(Exception):
+    """The node can do nothing of what is asked, with its reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is copied: a file or folder of this machine, and what is in it."""
+
+    path: str
+    """Absolute, and not a link itself."""
+    manifest: Manifest
+    """Names begin with the last part of `path`."""
+    only_content: bool = False
+    """The folder was typed with `/` at its end: what is in it goes into the destination."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyRequest:
     """What is copied, where to, and how."""
 
-    sources: tuple[tuple[str, Manifest], ...]
-    """Each source as a path of this machine, and what is in it: names begin with the last part of the path."""
+    sources: tuple[Source, ...]
+    """Their last parts differ. One whose content alone is meant is the only one."""
     destination: str
     """On the nodes, relative to the home folder there. It is a folder if it exists or ends with `/`, or if there are
     several sources; otherwise the name of the one source."""
@@ -30,3 +46,9 @@ class CopyRequest:
     """Change nothing: `FileListener.planned` is told what would be done."""
     into_shared_folder: bool = False
     """Root may write to folders that others may write to."""
+
+    @property
+    def is_into_folder(self) -> bool:
+        """Whether the destination must be a folder."""
+        several = len(self.sources) > 1 or any(source.only_content for source in self.sources)
+        return several or self.destination.endswith("/")

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 
-from clbalance.node.files.frames import FileProblem
+from clbalance.node.files.frames import FileProblemError
 
 MYPY = False
 if MYPY:
@@ -41,10 +41,10 @@ class Guard:
         self._on = on
 
     def check(self, folder: int) -> None:
-        """Raise `FileProblem` before a name in an open folder is made, exchanged or removed."""
+        """Raise `FileProblemError` before a name in an open folder is made, exchanged or removed."""
         reason = others_write(os.fstat(folder)) if self._on else None
         if reason:
-            raise FileProblem("root does not write there: %s" % reason)
+            raise FileProblemError("root does not write there: %s" % reason)
 
     def check_step(self, folder: int, entered: int) -> None:
         """The same for a folder on the way. In a sticky folder of root's, others cannot exchange one of root's."""
@@ -53,11 +53,11 @@ class Guard:
         facts = os.fstat(folder)
         kept = facts.st_uid == 0 and facts.st_mode & stat.S_ISVTX and os.fstat(entered).st_uid == 0
         if others_write(facts) and not kept:
-            raise FileProblem("root does not go there: %s" % others_write(facts))
+            raise FileProblemError("root does not go there: %s" % others_write(facts))
 
 
 def open_folder(path: bytes, guard: Guard) -> int:
-    """Open the folder at an absolute path, step by step, through links. `OSError`, `FileProblem`."""
+    """Open the folder at an absolute path, step by step, through links. `OSError`, `FileProblemError`."""
     folder, left, links = os.open(b"/", OPENED), _steps(path), 0
     try:
         while left:
@@ -78,7 +78,7 @@ def open_folder(path: bytes, guard: Guard) -> int:
                 continue
             try:
                 guard.check_step(folder, entered)
-            except FileProblem:
+            except FileProblemError:
                 os.close(entered)
                 raise
             os.close(folder)
@@ -122,14 +122,14 @@ class Tree:
 
     def __init__(self, root: int, guard: Guard) -> None:
         self._guard = guard
-        self._names = []  # type: List[bytes]
+        self._names: "List[bytes]" = []
         self._way = [Folder(root)]
-        self._cleaned = {}  # type: Dict[Tuple[int, int], bool]
+        self._cleaned: "Dict[Tuple[int, int], bool]" = {}
 
     def folder(self, parts: "List[bytes]") -> Folder:
         """The folder with this relative path, open until the next call. `OSError`: a link, too."""
         common = 0
-        for one, other in zip(parts, self._names):
+        for one, other in zip(parts, self._names):  # noqa: B905 - Python 3.6
             if one != other:
                 break
             common += 1
@@ -164,9 +164,8 @@ class Tree:
 
 
 def boot_id() -> str:
-    with contextlib.suppress(OSError):
-        with open("/proc/sys/kernel/random/boot_id") as text:
-            return text.read().replace("-", "").strip()[:16]
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id") as text:
+        return text.read().replace("-", "").strip()[:16]
     return "unknown"
 
 

@@ -13,7 +13,7 @@ import sys
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, Iterator, List, Tuple
+    from typing import Any, Iterator, List, Tuple
 
 PROTOCOL = 1
 FRAME = struct.Struct("!cI")
@@ -44,11 +44,11 @@ SHORT_REASONS = {
 }
 
 
-class FileProblem(Exception):
+class FileProblemError(Exception):
     """Why one file or folder is not read or written. The others go on."""
 
 
-class Hopeless(Exception):
+class HopelessError(Exception):
     """Why nothing can be done at all."""
 
 
@@ -84,7 +84,7 @@ class Channel:
             return None
         letter, length = FRAME.unpack(head)
         if length > MOST_BYTES:
-            raise Hopeless("a frame of %d bytes" % length)
+            raise HopelessError("a frame of %d bytes" % length)
         content = self._input.read(length)
         return (letter, content) if len(content) == length else None
 
@@ -126,8 +126,8 @@ def names_in(content: bytes) -> "Iterator[bytes]":
 
 
 def parts_of(path: bytes) -> "List[bytes]":
-    """The parts of a relative path; `FileProblem` if it could lead out of its folder."""
+    """The parts of a relative path; `FileProblemError` if it could lead out of its folder."""
     parts = path.split(b"/")
     if b"" in parts or b"." in parts or b".." in parts or b"\0" in path:
-        raise FileProblem("the name leads out of its folder")
+        raise FileProblemError("the name leads out of its folder")
     return parts

@@ -1,17 +1,17 @@
 """Files that arrive: each under a temporary name beside its own, checked, and renamed when a batch is on disk."""
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import stat
+import threading
 
-from clbalance.node.files.folders import OPENED, READ_FOLDER, Tree, temporary_name
-from clbalance.node.files.frames import Channel, FileProblem, parts_of
+from clbalance.node.files.folders import OPENED, Tree, temporary_name
+from clbalance.node.files.frames import Channel, FileProblemError, parts_of
 
 MYPY = False
 if MYPY:
-    from typing import Any, List, Optional
+    from typing import Any, List, Optional, Set
 
     from clbalance.node.files.folders import Folder
 
@@ -20,7 +20,8 @@ MODE = 0o777  # never setuid, setgid or the sticky bit
 SYNCED_SINGLY = 8  # files; for more, one syncfs takes less time, though it writes other programs' data as well
 MOST_PENDING = 4096  # files whose names are given at once
 MOST_FOLDERS = 128  # open for them
-BEAT_S = 1.0
+BEAT_S = 1.0  # between signs of life while a disk is slow
+MOST_BEATS = 600
 
 
 class Arriving:
@@ -38,9 +39,9 @@ class Arriving:
     def open(self) -> None:
         old = facts_of(self.name, self.folder.fd)
         if old is not None and stat.S_ISDIR(old.st_mode):
-            raise FileProblem("it is a folder there")
+            raise FileProblemError("it is a folder there")
         if old is not None and not stat.S_ISREG(old.st_mode):
-            raise FileProblem("it is %s there" % ("a link" if stat.S_ISLNK(old.st_mode) else "no regular file"))
+            raise FileProblemError("it is %s there" % ("a link" if stat.S_ISLNK(old.st_mode) else "no regular file"))
         self.fd = os.open(self.temporary, NEW, 0o600, dir_fd=self.folder.fd)
         if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
             set_owner(self.fd, old)
@@ -55,7 +56,7 @@ class Arriving:
     def complete(self, checksum: bytes, mode: int, mtime_ns: int) -> None:
         """Everything was written: check it, and set what a rename keeps."""
         if self.hash.digest() != checksum:
-            raise FileProblem("it arrived damaged")
+            raise FileProblemError("it arrived damaged")
         os.fchmod(self.fd, mode & MODE)
         os.utime(self.fd, ns=(mtime_ns, mtime_ns))
         self.close()
@@ -90,10 +91,10 @@ class Receiver:
         self._channel = channel
         self._tree = tree
         self._number = 0
-        self._arriving = None  # type: Optional[Arriving]
+        self._arriving: "Optional[Arriving]" = None
         self._facts = (b"", 0, 0)  # name, mode and time of the file that arrives in pieces
-        self._pending = []  # type: List[Arriving]
-        self._folders = set()  # type: set[int]
+        self._pending: "List[Arriving]" = []
+        self._folders: "Set[int]" = set()
         self._done = 0
 
     def whole(self, path: bytes, mode: int, mtime_ns: int, checksum: bytes, content: "Any") -> None:
@@ -140,7 +141,7 @@ class Receiver:
             *above, name = parts_of(path)
             arriving = Arriving(path, self._tree.to_change(above), name, self._number)
             arriving.open()
-        except (OSError, FileProblem) as error:
+        except (OSError, FileProblemError) as error:
             if arriving is not None:
                 arriving.drop()
             self._channel.problem(path, error)
@@ -151,7 +152,7 @@ class Receiver:
         try:
             arriving.write(content)
             arriving.complete(checksum, mode, mtime_ns)
-        except (OSError, FileProblem) as error:
+        except (OSError, FileProblemError) as error:
             self._failed(arriving, error)
             return
         self._pending.append(arriving)
@@ -169,7 +170,11 @@ class Receiver:
         """Bring the content of all complete files to disk, and then give them their names."""
         pending, self._pending = self._pending, []
         self._folders.clear()
-        unsynced = self._sync(pending)
+        unsynced = None
+        try:
+            sync_all(pending, self._channel)
+        except OSError as error:
+            unsynced = error
         for arriving in pending:
             try:
                 if unsynced is not None:
@@ -179,15 +184,6 @@ class Receiver:
             except OSError as error:
                 arriving.drop()
                 self._channel.problem(arriving.path, error)
-
-    def _sync(self, pending: "List[Arriving]") -> "Optional[OSError]":
-        try:
-            if len(pending) <= SYNCED_SINGLY or not sync_file_systems(pending, self._channel):
-                for arriving in pending:
-                    arriving.sync()
-        except OSError as error:
-            return error
-        return None
 
     def take_count(self) -> int:
         """How many files have got their names since the last call."""
@@ -204,12 +200,12 @@ class Receiver:
             except FileExistsError:
                 facts = facts_of(name, parent.fd)
                 if facts is None or not stat.S_ISDIR(facts.st_mode):
-                    raise FileProblem("a file is where a folder is needed")
+                    raise FileProblemError("a file is where a folder is needed")
                 return
             made = os.open(name, OPENED, dir_fd=parent.fd)
             self._tree.made(made)
             os.close(made)
-        except (OSError, FileProblem) as error:
+        except (OSError, FileProblemError) as error:
             self._channel.problem(path, error)
 
     def set_attributes(self, path: bytes, mode: int, mtime_ns: int) -> None:
@@ -229,14 +225,14 @@ class Receiver:
             try:
                 facts = os.fstat(fd)
                 if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
-                    raise FileProblem("it is no regular file there")
+                    raise FileProblemError("it is no regular file there")
                 if stat.S_IMODE(facts.st_mode) & MODE != mode & MODE:
                     os.fchmod(fd, mode & MODE)
                 if facts.st_mtime_ns != mtime_ns:
                     os.utime(fd, ns=(mtime_ns, mtime_ns))
             finally:
                 os.close(fd)
-        except (OSError, FileProblem) as error:
+        except (OSError, FileProblemError) as error:
             self._channel.problem(path, error)
 
     def delete(self, path: bytes) -> None:
@@ -255,7 +251,7 @@ class Receiver:
             self._done += 1
         except FileNotFoundError:
             self._done += 1
-        except (OSError, FileProblem) as error:
+        except (OSError, FileProblemError) as error:
             self._channel.problem(path, error)
 
     def close(self) -> None:
@@ -281,29 +277,44 @@ def set_owner(fd: int, old: "os.stat_result") -> None:
             return
 
 
-def sync_file_systems(pending: "List[Arriving]", channel: Channel) -> bool:
-    """Sync the file system of each of the folders once, with signs of life; False if this system cannot."""
-    import threading
+def sync_all(pending: "List[Arriving]", channel: Channel) -> None:
+    """Bring the content of these files to disk, in another thread, with signs of life meanwhile. `OSError`."""
+    errors: "List[OSError]" = []
+
+    def sync() -> None:
+        try:
+            if len(pending) <= SYNCED_SINGLY or not sync_file_systems(pending):
+                for one in pending:
+                    one.sync()
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=sync, daemon=True)
+    thread.start()
+    for _ in range(MOST_BEATS):
+        thread.join(BEAT_S)
+        if not thread.is_alive():
+            break
+        channel.beat()
+    thread.join()
+    if errors:
+        raise errors[0]
+
+
+def sync_file_systems(pending: "List[Arriving]") -> bool:
+    """Sync each file system on which there are some of these files; False if this system cannot."""
+    import ctypes  # a few files need none
 
     try:
         syncfs = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):
         return False
-    errors = []  # type: List[OSError]
-
-    def sync(fds: "List[int]") -> None:
-        for fd in fds:
-            if syncfs(fd):
-                errors.append(OSError(ctypes.get_errno(), ""))
-            os.close(fd)
-
     devices = {os.fstat(one.folder.fd).st_dev: one for one in pending}
-    fds = [os.open(one.temporary, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=one.folder.fd) for one in devices.values()]
-    thread = threading.Thread(target=sync, args=(fds,), daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(BEAT_S)
-        channel.beat()
-    if errors:
-        raise errors[0]
+    for one in devices.values():
+        fd = os.open(one.temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=one.folder.fd)
+        try:
+            if syncfs(fd):
+                raise OSError(ctypes.get_errno(), "")
+        finally:
+            os.close(fd)
     return True
