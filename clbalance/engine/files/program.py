@@ -64,13 +64,16 @@ class FileProgram:
             raise GarbledError("a hello of another protocol")
         self.uid = facts["uid"]
 
-    def open(self, path: str, *, folder: bool = False, into_shared_folder: bool = False) -> Opened:
+    def open(
+        self, path: str, *, folder: bool = False, into_shared_folder: bool = False, real: bool = False
+    ) -> Opened:
         """Look at the destination, which is relative to the home folder there. Nothing is made.
 
         Names of later requests are relative to it, or to the folder that it is in. `folder`: it must be a folder, or
-        missing. `NodeRefusedError` if it is a file then, or where root does not write.
+        missing. `NodeRefusedError` if it is a file then, or where root does not write. `real`: if the last part is a
+        link, what it leads to.
         """
-        self._send(frames.ask(b"O", path=path, folder=folder, shared=into_shared_folder), now=True)
+        self._send(frames.ask(b"O", path=path, folder=folder, shared=into_shared_folder, real=real), now=True)
         return self._opened()
 
     def make(self) -> Opened:

@@ -146,6 +146,11 @@ class Tree:
         """Close the folders below the root, one of which is about to be removed."""
         self.folder([])
 
+    def close(self) -> None:
+        """Close the root too."""
+        self.leave()
+        self._way.pop().release()
+
     def to_change(self, parts: "List[bytes]") -> Folder:
         """The same, if names in it may be changed. What dead transfers have left there is removed."""
         folder = self.folder(parts)

@@ -59,7 +59,19 @@ def reason_of(error: "BaseException") -> str:
     return str(error)
 
 
-class Channel:
+class Teller:
+    """Is told by a receiver what goes wrong, and that it lives. The receiver also runs without a channel: `fetch`."""
+
+    def problem(self, path: bytes, error: "BaseException") -> None:
+        """The reason why a file is not read or written."""
+        raise NotImplementedError
+
+    def beat(self) -> None:
+        """A sign of life, during what takes long."""
+        raise NotImplementedError
+
+
+class Channel(Teller):
     """Frames by standard input and output, which nothing else uses."""
 
     def __init__(self) -> None:
@@ -100,11 +112,9 @@ class Channel:
         self.send(letter, json.dumps(facts).encode())
 
     def problem(self, path: bytes, error: "BaseException") -> None:
-        """The reason why a file is not read or written."""
         self.send(b"x", NAME.pack(len(path)), path, reason_of(error).encode("utf-8", "replace")[:1000])
 
     def beat(self) -> None:
-        """A sign of life, during what takes long."""
         self.send(b".")
         self.flush()
 

@@ -7,7 +7,7 @@ import stat
 import threading
 
 from clbalance.node.files.folders import OPENED, Tree, temporary_name
-from clbalance.node.files.frames import Channel, FileProblemError, parts_of
+from clbalance.node.files.frames import FileProblemError, Teller, parts_of
 
 MYPY = False
 if MYPY:
@@ -87,8 +87,8 @@ class Arriving:
 class Receiver:
     """Carries out what changes the folder. A problem with one file is told, and the next file goes on."""
 
-    def __init__(self, channel: Channel, tree: Tree) -> None:
-        self._channel = channel
+    def __init__(self, teller: Teller, tree: Tree) -> None:
+        self._teller = teller
         self._tree = tree
         self._number = 0
         self._arriving: "Optional[Arriving]" = None
@@ -144,7 +144,7 @@ class Receiver:
         except (OSError, FileProblemError) as error:
             if arriving is not None:
                 arriving.drop()
-            self._channel.problem(path, error)
+            self._teller.problem(path, error)
             return None
         return arriving
 
@@ -164,7 +164,7 @@ class Receiver:
         if self._arriving is arriving:
             self._arriving = None
         arriving.drop()
-        self._channel.problem(arriving.path, error)
+        self._teller.problem(arriving.path, error)
 
     def commit(self) -> None:
         """Bring the content of all complete files to disk, and then give them their names."""
@@ -172,7 +172,7 @@ class Receiver:
         self._folders.clear()
         unsynced = None
         try:
-            sync_all(pending, self._channel)
+            sync_all(pending, self._teller)
         except OSError as error:
             unsynced = error
         for arriving in pending:
@@ -183,7 +183,7 @@ class Receiver:
                 self._done += 1
             except OSError as error:
                 arriving.drop()
-                self._channel.problem(arriving.path, error)
+                self._teller.problem(arriving.path, error)
 
     def take_count(self) -> int:
         """How many files have got their names since the last call."""
@@ -206,7 +206,7 @@ class Receiver:
             self._tree.made(made)
             os.close(made)
         except (OSError, FileProblemError) as error:
-            self._channel.problem(path, error)
+            self._teller.problem(path, error)
 
     def set_attributes(self, path: bytes, mode: int, mtime_ns: int) -> None:
         """Set mode and time of a file or a folder that is there."""
@@ -233,7 +233,7 @@ class Receiver:
             finally:
                 os.close(fd)
         except (OSError, FileProblemError) as error:
-            self._channel.problem(path, error)
+            self._teller.problem(path, error)
 
     def delete(self, path: bytes) -> None:
         """Remove a file, a link or an empty folder."""
@@ -252,7 +252,7 @@ class Receiver:
         except FileNotFoundError:
             self._done += 1
         except (OSError, FileProblemError) as error:
-            self._channel.problem(path, error)
+            self._teller.problem(path, error)
 
     def close(self) -> None:
         """Leave nothing that is not whole."""
@@ -277,7 +277,7 @@ def set_owner(fd: int, old: "os.stat_result") -> None:
             return
 
 
-def sync_all(pending: "List[Arriving]", channel: Channel) -> None:
+def sync_all(pending: "List[Arriving]", teller: Teller) -> None:
     """Bring the content of these files to disk, in another thread, with signs of life meanwhile. `OSError`."""
     errors: "List[OSError]" = []
 
@@ -295,7 +295,7 @@ def sync_all(pending: "List[Arriving]", channel: Channel) -> None:
         thread.join(BEAT_S)
         if not thread.is_alive():
             break
-        channel.beat()
+        teller.beat()
     thread.join()
     if errors:
         raise errors[0]

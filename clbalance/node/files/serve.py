@@ -53,7 +53,8 @@ class Conversation:
     def _open(self, content: bytes) -> None:
         """Open DEST if it is a folder, or must be one; otherwise the folder that it is in."""
         asked = json.loads(content.decode())
-        self._path = path = absolute_path(os.fsencode(asked["path"]))
+        path = absolute_path(os.fsencode(asked["path"]))
+        self._path = path = os.path.realpath(path) if asked["real"] else path
         self._guard = Guard(os.geteuid() == 0 and not asked["shared"])
         try:
             self._use(open_folder(path, self._guard))

@@ -4,6 +4,7 @@ The code that does it is the one that nodes run (`node/files/receive.py`): every
 no link is followed, and a file gets its name when it is whole and on disk. This is its form for values of this side.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -12,13 +13,14 @@ from typing import Final, Self
 
 from clbalance.model.files import Entry, FileKind, is_temporary, os_bytes, safe_mode
 from clbalance.node.files.folders import Guard, Tree
-from clbalance.node.files.frames import reason_of
+from clbalance.node.files.frames import Teller, reason_of
 from clbalance.node.files.receive import Receiver
 from clbalance.user_files.location import folder_at
 from clbalance.user_files.ownership import others_write
 from clbalance.user_files.refusal import FileRefusedError
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS: Final = {stat.S_IFREG: FileKind.FILE, stat.S_IFDIR: FileKind.FOLDER, stat.S_IFLNK: FileKind.LINK}
 _KEPT_FREE_BYTES: Final = 64 << 20
 
@@ -36,7 +38,7 @@ def open_tree(path: str, *, into_shared: bool = False) -> int:
         return os.dup(folder)
 
 
-class TreeWriter:
+class TreeWriter(Teller):
     """Names below one opened folder. What cannot be written becomes a problem, and the next file goes on."""
 
     def __init__(self, folder: int, *, into_shared: bool = False) -> None:
@@ -47,9 +49,9 @@ class TreeWriter:
         self._tree = Tree(os.dup(folder), guard)
         self._receiver = Receiver(self, self._tree)
 
-    def existing(self, top: str) -> Iterator[Entry]:
-        """The file or folder `top`, and all in it, each folder before what is in it. No link is followed."""
-        yield from self._existing(self._folder, top, top)
+    def existing(self, top: str, *, checksum: bool = False) -> Iterator[Entry]:
+        """The file or folder `top`, and all in it, each folder before what is in it. No link is followed. `OSError`."""
+        yield from self._existing(self._folder, top, top, checksum=checksum)
 
     def free_bytes(self) -> int:
         """How much can still be written."""
@@ -109,7 +111,7 @@ class TreeWriter:
     def beat(self) -> None:
         """For the receiver: the disk is slow. There is nobody here who would think us dead."""
 
-    def _existing(self, folder: int, name: str, path: str) -> Iterator[Entry]:
+    def _existing(self, folder: int, name: str, path: str, *, checksum: bool) -> Iterator[Entry]:
         try:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
@@ -121,6 +123,7 @@ class TreeWriter:
             size=found.st_size if kind is FileKind.FILE else 0,
             mtime_ns=found.st_mtime_ns,
             mode=safe_mode(found.st_mode),
+            sha256=_sum(folder, name) if checksum and kind is FileKind.FILE else None,
         )
         if kind is FileKind.FOLDER:
             inner = os.open(name, _FOLDER, dir_fd=folder)
@@ -128,7 +131,7 @@ class TreeWriter:
                 with os.scandir(inner) as names:
                     for one in names:
                         if not is_temporary(one.name):
-                            yield from self._existing(inner, one.name, f"{path}/{one.name}")
+                            yield from self._existing(inner, one.name, f"{path}/{one.name}", checksum=checksum)
             finally:
                 os.close(inner)
 
@@ -139,3 +142,8 @@ class TreeWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _sum(folder: int, name: str) -> str:
+    with os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
