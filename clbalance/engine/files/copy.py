@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from clbalance.engine.files.local_files import Kept, LargeFile, LocalFiles
+from clbalance.engine.files.local_files import LargeFile, LocalFiles
 from clbalance.engine.files.program import FileProgram, Opened
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
 from clbalance.engine.files.values import CopyRequest, FileError, NodeRefusedError
@@ -25,11 +25,11 @@ def copy_to_nodes(
     May be called in any thread; `transfers.close` in another thread ends it.
     """
     source = Manifest(entries={one.path: one for part in request.sources for one in part.manifest})
-    kept = Kept()
+    local = LocalFiles(request.sources)
 
     def work(node: NodeName, progress: Progress) -> FilesResult:
         with transfers.program(node) as program:
-            return _Copy(node, program, request, source, kept, progress).carried_out()
+            return _Copy(node, program, request, source, local, progress).carried_out()
 
     return on_each(nodes, work, transfers=transfers, fanout=fanout, listener=listener)
 
@@ -43,14 +43,14 @@ class _Copy:
         program: FileProgram,
         request: CopyRequest,
         source: Manifest,
-        kept: Kept,
+        local: LocalFiles,
         progress: Progress,
     ) -> None:
         self._node = node
         self._program = program
         self._request = request
         self._source = source
-        self._kept = kept
+        self._local = local
         self._progress = progress
         self._problems: list[FileError] = []
         self._untold_bytes = 0
@@ -121,9 +121,8 @@ class _Copy:
         program.delete(self._there(entry.path) for entry in plan.delete)
         deleted = program.commit() if plan.delete else 0
         program.make_folders(path for entry in plan.folders if (path := self._there(entry.path)))
-        with LocalFiles(self._request.sources, self._kept) as local:
-            for entry in plan.files:
-                self._send(local, entry)
+        for entry in plan.files:
+            self._send(entry)
         for entry in plan.attributes:
             if entry.kind is FileKind.FILE:
                 program.set_attributes(self._there(entry.path), entry)
@@ -146,10 +145,10 @@ class _Copy:
             warnings=tuple(map(str, self._problems[:_SHOWN_PROBLEMS])),
         )
 
-    def _send(self, local: LocalFiles, entry: Entry) -> None:
+    def _send(self, entry: Entry) -> None:
         path = self._there(entry.path)
         try:
-            file = local.open(entry)
+            file = self._local.open(entry)
         except FileError as error:
             self._problems.append(error)
             return

@@ -1,7 +1,6 @@
 """The files of this machine that are sent. Each is read as it is now, and must stay so until it is read whole.
 
-Folders below a source are opened one by one, through no link: what a source names cannot be exchanged meanwhile for a
-way to another file. Small files are kept for the next nodes, which get the same, within a bound.
+Small files are kept for the next nodes, which need them as well, within a bound.
 """
 
 import errno
@@ -10,17 +9,14 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, TypeAlias
 
 from clbalance.engine.files.frames import PIECE_BYTES
 from clbalance.engine.files.values import FileError, Source
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.files import Entry, safe_mode
+from clbalance.model.files import Entry, safe_mode, top_of
+from clbalance.user_files.trees import SourceRefusedError
 
-_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO that took its place hangs nobody
 _KEPT_BYTES: Final = 64 << 20
 _KEPT_COST: Final = 512  # that each kept file counts on top of its size
 _REASONS: Final = {errno.ELOOP: "it has become a link", errno.ENOENT: "it has vanished"}
@@ -33,25 +29,6 @@ class SmallFile:
     entry: Entry
     content: bytes
     checksum: bytes
-
-
-class Kept:
-    """Small files that were read for a node and that others need. Threads share it."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, SmallFile] = {}
-        self._left = _KEPT_BYTES
-
-    def get(self, path: str) -> SmallFile | None:
-        """The file, if it is kept."""
-        return self._files.get(path)
-
-    def keep(self, path: str, file: SmallFile) -> None:
-        """Keep it if there is room."""
-        cost = len(file.content) + _KEPT_COST
-        if cost <= self._left:
-            self._left -= cost
-            self._files[path] = file
 
 
 class LargeFile:
@@ -89,21 +66,40 @@ class LargeFile:
 LocalFile: TypeAlias = SmallFile | LargeFile
 
 
-class LocalFiles:
-    """Opens the files of sources, in the order of their names; one per thread."""
+class _Kept:
+    """Small files that were read for a node and that others need."""
 
-    def __init__(self, sources: tuple[Source, ...], kept: Kept) -> None:
-        self._kept = kept
-        self._tops = {Path(source.path).name: source.path for source in sources}
-        self._names: list[str] = []
-        self._folders: list[int] = []
+    def __init__(self) -> None:
+        self._files: dict[str, SmallFile] = {}
+        self._left = _KEPT_BYTES
+
+    def get(self, path: str) -> SmallFile | None:
+        """The file, if it is kept."""
+        return self._files.get(path)
+
+    def keep(self, path: str, file: SmallFile) -> None:
+        """Keep it if there is room."""
+        cost = len(file.content) + _KEPT_COST
+        if cost <= self._left:
+            self._left -= cost
+            self._files[path] = file
+
+
+class LocalFiles:
+    """Opens the files of sources. Threads share it."""
+
+    def __init__(self, sources: tuple[Source, ...]) -> None:
+        self._kept = _Kept()
+        self._trees = {source.tree.name: source.tree for source in sources}
 
     def open(self, entry: Entry) -> LocalFile:
         """The file as it is now. `FileError` if it cannot be read. Close a large one."""
         if (kept := self._kept.get(entry.path)) is not None:
             return kept
         try:
-            fd = self._opened(entry.path)
+            fd = self._trees[top_of(entry.path)].open(entry.path)
+        except SourceRefusedError as error:
+            raise FileError(entry.path, error.reason) from error
         except OSError as error:
             raise _failed(entry.path, error) from error
         try:
@@ -133,37 +129,6 @@ class LocalFiles:
         file = SmallFile(entry, content, hashlib.sha256(content).digest())
         self._kept.keep(entry.path, file)
         return file
-
-    def _opened(self, path: str) -> int:
-        top, *below = path.split("/")
-        if not below:
-            return os.open(self._tops[top], _FILE)
-        above = [top, *below[:-1]]
-        common = 0
-        for one, other in zip(above, self._names, strict=False):
-            if one != other:
-                break
-            common += 1
-        while len(self._names) > common:
-            self._names.pop()
-            os.close(self._folders.pop())
-        for name in above[common:]:
-            if self._folders:
-                folder = os.open(name, _FOLDER, dir_fd=self._folders[-1])
-            else:
-                folder = os.open(self._tops[name], _FOLDER)
-            self._names.append(name)
-            self._folders.append(folder)
-        return os.open(below[-1], _FILE, dir_fd=self._folders[-1])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        while self._folders:
-            os.close(self._folders.pop())
 
 
 def _check_unchanged(path: str, entry: Entry, fd: int) -> None:

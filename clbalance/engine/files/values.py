@@ -2,6 +2,7 @@
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.files import Manifest
+from clbalance.user_files.trees import SourceTree
 
 
 class FileError(Exception):
@@ -19,12 +20,12 @@ class NodeRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What is copied: a file or folder of this machine, and what is in it."""
+    """A file or folder of this machine that is copied."""
 
-    path: str
-    """Absolute, and not a link itself."""
+    tree: SourceTree
+    """Open for as long as it is copied."""
     manifest: Manifest
-    """Names begin with the last part of `path`."""
+    """What it holds: names begin with `tree.name`."""
     only_content: bool = False
     """The folder was typed with `/` at its end: what is in it goes into the destination."""
 
@@ -34,7 +35,7 @@ class CopyRequest:
     """What is copied, where to, and how."""
 
     sources: tuple[Source, ...]
-    """Their last parts differ. One whose content alone is meant is the only one."""
+    """Their names differ. One whose content alone is meant is the only one."""
     destination: str
     """On the nodes, relative to the home folder there. It is a folder if it exists or ends with `/`, or if there are
     several sources; otherwise the name of the one source."""
