@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from clbalance.engine.files.local_files import LargeFile, LocalFiles
 from clbalance.engine.files.program import FileProgram, Opened
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
-from clbalance.engine.files.values import CopyRequest, FileError, NodeRefusedError
+from clbalance.engine.files.values import CopyRequest, FileError, NodeRefusedError, conflict_reason, failure_of
 from clbalance.model import NodeName
 from clbalance.model.files import Entry, FileKind, FilesResult, Manifest, ManifestError
 from clbalance.policy.files.plan import FilePlan, plan_copy
 from clbalance.ports import FileListener
 
-_TOLD_EVERY_BYTES = 1 << 20
 _SHOWN_PROBLEMS = 20
 
 
@@ -53,7 +51,6 @@ class _Copy:
         self._local = local
         self._progress = progress
         self._problems: list[FileError] = []
-        self._untold_bytes = 0
         self._sent_bytes = 0
 
     def carried_out(self) -> FilesResult:
@@ -131,8 +128,7 @@ class _Copy:
         for entry in reversed(folders):  # the deepest first: a folder may get a mode in which we cannot write
             program.set_attributes(self._there(entry.path), entry)
         program.commit()
-        self._tell()
-        self._problems += [FileError(change.path, _conflict(change.before)) for change in plan.conflicts]
+        self._problems += [FileError(change.path, conflict_reason(change)) for change in plan.conflicts]
         self._problems += program.problems()
         return FilesResult(
             node=self._node,
@@ -141,7 +137,7 @@ class _Copy:
             same=len(plan.same),
             folders=len(plan.folders),
             deleted=deleted,
-            failure=_failure(self._problems),
+            failure=failure_of(self._problems),
             warnings=tuple(map(str, self._problems[:_SHOWN_PROBLEMS])),
         )
 
@@ -178,23 +174,4 @@ class _Copy:
 
     def _moved(self, count_bytes: int) -> None:
         self._sent_bytes += count_bytes
-        self._untold_bytes += count_bytes
-        if self._untold_bytes >= _TOLD_EVERY_BYTES:
-            self._tell()
-
-    def _tell(self) -> None:
-        if self._untold_bytes:
-            self._progress.moved(self._untold_bytes)
-        self._untold_bytes = 0
-
-
-def _conflict(before: Entry | None) -> str:
-    return "nothing is there" if before is None else f"a {before.kind.value} is there"
-
-
-def _failure(problems: Sequence[FileError]) -> str | None:
-    if not problems:
-        return None
-    first = problems[0]
-    more = f"; {len(problems) - 1} more failed" if len(problems) > 1 else ""
-    return f"{Path(first.path)}: {first.reason}{more}"
+        self._progress.moved(count_bytes)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from clbalance.engine.files.program import FileProgram, ReadFile
+from clbalance.engine.files.program import ReadFile
 from clbalance.engine.files.remote_sources import RemoteSources
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
 from clbalance.engine.files.values import FileError, NodeRefusedError, conflict_reason, failure_of
@@ -14,10 +14,9 @@ from clbalance.model import NodeName
 from clbalance.model.files import MOST_ENTRIES, Entry, FileKind, FilesResult, Manifest, ManifestError, top_of
 from clbalance.policy.files.plan import FilePlan, plan_copy
 from clbalance.ports import FileListener
-from clbalance.render.text import iec
-from clbalance.user_files.trees import TreeWriter
+from clbalance.units import format_size
+from clbalance.user_files.trees.writing import TreeWriter
 
-_TOLD_EVERY_BYTES = 1 << 20
 _SHOWN_PROBLEMS = 20
 _LEAST_ENTRIES = 100_000
 _GROWTH_BYTES = 256 << 20
@@ -49,7 +48,7 @@ class Space:
         """Take so much of it. `NodeRefusedError` if there is less."""
         with self._lock:
             if size > self._free_bytes:
-                raise NodeRefusedError(f"{iec(size)} to fetch, and {iec(self._free_bytes)} free here")
+                raise NodeRefusedError(f"{format_size(size)} to fetch, and {format_size(self._free_bytes)} free here")
             self._free_bytes -= size
 
 
@@ -96,7 +95,6 @@ class _Fetch:
         self._problems = sources.problems
         self._left_bytes = 0
         self._received_bytes = 0
-        self._untold_bytes = 0
 
     def carried_out(self) -> FilesResult:
         try:
@@ -106,12 +104,12 @@ class _Fetch:
             raise NodeRefusedError(str(error)) from error
         plan = plan_copy(found, existing, checksum=self._request.checksum, sync=self._request.sync)
         self._progress.planned(plan)
-        self._problems += [FileError(change.path, conflict_reason(change.before)) for change in plan.conflicts]
+        self._problems += [FileError(change.path, conflict_reason(change)) for change in plan.conflicts]
         if self._request.only_compare or plan.is_empty:
             return self._result(plan)
         if plan.size > self._request.most_bytes:
-            most = iec(self._request.most_bytes)
-            raise NodeRefusedError(f"{iec(plan.size)} to fetch, more than {most} (`--max-size`)")
+            most = format_size(self._request.most_bytes)
+            raise NodeRefusedError(f"{format_size(plan.size)} to fetch, more than {most} (`--max-size`)")
         self._space.reserve(plan.size)
         return self._changed(plan)
 
@@ -134,7 +132,6 @@ class _Fetch:
             entries = list(group)
             for entry, file in zip(entries, self._sources.read(entries), strict=True):
                 self._take(entry, file)
-        self._tell()
         for entry in plan.attributes:
             if entry.kind is FileKind.FILE:
                 writer.set_attributes(entry)
@@ -180,11 +177,4 @@ class _Fetch:
 
     def _moved(self, count_bytes: int) -> None:
         self._received_bytes += count_bytes
-        self._untold_bytes += count_bytes
-        if self._untold_bytes >= _TOLD_EVERY_BYTES:
-            self._tell()
-
-    def _tell(self) -> None:
-        if self._untold_bytes:
-            self._progress.moved(self._untold_bytes)
-        self._untold_bytes = 0
+        self._progress.moved(count_bytes)

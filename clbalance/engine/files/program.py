@@ -3,7 +3,6 @@
 What comes from the node is checked: frames of nonsense, wrong lengths and endless data are a `LinkError` (GARBLED).
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -64,9 +63,7 @@ class FileProgram:
             raise GarbledError("a hello of another protocol")
         self.uid = facts["uid"]
 
-    def open(
-        self, path: str, *, folder: bool = False, into_shared_folder: bool = False, real: bool = False
-    ) -> Opened:
+    def open(self, path: str, *, folder: bool = False, into_shared_folder: bool = False, real: bool = False) -> Opened:
         """Look at the destination, which is relative to the home folder there. Nothing is made.
 
         Names of later requests are relative to it, or to the folder that it is in. `folder`: it must be a folder, or
@@ -284,7 +281,10 @@ class FileProgram:
 
 
 class ReadFile:
-    """A file that is arriving from a node: iterate over its pieces. `FileError` at the end if it is not whole."""
+    """A file that is arriving from a node: iterate over its pieces. `FileError` at the end if it is not whole.
+
+    After the last piece, `checksum` is the node's SHA-256: who writes the pieces compares it with what he wrote.
+    """
 
     def __init__(
         self, path: str, mode: int, mtime_ns: int, size: int, frame: Callable[[], tuple[bytes, bytes]]
@@ -293,23 +293,23 @@ class ReadFile:
         self.mode = mode
         self.mtime_ns = mtime_ns
         self.size = size
+        self.checksum = b""
         self._frame = frame
         self._is_over = False
 
     def __iter__(self) -> Iterator[bytes]:
         left = self.size
-        checksum = hashlib.sha256()
         while not self._is_over:
             letter, content = self._frame()
             self._is_over = letter != b"d"
             match letter:
                 case b"d" if len(content) <= left:
                     left -= len(content)
-                    checksum.update(content)
                     yield content
                 case b"e":
-                    if left or content != checksum.digest():
+                    if left:
                         raise FileError(self.path, "it arrived damaged")
+                    self.checksum = content
                 case b"x":
                     raise FileError(self.path, frames.reason_in(frames.name_at(content)[1]))
                 case _:

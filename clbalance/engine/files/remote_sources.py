@@ -73,9 +73,7 @@ class RemoteSources:
 
     def _open(self, place: _Place) -> str:
         """Open the folder of a place, and say under which name it is there."""
-        opened = self._program.open(
-            place.folder, folder=not place.is_link, into_shared_folder=True, real=place.is_link
-        )
+        opened = self._program.open(place.folder, folder=not place.is_link, into_shared_folder=True, real=place.is_link)
         return opened.name if place.is_link and not opened.into else ""
 
     def _at(self, place: _Place, shown: str) -> Iterator[Entry]:

@@ -25,6 +25,7 @@ _LOOK_EVERY_S: Final = 0.5
 _ENDED_WITHIN_S: Final = 2.0  # for threads whose links were closed
 _MOST_TRIES: Final = {Cause.THROTTLED: 8}
 _TRIES: Final = 2
+_TOLD_EVERY_BYTES: Final = 1 << 20
 
 
 class Transfers:
@@ -89,18 +90,27 @@ class Progress(Protocol):
 
 
 class _Told:
-    """The progress of one node, as calls for the listener in a queue."""
+    """The progress of one node, as calls for the listener in a queue. Bytes are told in sums, as they are many."""
 
     def __init__(self, node: NodeName, listener: FileListener, told: "queue.SimpleQueue[Callable[[], object]]") -> None:
         self._node = node
         self._listener = listener
         self._told = told
+        self._untold_bytes = 0
 
     def planned(self, plan: FilePlan) -> None:
         self._told.put(partial(self._listener.planned, self._node, plan))
 
     def moved(self, count_bytes: int) -> None:
-        self._told.put(partial(self._listener.moved, self._node, count_bytes))
+        self._untold_bytes += count_bytes
+        if self._untold_bytes >= _TOLD_EVERY_BYTES:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell of the bytes that were not told yet."""
+        if self._untold_bytes:
+            self._told.put(partial(self._listener.moved, self._node, self._untold_bytes))
+        self._untold_bytes = 0
 
 
 Work: TypeAlias = Callable[[NodeName, Progress], FilesResult]
@@ -177,12 +187,14 @@ class _Fan:
 
     def _result(self, node: NodeName) -> FilesResult:
         began = time.monotonic()
+        progress = _Told(node, self._listener, self._told)
         try:
-            result = self._work(node, _Told(node, self._listener, self._told))
+            result = self._work(node, progress)
         except LinkError as error:
             result = FilesResult(node=node, failure=error.cause.because(error.reason))
         except NodeRefusedError as error:
             result = FilesResult(node=node, failure=str(error))
+        progress.tell()
         return replace(result, elapsed_s=time.monotonic() - began)
 
     def _end(self, result: FilesResult) -> None:

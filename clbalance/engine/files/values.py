@@ -1,7 +1,10 @@
 """What `copy` is asked to do, and what goes wrong. What became of it is a `model.files.FilesResult` for each node."""
 
+from collections.abc import Sequence
+
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.files import Manifest
+from clbalance.policy.files.plan import Change
 from clbalance.user_files.trees import SourceTree
 
 
@@ -53,3 +56,16 @@ class CopyRequest:
         """Whether the destination must be a folder."""
         several = len(self.sources) > 1 or any(source.only_content for source in self.sources)
         return several or self.destination.endswith("/")
+
+
+def conflict_reason(change: Change) -> str:
+    """Why a conflict is one, in words."""
+    return "nothing is there" if change.before is None else f"a {change.before.kind.value} is there"
+
+
+def failure_of(problems: Sequence[FileError]) -> str | None:
+    """What failed on a node, in one line; None: nothing."""
+    if not problems:
+        return None
+    more = f"; {len(problems) - 1} more failed" if len(problems) > 1 else ""
+    return f"{problems[0]}{more}"
