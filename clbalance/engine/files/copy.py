@@ -63,9 +63,17 @@ class _Copy:
         self._progress.planned(plan)
         if request.only_compare or (plan.is_empty and not plan.conflicts):
             return FilesResult(node=self._node, same=len(plan.same))
+        self._check_deleted(plan)
         if opened.into and not opened.exists:
             self._place(self._program.make())
         return self._changed(plan)
+
+    def _check_deleted(self, plan: FilePlan) -> None:
+        """What has come since the user was asked is not deleted: the user has not been told of it."""
+        may_delete = self._request.may_delete
+        unasked = [] if may_delete is None else [e for e in plan.delete if e.path not in may_delete[self._node]]
+        if unasked:
+            raise NodeRefusedError(f"{unasked[0].path!r} has come meanwhile, and would be deleted: nothing was changed")
 
     def _place(self, opened: Opened) -> None:
         """Decide under which name there the top of the sources is."""

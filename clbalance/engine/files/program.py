@@ -163,6 +163,7 @@ class FileProgram:
         self._send(frames.HEAD.pack(b"D", len(content)))
         self._flush()
         self._link.send(content)
+        self._take_problems()
 
     def end(self, checksum: bytes) -> None:
         """All of the file was sent."""
@@ -191,14 +192,21 @@ class FileProgram:
     # -- frames ------------------------------------------------------------------------------------------------------
 
     def _send(self, data: bytes, *, now: bool = False) -> None:
+        """Send it together with more; `now`: it is a question, whose answer is awaited next."""
         self._unsent += data
-        if now or len(self._unsent) >= _SENT_AT_ONCE_BYTES:
+        if now:
             self._flush()
+        elif len(self._unsent) >= _SENT_AT_ONCE_BYTES:
+            self._flush()
+            self._take_problems()
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, bytearray()
         self._link.send(memoryview(unsent))
-        while self._received or self._link.recv_ready():  # the node could not go on if nobody took what it sends
+
+    def _take_problems(self) -> None:
+        """Take what the node tells meanwhile: it could not go on if nobody did."""
+        while self._received or self._link.recv_ready():
             letter, content = self._next()
             if letter not in b".x":
                 raise GarbledError("an answer to no question")

@@ -1,8 +1,9 @@
 """What `copy` is asked to do, and what goes wrong. What became of it is a `model.files.FilesResult` for each node."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
 from clbalance.model.files import Manifest
 from clbalance.policy.files.plan import Change
 from clbalance.user_files.trees import SourceTree
@@ -46,6 +47,8 @@ class CopyRequest:
     """Compare by content, not by size and time."""
     sync: bool = False
     """Delete what is not in the sources, below folders that are copied."""
+    may_delete: Mapping[NodeName, frozenset[str]] | None = None
+    """The names that may be deleted on each node, as the user was told. None: all that `sync` deletes."""
     only_compare: bool = False
     """Change nothing: `FileListener.planned` is told what would be done."""
     into_shared_folder: bool = False

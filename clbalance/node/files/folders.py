@@ -44,7 +44,7 @@ class Guard:
         """Raise `FileProblemError` before a name in an open folder is made, exchanged or removed."""
         reason = others_write(os.fstat(folder)) if self._on else None
         if reason:
-            raise FileProblemError("root does not write there: %s" % reason)
+            raise FileProblemError("root does not write there: %s (`--into-shared-folder` allows it)" % reason)
 
     def check_step(self, folder: int, entered: int) -> None:
         """The same for a folder on the way. In a sticky folder of root's, others cannot exchange one of root's."""
@@ -53,7 +53,9 @@ class Guard:
         facts = os.fstat(folder)
         kept = facts.st_uid == 0 and facts.st_mode & stat.S_ISVTX and os.fstat(entered).st_uid == 0
         if others_write(facts) and not kept:
-            raise FileProblemError("root does not go there: %s" % others_write(facts))
+            raise FileProblemError(
+                "root does not go there: %s (`--into-shared-folder` allows it)" % others_write(facts)
+            )
 
 
 def open_folder(path: bytes, guard: Guard) -> int:

@@ -82,6 +82,7 @@ class Conversation:
         self._channel.tell(b"o", exists=True, into=True, name="")
 
     def _use(self, root: int) -> None:
+        self._guard.check(root)
         tree = Tree(root, self._guard)
         self._examiner = Examiner(self._channel, tree)
         self._receiver = Receiver(self._channel, tree)
