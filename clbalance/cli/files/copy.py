@@ -1,35 +1,25 @@
 """Carry out `copy`: read the sources, ask before anything is deleted, copy, and report."""
 
 import contextlib
-import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.files.options import FileOptions
-from clbalance.cli.files.plans import HeardPlans
+from clbalance.cli.files.progress import FileProgress
+from clbalance.cli.files.report import report_files
+from clbalance.cli.files.transfers import check_consent, deletable, is_deletion_agreed, transfers_of
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.files.copy import copy_to_nodes
-from clbalance.engine.files.transfers import Transfers
 from clbalance.engine.files.values import CopyRequest, Source
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName
 from clbalance.model.files import FilesResult, LeftOut, Manifest, ManifestError
-from clbalance.node import files_source
-from clbalance.nodeset import fold
-from clbalance.policy.files.plan import FilePlan
 from clbalance.render import messages
-from clbalance.render.text import escape_line
 from clbalance.transport.reach import raise_file_limit
-from clbalance.units import counted, parse_duration
 from clbalance.user_files.trees import open_source
-
-IDLE_S = 60.0
-"""Without a byte that moves, unless `-u` says otherwise: a disk that is busy for others may take so long."""
-_NAMED = 5
-"""Files that a question names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +30,7 @@ class CopyCall:
     ssh: SshOptions
     console: Console
     options: FileOptions
-    sync: bool
-    yes: bool
+    follow: bool
 
     def carry_out(self, sources: Sequence[str], destination: str) -> int:
         """The exit code."""
@@ -53,21 +42,27 @@ class CopyCall:
                 sources=tuple(self._source(path, opened) for path in sources),
                 destination=destination,
                 checksum=self.options.checksum,
-                sync=self.sync,
+                sync=self.options.sync,
                 only_compare=self.options.only_compares,
                 into_shared_folder=self.options.into_shared_folder,
             )
             _check_names(request)
-            if self.sync and not self.yes and not self.options.only_compares:
-                _, plans = self._copied(cluster, replace(request, only_compare=True))
-                if not self._agreed(plans):
-                    self.console.complain(messages.note("nothing was changed"))
+            if self.options.asks:
+                _, told = self._copied(cluster, replace(request, only_compare=True))
+                if not is_deletion_agreed(self.console, told.plans):
                     return ExitCode.FAILED
-                told = {node: frozenset(entry.path for entry in plan.delete) for node, plan in plans.items()}
-                may_delete = {node: told.get(node, frozenset()) for node in cluster.candidates.nodes}
-                request = replace(request, may_delete=may_delete)
-            results, plans = self._copied(cluster, request)
-        return self._report(results, plans)
+                request = replace(request, may_delete=deletable(told.plans, cluster.candidates.nodes))
+            began = time.monotonic()
+            results, progress = self._copied(cluster, request)
+        return report_files(
+            self.console,
+            "copy",
+            results,
+            progress,
+            time.monotonic() - began,
+            diff=self.options.diff,
+            only_compared=request.only_compare,
+        )
 
     def _check(self, destination: str) -> None:
         """Raise `UsageError` for what can be seen to be wrong before anything is read."""
@@ -75,16 +70,10 @@ class CopyCall:
             raise UsageError("no nodes named", hint="`clbalance copy -w NODES FILE DEST`, or with `-g GROUP`")
         if not destination or "\0" in destination:
             raise UsageError("DEST cannot be empty", hint="`.` is the home folder there")
-        if self.yes and not self.sync:
-            raise UsageError("`--yes` is for `--sync`", hint="nothing else asks a question")
-        if self.sync and not self.yes and not self.options.only_compares and not _can_ask():
-            raise UsageError(
-                "`--sync` may delete files, and there is no terminal to ask",
-                hint="`--dry-run` shows what it would do; `--yes` does it",
-            )
+        check_consent(self.options)
 
     def _source(self, path: str, opened: contextlib.ExitStack) -> Source:
-        tree = opened.enter_context(open_source(path, follow=self.options.follow))
+        tree = opened.enter_context(open_source(path, follow=self.follow))
         found = list(tree.walk(checksum=self.options.checksum))
         for one in found:
             if isinstance(one, LeftOut):
@@ -95,48 +84,16 @@ class CopyCall:
             raise UsageError(f"cannot copy {path!r}: {error}", hint="name less of it") from error
         return Source(tree=tree, manifest=manifest, only_content=path.endswith("/"))
 
-    def _copied(
-        self, cluster: ClusterContext, request: CopyRequest
-    ) -> tuple[tuple[FilesResult, ...], dict[NodeName, FilePlan]]:
-        ssh = cluster.settings.ssh
-        typed = self.ssh.command_timeout
-        transfers = Transfers(
-            cluster.transport,
-            program=files_source(),
-            within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
-            idle_s=IDLE_S if typed is None else parse_duration(typed, "`-u`"),
+    def _copied(self, cluster: ClusterContext, request: CopyRequest) -> tuple[tuple[FilesResult, ...], FileProgress]:
+        progress = FileProgress(self.console)
+        results = copy_to_nodes(
+            transfers_of(cluster, self.ssh),
+            cluster.candidates.nodes,
+            request,
+            fanout=cluster.settings.ssh.fanout,
+            listener=progress,
         )
-        heard = HeardPlans()
-        results = copy_to_nodes(transfers, cluster.candidates.nodes, request, fanout=ssh.fanout, listener=heard)
-        return results, heard.plans
-
-    def _agreed(self, plans: Mapping[NodeName, FilePlan]) -> bool:
-        """Ask before anything is deleted. Nodes where the same would be deleted are in one line."""
-        together: dict[tuple[str, ...], list[NodeName]] = {}
-        for node, plan in plans.items():
-            if plan.delete:
-                together.setdefault(tuple(entry.path for entry in plan.delete), []).append(node)
-        if not together:
-            return True
-        for paths, nodes in together.items():
-            named = ", ".join(map(escape_line, paths[:_NAMED]))
-            more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-            what = counted(len(paths), "file")
-            self.console.complain(messages.note(f"{fold(nodes)}: {what} would be deleted: {named}{more}"))
-        sys.stderr.write("Delete them? [y/N] ")
-        sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-    def _report(self, results: Sequence[FilesResult], plans: Mapping[NodeName, FilePlan]) -> int:
-        del plans
-        for result in results:
-            if result.failure is not None:
-                self.console.complain(messages.warning(f"{result.node}: {result.failure}"))
-        return ExitCode.DONE if all(one.failure is None for one in results) else ExitCode.SOME_NODES_FAILED
-
-
-def _can_ask() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
+        return results, progress
 
 
 def _check_names(request: CopyRequest) -> None:

@@ -18,6 +18,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "update": ("jobs", "Change the name, priority or time limit of pending jobs."),
     "explain": ("jobs", "Show why a job was placed on its nodes."),
     "copy": ("files", "Copy files and folders to nodes, each file whole or not at all."),
+    "fetch": ("files", "Fetch files and folders from nodes, as NAME.NODE."),
     "replay": ("balance", "Simulate a trace of jobs, and compare placement policies."),
     "rebalance": ("balance", "Start queued jobs, and move jobs off overloaded nodes."),
     "drain": ("balance", "Keep new jobs off nodes, with a reason (maintenance)."),

@@ -6,7 +6,14 @@ from dataclasses import replace
 from clbalance.engine.files.local_files import LargeFile, LocalFiles
 from clbalance.engine.files.program import FileProgram, Opened
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
-from clbalance.engine.files.values import CopyRequest, FileError, NodeRefusedError, conflict_reason, failure_of
+from clbalance.engine.files.values import (
+    CopyRequest,
+    FileError,
+    NodeRefusedError,
+    check_deletions,
+    conflict_reason,
+    failure_of,
+)
 from clbalance.model import NodeName
 from clbalance.model.files import Entry, FileKind, FilesResult, Manifest, ManifestError
 from clbalance.policy.files.plan import FilePlan, plan_copy
@@ -63,17 +70,10 @@ class _Copy:
         self._progress.planned(plan)
         if request.only_compare or (plan.is_empty and not plan.conflicts):
             return FilesResult(node=self._node, same=len(plan.same))
-        self._check_deleted(plan)
+        check_deletions(plan, request.may_delete, self._node)
         if opened.into and not opened.exists:
             self._place(self._program.make())
         return self._changed(plan)
-
-    def _check_deleted(self, plan: FilePlan) -> None:
-        """What has come since the user was asked is not deleted: the user has not been told of it."""
-        may_delete = self._request.may_delete
-        unasked = [] if may_delete is None else [e for e in plan.delete if e.path not in may_delete[self._node]]
-        if unasked:
-            raise NodeRefusedError(f"{unasked[0].path!r} has come meanwhile, and would be deleted: nothing was changed")
 
     def _place(self, opened: Opened) -> None:
         """Decide under which name there the top of the sources is."""

@@ -1,14 +1,14 @@
 """Fetch files and folders from nodes: on each, look at what is there, plan, and read what differs."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from clbalance.engine.files.program import ReadFile
 from clbalance.engine.files.remote_sources import RemoteSources
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
-from clbalance.engine.files.values import FileError, NodeRefusedError, conflict_reason, failure_of
+from clbalance.engine.files.values import FileError, NodeRefusedError, check_deletions, conflict_reason, failure_of
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.files import MOST_ENTRIES, Entry, FileKind, FilesResult, Manifest, ManifestError, top_of
@@ -34,6 +34,7 @@ class FetchRequest:
     checksum: bool = False
     sync: bool = False
     only_compare: bool = False
+    may_delete: Mapping[NodeName, frozenset[str]] | None = None
     """The same as for `CopyRequest`, with the sides exchanged."""
 
 
@@ -107,6 +108,7 @@ class _Fetch:
         self._problems += [FileError(change.path, conflict_reason(change)) for change in plan.conflicts]
         if self._request.only_compare or plan.is_empty:
             return self._result(plan)
+        check_deletions(plan, self._request.may_delete, self._node)
         if plan.size > self._request.most_bytes:
             most = format_size(self._request.most_bytes)
             raise NodeRefusedError(f"{format_size(plan.size)} to fetch, more than {most} (`--max-size`)")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.files import Manifest
-from clbalance.policy.files.plan import Change
+from clbalance.policy.files.plan import Change, FilePlan
 from clbalance.user_files.trees import SourceTree
 
 
@@ -59,6 +59,14 @@ class CopyRequest:
         """Whether the destination must be a folder."""
         several = len(self.sources) > 1 or any(source.only_content for source in self.sources)
         return several or self.destination.endswith("/")
+
+
+def check_deletions(plan: FilePlan, may_delete: Mapping[NodeName, frozenset[str]] | None, node: NodeName) -> None:
+    """`NodeRefusedError` if something would be deleted that has come since the user was asked."""
+    if may_delete is not None:
+        for entry in plan.delete:
+            if entry.path not in may_delete[node]:
+                raise NodeRefusedError(f"{entry.path!r} has come meanwhile, and would be deleted: nothing was changed")
 
 
 def conflict_reason(change: Change) -> str:

@@ -4,6 +4,7 @@ The code that does it is the one that nodes run (`node/files/receive.py`): every
 no link is followed, and a file gets its name when it is whole and on disk. This is its form for values of this side.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -25,8 +26,9 @@ _KINDS: Final = {stat.S_IFREG: FileKind.FILE, stat.S_IFDIR: FileKind.FOLDER, sta
 _KEPT_FREE_BYTES: Final = 64 << 20
 
 
-def open_tree(path: str, *, into_shared: bool = False) -> int:
-    """A descriptor of the folder `path`. `FileRefusedError` if it is none, or as root if others may write to it.
+@contextlib.contextmanager
+def opened_folder(path: str, *, into_shared: bool = False) -> Iterator[int]:
+    """The folder `path`, open in the block. `FileRefusedError` if it is none, or as root if others may write to it.
 
     `into_shared`: the user said that this is meant.
     """
@@ -35,7 +37,11 @@ def open_tree(path: str, *, into_shared: bool = False) -> int:
         if reason:
             hint = "name a folder of root's, or add `--into-shared-folder` if it is meant"
             raise FileRefusedError(path, f"root does not write there: {reason}", hint=hint)
-        return os.dup(folder)
+        opened = os.dup(folder)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
 
 
 class TreeWriter(Teller):

@@ -30,14 +30,11 @@ def copy(
     ssh: SshOptions,
     output: OutputOptions,
     files: FileOptions,
-    sync: Annotated[
-        bool, Option("--sync", help="Also delete what is not in FILE, in folders that are copied.")
-    ] = False,
-    yes: Annotated[bool, Option("--yes", help="Delete without a question.")] = False,
+    follow: Annotated[bool, Option("--follow", help="Copy what links lead to, also out of the folder.")] = False,
 ) -> int:
     """Exits 4 if a node failed, or a file on it."""
     from clbalance.cli.console import Console
     from clbalance.cli.files.copy import CopyCall
 
-    call = CopyCall(nodes=nodes, ssh=ssh, console=Console.of(output), options=files, sync=sync, yes=yes)
+    call = CopyCall(nodes=nodes, ssh=ssh, console=Console.of(output), options=files, follow=follow)
     return call.carry_out(sources, destination)
