@@ -1,6 +1,6 @@
 """The interfaces that the engine needs, as Protocols. One contract suite per port tests every implementation."""
 
-from clbalance.ports.links import Link, LinkError
+from clbalance.ports.links import Link, LinkError, Sftp, SftpFacts, SftpWriter
 from clbalance.ports.listeners import (
     FileListener,
     InputOf,
@@ -30,6 +30,9 @@ __all__ = [
     "RunListener",
     "SessionEvent",
     "Sessions",
+    "Sftp",
+    "SftpFacts",
+    "SftpWriter",
     "Store",
     "SweepListener",
     "TaskListener",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol, Self
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 
 
@@ -69,4 +71,71 @@ class Link(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """`close`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SftpFacts:
+    """What SFTP tells of a file: times to the second only."""
+
+    mode: int
+    """With the kind of the file, as in `stat`."""
+    size: int
+    mtime_s: int
+    uid: int
+
+
+class SftpWriter(Protocol):
+    """A new file that is being written."""
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Write it all; an error may come with a later piece, or with `close`. `OSError`."""
+        ...
+
+    def close(self) -> None:
+        """Wait until all was written. `OSError`."""
+        ...
+
+
+class Sftp(Protocol):
+    """Files on a node without python3. Paths are absolute. Each call may raise `OSError` or `LinkError`."""
+
+    def home(self) -> bytes:
+        """The folder in which the login begins."""
+        ...
+
+    def facts(self, path: bytes, *, follow: bool = False) -> SftpFacts | None:
+        """What is there; None: nothing. `follow`: of what a link leads to."""
+        ...
+
+    def names(self, path: bytes) -> list[tuple[bytes, SftpFacts]]:
+        """What is in a folder."""
+        ...
+
+    def make_folder(self, path: bytes, *, mode: int) -> None:
+        """Make a folder."""
+        ...
+
+    def create(self, path: bytes) -> SftpWriter:
+        """Make a new file for us alone; `OSError` if something is there."""
+        ...
+
+    def read(self, path: bytes) -> Iterator[bytes]:
+        """The content of a file, in pieces."""
+        ...
+
+    def set_facts(self, path: bytes, *, mode: int, mtime_s: int) -> None:
+        """Set permissions and time of modification."""
+        ...
+
+    def replace(self, path: bytes, new: bytes) -> None:
+        """Give a file another name at once, in place of what has it."""
+        ...
+
+    def remove(self, path: bytes, *, folder: bool = False) -> None:
+        """Remove a file or link, or an empty folder."""
+        ...
+
+    def close(self) -> None:
+        """End the connection."""
         ...

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
-from clbalance.ports.links import Link
+from clbalance.ports.links import Link, Sftp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,13 @@ class Transport(Protocol):
         It connects meanwhile: `LinkError` comes from the first `recv`. `within_s`: to the first byte received;
         `idle_s`: see `Link`. `subsystem`: `command` is the name of a subsystem of sshd, such as `sftp`. `UsageError`
         if there is no ssh program.
+        """
+        ...
+
+    def sftp(self, connect: Callable[..., Link]) -> Sftp:
+        """SFTP over `connect(command)` or `connect(command, subsystem=True)`. `LinkError`.
+
+        If sshd has no such subsystem, its program is looked for in the usual places.
         """
         ...
 

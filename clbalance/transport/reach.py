@@ -4,6 +4,7 @@ import resource
 import shlex
 import shutil
 import socket
+from collections.abc import Callable
 from dataclasses import field, replace
 
 from ClusterShell.Event import EventHandler
@@ -13,7 +14,7 @@ from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.nodeset import check_user_name
-from clbalance.ports import Link
+from clbalance.ports import Link, Sftp
 from clbalance.transport.clush import ClushSessions
 from clbalance.transport.session_client import (
     REMOTE_COMMAND,
@@ -111,6 +112,12 @@ class SshTransport:
                 self.lacks.add(REMOTE_COMMAND)
 
         return ProcessLink(node, argv, within_s=within_s, idle_s=idle_s, failed=failed)
+
+    def sftp(self, connect: Callable[..., Link]) -> Sftp:
+        """SFTP over a link."""
+        from clbalance.transport.sftp import open_sftp  # paramiko takes 0.2 s to import
+
+        return open_sftp(connect)
 
     def _check(self, *, has_other_ways: bool) -> None:
         """Raise `UsageError` if nodes cannot be reached by ssh, or `user` is no user name."""

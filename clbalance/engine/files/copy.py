@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from clbalance.engine.files.local_files import LargeFile, LocalFiles
 from clbalance.engine.files.program import FileProgram, Opened
+from clbalance.engine.files.sftp_session import SftpSession
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
 from clbalance.engine.files.values import (
     CopyRequest,
@@ -33,7 +34,7 @@ def copy_to_nodes(
     local = LocalFiles(request.sources)
 
     def work(node: NodeName, progress: Progress) -> FilesResult:
-        with transfers.program(node) as program:
+        with transfers.session(node) as program:
             return _Copy(node, program, request, source, local, progress).carried_out()
 
     return on_each(nodes, work, transfers=transfers, fanout=fanout, listener=listener)
@@ -45,7 +46,7 @@ class _Copy:
     def __init__(
         self,
         node: NodeName,
-        program: FileProgram,
+        program: FileProgram | SftpSession,
         request: CopyRequest,
         source: Manifest,
         local: LocalFiles,

@@ -7,6 +7,7 @@ the links, so that one call ends them all.
 import contextlib
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from clbalance.engine.files.program import FileProgram
+from clbalance.engine.files.sftp_session import SftpSession
 from clbalance.engine.files.values import NodeRefusedError
 from clbalance.model import Cause, NodeName
 from clbalance.model.files import FilesResult
@@ -25,6 +27,7 @@ _LOOK_EVERY_S: Final = 0.5
 _ENDED_WITHIN_S: Final = 2.0  # for threads whose links were closed
 _MOST_TRIES: Final = {Cause.THROTTLED: 8}
 _TRIES: Final = 2
+_NO_PYTHON: Final = re.compile(r"python3.*(not found|No such file)")  # what shells say
 _TOLD_EVERY_BYTES: Final = 1 << 20
 
 
@@ -61,6 +64,15 @@ class Transfers:
             else:
                 return program
             self._closed.wait(random.uniform(0.2, 0.6) * min(8, 2 ** (tries - 1)))
+
+    def session(self, node: NodeName) -> FileProgram | SftpSession:
+        """The file program on a node, or SFTP where there is no python3. `LinkError`."""
+        try:
+            return self.program(node)
+        except LinkError as error:
+            if error.cause is not Cause.PYTHON or not _NO_PYTHON.search(error.reason):
+                raise
+        return SftpSession(self._transport.sftp(partial(self.link, node)))
 
     def link(self, node: NodeName, command: str, *, subsystem: bool = False) -> Link:
         """A link that `close` ends. See `ports.Transport.link`."""
