@@ -216,7 +216,9 @@ NO_PYTHON = Fault(without=("python3",))
 
 
 @pytest.mark.parametrize(
-    "sshd", [{}, {"Subsystem": "sftp /nonexistent"}], ids=["by the subsystem", "by the program of SFTP alone"]
+    "sshd",
+    [{}, {"Subsystem": "other /bin/false"}, {"Subsystem": "sftp /nonexistent"}],
+    ids=["by the subsystem", "where there is no subsystem", "where it is broken"],
 )
 def test_a_node_without_python_is_served_by_sftp(
     lab: Lab, clbalance: Command, source: Path, sshd: dict[str, str]
@@ -240,6 +242,15 @@ def test_sync_by_sftp_deletes_as_well(lab: Lab, clbalance: Command, source: Path
     done = clbalance("copy", "-w", "node1", "--sync", "--yes", "--json", "release", "app/")
     assert (done.rc, json.loads(done.stdout)["deleted"]) == (0, 4), done
     assert not (home_of(lab, "node1") / "app/release/old").exists()
+
+
+@pytest.mark.root
+def test_a_login_that_writes_text_where_sftp_begins_is_told(lab: Lab, clbalance: Command, source: Path) -> None:
+    lab.node("node1").boot(Fault(without=("python3",), sshd_options={"Subsystem": "sftp /usr/lib/openssh/sftp-server"}))
+    make_tree(home_of(lab, "node1", "bob"), {".bashrc": b"echo welcome to the node\n"})
+    done = clbalance("copy", "-l", "bob", "-w", "node1", "release", "app/")
+    assert done.rc == 4
+    assert "node1: garbled answer: its login writes text where SFTP begins" in done.stderr
 
 
 def test_a_node_that_hangs_ends_in_time_and_the_others_are_not_delayed(
