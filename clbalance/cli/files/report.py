@@ -20,7 +20,7 @@ def report_files(
     only_compared: bool,
 ) -> int:
     """Report, and give the exit code: 4 if a node failed, or a file on it."""
-    plans = progress.plans
+    plans = {one.node: progress.plans[one.node] for one in results if one.node in progress.plans}
     report = FilesReport(
         verb=verb,
         results=results,

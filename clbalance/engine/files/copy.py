@@ -147,7 +147,7 @@ class _Copy:
             folders=len(plan.folders),
             deleted=deleted,
             failure=failure_of(self._problems),
-            warnings=tuple(map(str, self._problems[:_SHOWN_PROBLEMS])),
+            warnings=tuple(map(str, self._problems[1:_SHOWN_PROBLEMS])),
         )
 
     def _send(self, entry: Entry) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from clbalance.engine.files.program import ReadFile
-from clbalance.engine.files.remote_sources import RemoteSources
+from clbalance.engine.files.remote_sources import ArrivingFile, RemoteSources
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
 from clbalance.engine.files.values import FileError, NodeRefusedError, check_deletions, conflict_reason, failure_of
 from clbalance.lazy_dataclass import dataclass
@@ -68,7 +67,7 @@ def fetch_from_nodes(
     most_entries = max(_LEAST_ENTRIES, MOST_ENTRIES // len(nodes))  # they are in memory, those of all nodes
 
     def work(node: NodeName, progress: Progress) -> FilesResult:
-        with transfers.program(node) as program, writer() as target:
+        with transfers.session(node) as program, writer() as target:
             sources = RemoteSources(program, node, checksum=request.checksum, most=most_entries)
             return _Fetch(node, sources, request, target, space, progress).carried_out()
 
@@ -145,7 +144,7 @@ class _Fetch:
         return self._result(plan, sent=sent, deleted=deleted, folders=len(plan.folders))
 
     def _result(self, plan: FilePlan, *, sent: int = 0, deleted: int = 0, folders: int = 0) -> FilesResult:
-        problems = map(str, self._problems[:_SHOWN_PROBLEMS])
+        problems = map(str, self._problems[1:_SHOWN_PROBLEMS])  # the first is in `failure`
         left_out = (f"{one.path}: left out: {one.reason}" for one in self._sources.left_out[:_SHOWN_PROBLEMS])
         return FilesResult(
             node=self._node,
@@ -158,9 +157,9 @@ class _Fetch:
             warnings=(*problems, *left_out),
         )
 
-    def _take(self, entry: Entry, file: ReadFile | FileError) -> None:
+    def _take(self, entry: Entry, file: ArrivingFile | FileError) -> None:
         if isinstance(file, FileError):
-            self._problems.append(FileError(entry.path, file.reason))
+            self._problems.append(FileError(self._sources.shown(entry.path), file.reason))
             return
         self._left_bytes -= file.size
         if self._left_bytes < 0:
@@ -175,7 +174,7 @@ class _Fetch:
             writer.end(file.checksum)
         except FileError as error:
             writer.abort()
-            self._problems.append(FileError(entry.path, error.reason))
+            self._problems.append(FileError(self._sources.shown(entry.path), error.reason))
 
     def _moved(self, count_bytes: int) -> None:
         self._received_bytes += count_bytes

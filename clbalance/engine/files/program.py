@@ -14,7 +14,7 @@ from clbalance.engine.files.frames import GarbledError
 from clbalance.engine.files.values import FileError, NodeRefusedError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause
-from clbalance.model.files import MOST_ENTRIES, Entry, unsafe_name
+from clbalance.model.files import MOST_ENTRIES, Entry, os_bytes, unsafe_name
 from clbalance.ports import Link, LinkError
 
 _READ_BYTES: Final = 256 << 10
@@ -34,6 +34,8 @@ class Opened:
     """Whether names are relative to the destination itself; otherwise to the folder that it is in."""
     name: str
     """Its last part, if not `into`."""
+    reason: str = ""
+    """Why a source cannot be opened."""
 
 
 class FileProgram:
@@ -63,14 +65,18 @@ class FileProgram:
             raise GarbledError("a hello of another protocol")
         self.uid = facts["uid"]
 
-    def open(self, path: str, *, folder: bool = False, into_shared_folder: bool = False, real: bool = False) -> Opened:
+    def open(self, path: str, *, folder: bool = False, into_shared_folder: bool = False) -> Opened:
         """Look at the destination, which is relative to the home folder there. Nothing is made.
 
         Names of later requests are relative to it, or to the folder that it is in. `folder`: it must be a folder, or
-        missing. `NodeRefusedError` if it is a file then, or where root does not write. `real`: if the last part is a
-        link, what it leads to.
+        missing. `NodeRefusedError` if it is a file then, or where root does not write.
         """
-        self._send(frames.ask(b"O", path=path, folder=folder, shared=into_shared_folder, real=real), now=True)
+        self._send(frames.ask(b"O", path=path, folder=folder, shared=into_shared_folder), now=True)
+        return self._opened()
+
+    def open_source(self, path: str) -> Opened:
+        """Open a folder to read from it, or the folder of a file (then not `into`); links to it are followed."""
+        self._send(frames.frame(b"S", os_bytes(path)), now=True)
         return self._opened()
 
     def make(self) -> Opened:
@@ -83,7 +89,12 @@ class FileProgram:
         name = facts.get("name")
         if not isinstance(name, str):
             raise GarbledError("no name of what it opened")
-        return Opened(exists=facts.get("exists") is True, into=facts.get("into") is True, name=name)
+        return Opened(
+            exists=facts.get("exists") is True,
+            into=facts.get("into") is True,
+            name=name,
+            reason=str(facts.get("reason", ""))[:1000],
+        )
 
     def look(self, paths: Iterable[str], *, checksum: bool = False) -> Iterator[Entry | FileError | None]:
         """What is at each of these names, in this order; None: nothing. No link is followed. Empty: the folder."""

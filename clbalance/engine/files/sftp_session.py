@@ -5,6 +5,7 @@ it gets its own name at once. Nothing is synced to disk, and there is no checksu
 """
 
 import contextlib
+import hashlib
 import os
 import posixpath
 import stat
@@ -24,6 +25,7 @@ from clbalance.model.files import (
     safe_mode,
     temporary_name,
 )
+from clbalance.policy.files.patterns import is_match
 from clbalance.ports import LinkError, Sftp, SftpFacts, SftpWriter
 
 _KINDS: Final = {stat.S_IFREG: FileKind.FILE, stat.S_IFDIR: FileKind.FOLDER, stat.S_IFLNK: FileKind.LINK}
@@ -45,11 +47,8 @@ class SftpSession:
 
     def open(self, path: str, *, folder: bool = False, into_shared_folder: bool = False) -> Opened:
         """As `FileProgram.open`."""
-        typed = os_bytes(path)
-        if typed == b"~" or typed.startswith(b"~/"):
-            typed = typed[2:]
+        self._root = self._full_typed(path)
         home = self._sftp.home()
-        self._root = posixpath.join(home, typed.rstrip(b"/") or typed)
         at_home = self._sftp.facts(home)
         self._is_root = not into_shared_folder and at_home is not None and not at_home.uid
         try:
@@ -70,6 +69,15 @@ class SftpSession:
         if above is None or not stat.S_ISDIR(above.mode):
             raise NodeRefusedError(f"there is no folder {os.fsdecode(self._root)}")
         return Opened(exists=False, into=False, name=os.fsdecode(name))
+
+    def open_source(self, path: str) -> Opened:
+        """As `FileProgram.open_source`. A file is opened as what has no name in itself."""
+        self._root = self._full_typed(path)
+        try:
+            found = self._sftp.facts(self._root, follow=True)
+        except OSError as error:
+            return Opened(exists=False, into=True, name="", reason=_reason(error))
+        return Opened(exists=found is not None, into=True, name="")
 
     def make(self) -> Opened:
         """As `FileProgram.make`."""
@@ -121,6 +129,37 @@ class SftpSession:
                 below = os.fsdecode(one)
                 if "/" not in below and not is_temporary(below):
                     waiting.append((f"{name}/{below}" if name else below, inner_facts))
+
+    def glob(self, pattern: str, *, most: int = 10_000) -> tuple[str, ...]:
+        """As `FileProgram.glob`."""
+        found = [""]
+        for part in pattern.split("/"):
+            found = [path for above in found for path in self._matches(above, part)]
+            if len(found) > most:
+                raise NodeRefusedError(f"there are more than {most:,} files and folders")
+        return tuple(found)
+
+    def _matches(self, above: str, pattern: str) -> Iterator[str]:
+        try:
+            names = sorted(os.fsdecode(name) for name, _ in self._sftp.names(self._full(above)))
+        except OSError:
+            return
+        for name in names:
+            if is_match(name, pattern) and not is_temporary(name):
+                yield f"{above}/{name}" if above else name
+
+    def read(self, paths: Iterable[str]) -> Iterator["SftpFile | FileError"]:
+        """As `FileProgram.read`."""
+        for path in paths:
+            try:
+                found = self._sftp.facts(self._full(path), follow=not path)
+            except OSError as error:
+                yield FileError(path, _reason(error))
+                continue
+            if found is None or not stat.S_ISREG(found.mode):
+                yield FileError(path, "it is no regular file")
+            else:
+                yield SftpFile(path, found, self._sftp.read(self._full(path)))
 
     def make_folders(self, paths: Iterable[str]) -> None:
         """As `FileProgram.make_folders`."""
@@ -228,6 +267,12 @@ class SftpSession:
         """As `FileProgram.has_problem`."""
         return bool(self._problems) and self._problems[-1].path == path
 
+    def _full_typed(self, path: str) -> bytes:
+        typed = os_bytes(path)
+        if typed == b"~" or typed.startswith(b"~/"):
+            typed = typed[2:]
+        return posixpath.join(self._sftp.home(), typed.rstrip(b"/") or typed)
+
     def _full(self, path: str) -> bytes:
         return posixpath.join(self._root, os_bytes(path)) if path else self._root
 
@@ -266,6 +311,34 @@ class SftpSession:
         with contextlib.suppress(LinkError):
             self.abort()
         self._sftp.close()
+
+
+class SftpFile:
+    """As `program.ReadFile`; the checksum is that of what came."""
+
+    def __init__(self, path: str, facts: SftpFacts, content: Iterator[bytes]) -> None:
+        self.path = path
+        self.mode = safe_mode(facts.mode)
+        self.mtime_ns = facts.mtime_s * _NS
+        self.size = facts.size
+        self.checksum = b""
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self.size
+        checksum = hashlib.sha256()
+        try:
+            for piece in self._content:
+                left -= len(piece)
+                if left < 0:
+                    raise FileError(self.path, "it grew while it was read")
+                checksum.update(piece)
+                yield piece
+        except OSError as error:
+            raise FileError(self.path, _reason(error)) from error
+        if left:
+            raise FileError(self.path, "it shrank while it was read")
+        self.checksum = checksum.digest()
 
 
 class _Writing:

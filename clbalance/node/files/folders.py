@@ -6,6 +6,7 @@ others could have put a link, or could exchange what root writes, unless the use
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 
@@ -185,12 +186,16 @@ def started_at(pid: str) -> "str | None":
         return None
 
 
-_OWNER = "%s-%d-%s" % (boot_id(), os.getpid(), started_at("self") or "0")
+_NUMBERS = itertools.count()
+_OWNERS: "Dict[int, str]" = {}  # by pid: a process may have been forked after this was imported
 
 
-def temporary_name(number: int) -> bytes:
-    """The name of a file that is not complete: it tells which process writes it."""
-    return TEMPORARY + ("%s-%d" % (_OWNER, number)).encode() + UNFINISHED
+def temporary_name() -> bytes:
+    """A new name for a file that is not complete: it tells which process writes it."""
+    pid = os.getpid()
+    if pid not in _OWNERS:
+        _OWNERS[pid] = "%s-%d-%s" % (boot_id(), pid, started_at("self") or "0")
+    return TEMPORARY + ("%s-%d" % (_OWNERS[pid], next(_NUMBERS))).encode() + UNFINISHED
 
 
 def is_temporary(name: bytes) -> bool:

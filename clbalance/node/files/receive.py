@@ -27,11 +27,11 @@ MOST_BEATS = 600
 class Arriving:
     """One file that is being written under its temporary name."""
 
-    def __init__(self, path: bytes, folder: "Folder", name: bytes, number: int) -> None:
+    def __init__(self, path: bytes, folder: "Folder", name: bytes) -> None:
         self.path = path
         self.folder = folder.keep()
         self.name = name
-        self.temporary = temporary_name(number)
+        self.temporary = temporary_name()
         self.fd = -1
         self.hash = hashlib.sha256()
         self.size = 0
@@ -90,7 +90,6 @@ class Receiver:
     def __init__(self, teller: Teller, tree: Tree) -> None:
         self._teller = teller
         self._tree = tree
-        self._number = 0
         self._arriving: "Optional[Arriving]" = None
         self._facts = (b"", 0, 0)  # name, mode and time of the file that arrives in pieces
         self._pending: "List[Arriving]" = []
@@ -135,11 +134,10 @@ class Receiver:
             arriving.drop()
 
     def _new(self, path: bytes) -> "Optional[Arriving]":
-        self._number += 1
         arriving = None
         try:
             *above, name = parts_of(path)
-            arriving = Arriving(path, self._tree.to_change(above), name, self._number)
+            arriving = Arriving(path, self._tree.to_change(above), name)
             arriving.open()
         except (OSError, FileProblemError) as error:
             if arriving is not None:

@@ -53,8 +53,7 @@ class Conversation:
     def _open(self, content: bytes) -> None:
         """Open DEST if it is a folder, or must be one; otherwise the folder that it is in."""
         asked = json.loads(content.decode())
-        path = absolute_path(os.fsencode(asked["path"]))
-        self._path = path = os.path.realpath(path) if asked["real"] else path
+        self._path = path = absolute_path(os.fsencode(asked["path"]))
         self._guard = Guard(os.geteuid() == 0 and not asked["shared"])
         try:
             self._use(open_folder(path, self._guard))
@@ -74,6 +73,18 @@ class Conversation:
         except FileNotFoundError:
             raise HopelessError("there is no folder %s" % os.fsdecode(above))
         self._channel.tell(b"o", exists=False, into=False, name=os.fsdecode(name))
+
+    def _open_source(self, content: bytes) -> None:
+        """Open a folder that is read, or the folder of a file that is read, through links wherever they lead."""
+        path = os.path.realpath(absolute_path(content))
+        above, name = (path, b"") if os.path.isdir(path) else os.path.split(path)
+        try:
+            self._use(open_folder(above, Guard(False)))
+            reason = ""
+        except (OSError, FileProblemError) as error:
+            self._examiner, self._receiver = Examiner(self._channel, None), None
+            reason = reason_of(error)
+        self._channel.tell(b"o", exists=not reason, into=not name, name=os.fsdecode(name), reason=reason)
 
     def _make(self, content: bytes) -> None:
         """Make DEST, which is missing, and open it."""
@@ -140,7 +151,7 @@ class Conversation:
         length, mode, mtime_ns, _ = NEW_FILE.unpack_from(content)
         receiver.set_attributes(content[NEW_FILE.size : NEW_FILE.size + length], mode, mtime_ns)
 
-    QUESTIONS = {b"O": _open, b"N": _make, b"L": _look, b"W": _walk, b"G": _glob, b"R": _read}
+    QUESTIONS = {b"O": _open, b"S": _open_source, b"N": _make, b"L": _look, b"W": _walk, b"G": _glob, b"R": _read}
     CHANGES = {
         b"C": _commit,
         b"F": _whole,

@@ -1,6 +1,6 @@
 """The report of `copy` and `fetch`: what differs, what was transferred, and which nodes failed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -79,19 +79,16 @@ class FilesReport:
         }
 
     def failures(self) -> Iterator[str]:
-        """A line for each node that failed."""
-        for one in self.failed:
-            yield f"{one.node}: {one.failure}"
+        """A line for each node that failed; those that failed alike are in one."""
+        return _by_text((one.node, one.failure or "") for one in self.failed)
 
     def warnings(self) -> Iterator[str]:
         """What was left out on nodes."""
-        for one in self.results:
-            for text in one.warnings:
-                yield f"{one.node}: {text}"
+        return _by_text((one.node, text) for one in self.results for text in one.warnings)
 
     def summary(self) -> str:
         """One line."""
-        done = [one for one in self.results if one.failure is None]
+        done = [one for one in self.results if one.failure is None or one.sent]
         where = "to" if self.verb == "copy" else "from"
         if self.only_compared:
             said = self._would(where)
@@ -144,6 +141,13 @@ class FilesReport:
             **planned,
             **changes,
         }
+
+
+def _by_text(said: Iterable[tuple[NodeName, str]]) -> Iterator[str]:
+    nodes: dict[str, list[NodeName]] = {}
+    for node, text in said:
+        nodes.setdefault(text, []).append(node)
+    return (f"{fold(some)}: {text}" for text, some in nodes.items())
 
 
 def _state(one: FilesResult) -> str:
