@@ -3,7 +3,9 @@
 A frame is a letter, the length of its content, and the content. Names are bytes, and no separator is needed.
 """
 
+import contextlib
 import errno
+import fcntl
 import io
 import json
 import os
@@ -18,6 +20,8 @@ if MYPY:
 PROTOCOL = 1
 FRAME = struct.Struct("!cI")
 MOST_BYTES = 2 << 20  # of one frame
+F_SETPIPE_SZ = 1031  # Python has the name from 3.10 on
+PIPE_BYTES = 1 << 20  # the kernel's default makes four switches between programs of each piece
 PIECE_BYTES = 256 << 10  # of a file in one frame; a smaller file is one frame
 BUFFER_BYTES = 256 << 10
 SILENT_S = 900  # without a frame from the client: it is gone, though its connection is not
@@ -77,6 +81,9 @@ class Channel(Teller):
     def __init__(self) -> None:
         self._input = os.fdopen(os.dup(0), "rb", BUFFER_BYTES)
         self._output = os.dup(1)
+        for end in (0, self._output):
+            with contextlib.suppress(OSError):  # no pipe, or the user has too many large ones
+                fcntl.fcntl(end, F_SETPIPE_SZ, PIPE_BYTES)
         self._unsent = io.BytesIO()
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
