@@ -136,7 +136,9 @@ def test_a_pattern_gets_no_name_that_it_does_not_match(tmp_path: Path, monkeypat
     assert "not asked for" in (result.failure or "")
 
 
-def _with_source(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> FilesResult:
+def _with_source(
+    source: str, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, *, sync: bool = False
+) -> FilesResult:
     program = folder / "python3"
     program.write_text(
         f"#!{sys.executable}\nimport os, sys\nmark = '\\x1eCLBF ' + sys.argv[4] + '\\n'\n"
@@ -144,8 +146,8 @@ def _with_source(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch, ans
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    (folder / "target").mkdir()
-    return fetched((source,), folder / "target", idle_s=1)
+    (folder / "target").mkdir(exist_ok=True)
+    return fetched((source,), folder / "target", idle_s=1, sync=sync)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +172,16 @@ def test_a_target_that_is_exchanged_meanwhile_leads_nowhere_else(
 
     fetched((str(source),), target, at_plan=meddled)
     assert not [place for place in out.rglob("*") if place.is_file()]
+
+
+def test_sync_deletes_nothing_where_the_node_could_not_list_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable = frame(b"i", ENTRY.pack(5, 3, 0, 0, 0) + b"sub" + b"no permission")
+    answer = FOLDER_WITH + entry(b"sub", FOLDER, 0, 0o755) + unreadable + ALL
+    kept = tmp_path / "target/results.here/sub/kept"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"")
+    result = _with_source("results", tmp_path, monkeypatch, answer, sync=True)
+    assert "no permission" in (result.failure or "")
+    assert kept.exists()
