@@ -2,17 +2,19 @@
 
 import contextlib
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 
 from clbalance.engine.files.copy import copy_to_nodes
 from clbalance.engine.files.fetch import FetchRequest, fetch_from_nodes
 from clbalance.engine.files.transfers import Transfers
 from clbalance.engine.files.values import CopyRequest, Source
+from clbalance.engine.play.steps.programs import closed_when
 from clbalance.errors import UsageError
 from clbalance.model import NodeName
-from clbalance.model.files import FilesResult, LeftOut, Manifest, ManifestError
-from clbalance.model.play_run import StepEnded, StepState
+from clbalance.model.files import Entry, FileKind, FilesResult, LeftOut, Manifest, ManifestError
+from clbalance.model.play_run import Result, StepEnded, StepState
 from clbalance.model.playbook import CopyFiles, FetchFiles
 from clbalance.policy.files.plan import FilePlan
 from clbalance.units import counted
@@ -59,6 +61,7 @@ def copy_step(
     folder: str,
     stop: threading.Event,
     *,
+    timeout_s: float | None = None,
     compare: bool = False,
 ) -> StepEnded:
     """Copy to one node. `folder`: of the playbook, to which sources are relative. `compare`: change nothing."""
@@ -75,19 +78,25 @@ def copy_step(
             )
         except (UsageError, ManifestError, OSError) as error:
             return StepEnded(state=StepState.FAILED, reason=str(error), changed=False)
-        with _ended_by(transfers, stop):
+        with closed_when(transfers, stop, timeout_s):
             (result,) = copy_to_nodes(transfers, [node], request, fanout=1, listener=listener)
     return _would(listener.plan, result) if compare else _ended(result)
 
 
 def fetch_step(
-    transfers: Transfers, node: NodeName, action: FetchFiles, stop: threading.Event, *, compare: bool = False
+    transfers: Transfers,
+    node: NodeName,
+    action: FetchFiles,
+    stop: threading.Event,
+    *,
+    timeout_s: float | None = None,
+    compare: bool = False,
 ) -> StepEnded:
     """Fetch from one node, into a folder of this host."""
     request = FetchRequest(sources=action.sources, most_bytes=MOST_FETCHED_BYTES, only_compare=compare)
     listener = Quiet()
     try:
-        with opened_folder(action.folder) as folder, _ended_by(transfers, stop):
+        with opened_folder(action.folder) as folder, closed_when(transfers, stop, timeout_s):
             (result,) = fetch_from_nodes(
                 transfers, [node], request, writer=partial(TreeWriter, folder), fanout=1, listener=listener
             )
@@ -104,26 +113,20 @@ def _beside(folder: str, path: str) -> str:
 def _source(path: str, opened: contextlib.ExitStack, action: CopyFiles) -> Source:
     tree = opened.enter_context(open_source(path))
     found = list(tree.walk(checksum=action.checksum))
-    manifest = Manifest.of(one for one in found if not isinstance(one, LeftOut))
+    entries = (one for one in found if not isinstance(one, LeftOut))
+    manifest = Manifest.of(entries if action.mode is None else (_with_mode(one, action.mode) for one in entries))
     return Source(tree=tree, manifest=manifest, only_content=path.endswith("/"))
 
 
-@contextlib.contextmanager
-def _ended_by(transfers: Transfers, stop: threading.Event) -> Iterator[None]:
-    """Close the links once `stop` is set."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.1):
-            if stop.is_set():
-                transfers.close()
-                return
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()
+def _with_mode(entry: Entry, mode: int) -> Entry:
+    """A folder that may be read may also be entered."""
+    match entry.kind:
+        case FileKind.FILE:
+            return replace(entry, mode=mode)
+        case FileKind.FOLDER:
+            return replace(entry, mode=mode | (mode & 0o444) >> 2)
+        case _:
+            return entry
 
 
 def _ended(result: FilesResult) -> StepEnded:
@@ -138,4 +141,5 @@ def _would(plan: FilePlan | None, result: FilesResult) -> StepEnded:
     if result.failure is not None or plan is None:
         return StepEnded(state=StepState.FAILED, reason=result.failure or "it did not answer", changed=False)
     said = f"would transfer {counted(len(plan.files), 'file')}" if plan.files else "all is there already"
-    return StepEnded(state=StepState.OK, reason=said, changed=not plan.is_empty)
+    diff = Result(rc=0, out="".join(f"{change.kind.value} {change.path}\n" for change in plan.changes))
+    return StepEnded(state=StepState.OK, reason=said, result=diff, changed=not plan.is_empty)

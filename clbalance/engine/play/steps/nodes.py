@@ -1,5 +1,6 @@
 """Look at one node of a playbook, drain it, resume it, and wait for it."""
 
+import re
 import secrets
 import threading
 import time
@@ -27,6 +28,8 @@ from clbalance.policy.drain_progress import BelowMinAvailable, DrainProgress, Un
 
 _MOST_REASON: Final = 200
 """Characters of the reason of a mark; the whole mark must fit into 1 KiB."""
+_OF_PLAY: Final = re.compile(r"play .+ run \d+(: |$)")
+_FAILED_EARLIER: Final = re.compile(r"play .+ run \d+ failed: ")
 _FIRST_LOOK_S, _LAST_LOOK_S, _SLOWER = 1.0, 15.0, 1.5
 
 
@@ -45,11 +48,17 @@ class NodeDrains:
         if isinstance(answer, Silent):
             return _failed(answer.cause.because(answer.reason))
         before = own_mark(answer)
-        reason = mark_reason(facts, action.reason)
+        if before is not None and _is_of_other_run(before, facts):
+            return _refused(f"another run has drained it: {before.reason}")
+        request = DrainRequest(reason=mark_reason(facts, action.reason), by=self.by)
         if before is None:
-            refused = self._mark(node, DrainRequest(reason=reason, by=self.by), facts)
-            if refused is not None:
-                return refused
+            refused = self._mark(node, request, facts)
+        elif _FAILED_EARLIER.match(before.reason):
+            refused = self._mark_anew(node, request)
+        else:
+            refused = None
+        if refused is not None:
+            return refused
         ended = self._await_no_jobs(node, action, stop)
         if ended.state is StepState.LEFT_OUT and before is None:
             self.resume(node, facts)
@@ -70,16 +79,19 @@ class NodeDrains:
         return StepEnded(state=StepState.OK) if marked.done else _failed(marked.message)
 
     def keep(self, node: NodeName, reason: str, facts: StepFacts) -> StepEnded:
-        """Say in the mark why the node stays drained."""
-        request = DrainRequest(reason=mark_reason(facts, reason), by=self.by)
+        """Say in the mark why the node stays drained. A later run may take over a mark that says so."""
+        request = DrainRequest(reason=mark_reason(facts, reason, " failed"), by=self.by)
+        return self._mark_anew(node, request) or StepEnded(state=StepState.OK)
+
+    def _mark_anew(self, node: NodeName, request: DrainRequest) -> StepEnded | None:
+        """None: it is marked."""
         (marked,) = mark(self.services, [node], drain_message(request))
-        return StepEnded(state=StepState.OK) if marked.done else _failed(marked.message)
+        return None if marked.done else _failed(marked.message)
 
     def _mark(self, node: NodeName, request: DrainRequest, facts: StepFacts) -> StepEnded | None:
         """None: it is marked."""
         if facts.min_available is None:
-            (marked,) = mark(self.services, [node], drain_message(request))
-            return None if marked.done else _failed(marked.message)
+            return self._mark_anew(node, request)
         with self.lock:
             end = drain_with_min_available(
                 self.services, [node], facts.pool, facts.min_available, request, secrets.token_hex(16), self.in_doubt
@@ -127,13 +139,20 @@ def own_mark(answer: Measured) -> DrainMark | None:
 
 def is_of_run(found: DrainMark, facts: StepFacts) -> bool:
     """Whether this run has set the mark."""
-    return found.reason == _tag(facts) or found.reason.startswith(f"{_tag(facts)}: ")
+    tag = _tag(facts)
+    return found.reason == tag or found.reason.startswith((f"{tag}: ", f"{tag} failed: "))
 
 
-def mark_reason(facts: StepFacts, reason: str) -> str:
+def _is_of_other_run(found: DrainMark, facts: StepFacts) -> bool:
+    """Whether a run that may still be on its way has set the mark."""
+    is_of_play = _OF_PLAY.match(found.reason) is not None and not _FAILED_EARLIER.match(found.reason)
+    return is_of_play and not is_of_run(found, facts)
+
+
+def mark_reason(facts: StepFacts, reason: str, how: str = "") -> str:
     """The reason of a mark, which names the playbook and its run."""
     shown = "".join(one if one.isprintable() else " " for one in reason)
-    text = f"{_tag(facts)}: {shown}" if shown.strip() else _tag(facts)
+    text = f"{_tag(facts)}{how}: {shown}" if shown.strip() or how else _tag(facts)
     return text if len(text) <= _MOST_REASON else f"{text[: _MOST_REASON - 1]}…"
 
 

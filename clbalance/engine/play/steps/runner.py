@@ -13,12 +13,12 @@ from clbalance.engine.play.steps.local import notify
 from clbalance.engine.play.steps.nodes import NodeDrains, look
 from clbalance.engine.play.steps.programs import ended_by, remote_program, run_on_node
 from clbalance.engine.play.steps.waits import Waits
+from clbalance.engine.play.steps.would import would
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Unknown
 from clbalance.model.play_run import Result, StepEnded, StepState
 from clbalance.model.playbook import (
-    Argv,
     Assert,
     CheckHealth,
     CopyFiles,
@@ -26,14 +26,11 @@ from clbalance.model.playbook import (
     FetchFiles,
     Notify,
     Pause,
-    Program,
     Rebalance,
     Reboot,
     ResumeNode,
     RunProgram,
-    ShellText,
     Step,
-    Variable,
     WaitFor,
 )
 from clbalance.playbook.conditions import NOT_ASKED
@@ -86,7 +83,7 @@ class SshSteps:
         """See `StepRunner`."""
         return self.drains.keep(node, reason, facts)
 
-    def _done(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:  # noqa: C901, PLR0911 - one case for each action
+    def _done(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:  # noqa: C901, PLR0911, PLR0912 - one case for each action
         services = self._as_user(step)
         match step.action:
             case RunProgram() as action:
@@ -94,9 +91,9 @@ class SshSteps:
                 ran = run_on_node(services.transport, node, program, stop, within_s=services.answer_within_s)
                 return ended_by(ran, action.ok_codes, step)
             case CopyFiles() as action:
-                return copy_step(self._transfers(step), node, action, self.folder, stop)
+                return copy_step(self._transfers(step), node, action, self.folder, stop, timeout_s=step.timeout_s)
             case FetchFiles() as action:
-                return fetch_step(self._transfers(step), node, action, stop)
+                return fetch_step(self._transfers(step), node, action, stop, timeout_s=step.timeout_s)
             case DrainNode() as action:
                 return self.drains.drain(node, action, facts, stop)
             case ResumeNode():
@@ -138,40 +135,3 @@ class SshSteps:
 
     def _transfers(self, step: Step) -> Transfers:
         return self.transfers_over(self._as_user(step).transport)
-
-
-def would(action: object) -> str:
-    """What a step would do, in a few words."""
-    match action:
-        case RunProgram(program=program):
-            return f"would run `{text_of(program)}`"
-        case DrainNode():
-            return "would drain the node, and wait until no job runs there"
-        case ResumeNode():
-            return "would resume the node"
-        case WaitFor():
-            return "would wait"
-        case Reboot(program=program):
-            return f"would reboot the node by `{text_of(program)}`"
-        case CheckHealth(program=program):
-            return f"would check its health by `{text_of(program)}`"
-        case Rebalance():
-            return "would rebalance the nodes"
-        case Pause(ask=ask):
-            return f"would ask: {ask}" if ask else "would wait"
-        case Assert(that=that):
-            return f"would check that {that}"
-        case Notify(url=url, program=program):
-            return f"would tell {url}" if program is None else f"would run `{text_of(program)}` here"
-        case _:
-            return "would do nothing"
-
-
-def text_of(program: Program) -> str:
-    """A program in one line: shell text, or its words."""
-    match program:
-        case ShellText(text=text):
-            first, *more = text.strip().splitlines()
-            return f"{first} …" if more else first
-        case Argv(words=words):
-            return " ".join(f"$VAR_{word.name}" if isinstance(word, Variable) else word for word in words)

@@ -2,7 +2,8 @@
 
 Pure. The node needs a POSIX `sh`, `head` and `tail`. The program is a child `sh` that reads its text from a pipe: no
 text of a user is ever on a command line, and the program's own standard input is empty. Its two streams are read to
-their ends, and then told one after the other, between lines with a nonce that the program does not know.
+their ends (what is too long is cut in the middle), and then told one after the other, between lines with a nonce that
+the program does not know.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from clbalance.model.play_run import MOST_OUTPUT_BYTES, Result
 
 BEAT_S: Final = 10
 """A node that is alive says so this often while the program runs."""
+CUT: Final = "[clbalance: cut here]"
+"""Stands in the middle of an output that was too long."""
 _HALF_BYTES = MOST_OUTPUT_BYTES // 2
 _TEXT = """\
 exec 4>&1
@@ -22,7 +25,14 @@ beat() {
   trap 'kill $s; exit' TERM
   while :; do sleep @BEAT@ & s=$!; wait $s; echo "@NONCE@ beat"; done
 }
-keep() { head -c @HALF@; tail -c @HALF@; }
+keep() {
+  LC_ALL=C
+  head -c @HALF@
+  e=$(tail -c @MORE@; echo .)
+  e=${e%.}
+  [ ${#e} -le @HALF@ ] || printf '\\n%s\\n' "@CUT@"
+  printf %s "$e"
+}
 set -- @LIMIT@
 command -v timeout >/dev/null || shift $#
 set -- @SUDO@ "$@"
@@ -74,6 +84,8 @@ def program_text(program: RemoteProgram, nonce: str) -> bytes:
         _TEXT.replace("@NONCE@", nonce)
         .replace("@BEAT@", str(BEAT_S))
         .replace("@HALF@", str(_HALF_BYTES))
+        .replace("@MORE@", str(_HALF_BYTES + 1))
+        .replace("@CUT@", CUT)
         .replace("@LIMIT@", "" if program.timeout_s is None else f"timeout -k 5 {program.timeout_s:.3f}")
         .replace("@SUDO@", "sudo -n --" if program.sudo else "")
     )

@@ -16,6 +16,9 @@ from clbalance.model.playbook import CheckHealth, DrainNode, Program, Reboot, Sh
 from clbalance.policy.drain_progress import drain_progress
 
 _REBOOT_LOOK_S: Final = 2.0
+_SHORTEST_S: Final = 1.0
+"""Of a program that is begun just before the deadline."""
+_BY_SIGNAL: Final = 128
 _PASSES: Final = 0
 _FAILS: Final = frozenset({1, 2})
 _LISTENS = """\
@@ -43,7 +46,7 @@ class Waits:
         """Until all that is named holds at the same time."""
         until = time.monotonic() + action.within_s
         while True:
-            missing = self._missing(node, step, action, facts, stop)
+            missing = self._missing(node, _limited(step, until), action, facts, stop)
             if not missing:
                 return StepEnded(state=StepState.OK)
             if stop.is_set():
@@ -98,10 +101,10 @@ class Waits:
         if reason := _obstacle(before, action, facts) or ("stopped before it" if stop.is_set() else ""):
             return _failed(f"not rebooted: {reason}")
         began = time.monotonic()
-        match self._run(node, step, action.program, facts, stop):
+        match self._run(node, _limited(step, began + action.within_s), action.program, facts, stop):
             case NotRun(reason=reason):
                 return _failed(f"not rebooted: {reason}")
-            case Result(rc=rc) as result if rc != 0:
+            case Result(rc=rc) as result if 0 < rc < _BY_SIGNAL:  # a reboot ends its own program too
                 return replace(_failed(why(result, step)), result=result)
             case _:
                 return self._await_boot(node, boot_id, action, began, stop)
@@ -109,7 +112,6 @@ class Waits:
     def _await_boot(
         self, node: NodeName, boot_id: str, action: Reboot, began: float, stop: threading.Event
     ) -> StepEnded:
-        said = "it has not gone down"
         while True:
             if stop.wait(_REBOOT_LOOK_S):
                 return StepEnded(state=StepState.UNKNOWN, reason="stopped while it rebooted")
@@ -121,6 +123,7 @@ class Waits:
                 case Measured(reading=reading):
                     if not isinstance(reading.boot_id, Unknown) and reading.boot_id != boot_id:
                         return StepEnded(state=StepState.OK, reason=f"back after {took_s:.0f} s")
+                    said = "it answers as before: the same boot_id"
             if took_s > action.within_s:
                 return _failed(f"not back after {took_s:.0f} s: {said}")
 
@@ -135,7 +138,7 @@ class Waits:
         said = "it has not answered"
         result: Result | None = None
         while True:
-            ran = self._run(node, step, action.program, facts, stop)
+            ran = self._run(node, _limited(step, until), action.program, facts, stop)
             if isinstance(ran, NotRun | NotTold):
                 said = f"unknown: {ran.reason}"
             else:
@@ -151,6 +154,12 @@ class Waits:
                 state = StepState.FAILED if failed and is_late else StepState.UNKNOWN
                 when = f"after {action.within_s:g} s" if is_late else "stopped"
                 return StepEnded(state=state, reason=f"{when}: {said}", result=result, changed=False)
+
+
+def _limited(step: Step, until: float) -> Step:
+    """The step, whose program ends by then."""
+    left_s = max(_SHORTEST_S, until - time.monotonic())
+    return replace(step, timeout_s=left_s if step.timeout_s is None else min(left_s, step.timeout_s))
 
 
 def _counted(rc: int, passed: int, failed: int) -> tuple[int, int]:
