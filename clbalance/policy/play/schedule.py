@@ -31,6 +31,8 @@ class Standing:
     ended_at: datetime | None = None
     refused_since: datetime | None = None
     """It is running, and its drain waits for the minimum."""
+    is_failing: bool = False
+    """It is running, and its turn has failed: it is being rolled back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,12 @@ class RunFacts:
     def having(self, *states: NodeState) -> tuple[NodeName, ...]:
         """The nodes in these states, in their order."""
         return tuple(node for node in self.nodes if self.standings[node].state in states)
+
+    def failed(self) -> tuple[NodeName, ...]:
+        """The nodes whose turn has failed, or whose fate is uncertain."""
+        return tuple(
+            node for node in self.nodes if self.standings[node].state in _FAILED or self.standings[node].is_failing
+        )
 
     def is_over(self, node: NodeName) -> bool:
         """Whether its turn has ended."""
@@ -141,7 +149,7 @@ def decide(facts: RunFacts) -> Verdict:
 
 
 def _stop(facts: RunFacts, canary: tuple[NodeName, ...]) -> Stop | None:
-    failed = facts.having(*_FAILED)
+    failed = facts.failed()
     bad = [node for node in canary if _is_bad(facts, node)]
     if bad and not facts.canary.approved:
         others = tuple(node for node in canary if facts.standings[node].state is NodeState.OK)
@@ -184,7 +192,9 @@ def canary_nodes(facts: RunFacts) -> tuple[NodeName, ...]:
 
 
 def _is_bad(facts: RunFacts, node: NodeName) -> bool:
-    return facts.standings[node].state is NodeState.FAILED or facts.canary.health.get(node) is StepState.FAILED
+    standing = facts.standings[node]
+    has_failed = standing.state is NodeState.FAILED or standing.is_failing
+    return has_failed or facts.canary.health.get(node) is StepState.FAILED
 
 
 def _canary_is_open(facts: RunFacts, canary: tuple[NodeName, ...]) -> bool:
