@@ -29,11 +29,8 @@ def show_checks(console: Console, runner: StepRunner, planned: PlannedPlay, play
 def _lines(node: NodeName, found: tuple[tuple[Step, StepEnded], ...]) -> str:
     lines = [escape_line(node)]
     for step, ended in found:
-        word = (
-            "skipped" if ended.state is StepState.SKIPPED else "cannot" if ended.state is StepState.FAILED else "would"
-        )
-        reason = f": {escape_line(ended.reason)}" if ended.reason else ""
-        lines.append(f"  {escape_line(step.name)}: {word}{reason}")
+        cannot = "cannot be checked: " if ended.state is StepState.FAILED else ""
+        lines.append(f"  {escape_line(step.name)}: {cannot}{escape_line(ended.reason or 'nothing would change')}")
         if ended.result is not None and ended.result.out:
             lines += [f"    {line}" for line in escape_text(ended.result.out).splitlines()]
     return "\n".join(lines) + "\n"

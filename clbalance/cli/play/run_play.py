@@ -1,11 +1,12 @@
 """Carry out `play NAME`: plan, show, ask, run, report (docs/design/playbooks.md)."""
 
-import os
+import contextlib
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from clbalance.cli.audit import AuditTrail
 from clbalance.cli.cluster import ClusterContext, cluster_context
@@ -16,13 +17,13 @@ from clbalance.cli.play.check import show_checks
 from clbalance.cli.play.options import PlayOptions
 from clbalance.cli.play.plan import PlannedPlay, plan_play
 from clbalance.cli.play.progress import PlayProgress
+from clbalance.cli.play.runner import play_journal, step_runner
 from clbalance.cli.play.trail import PlayTrail
 from clbalance.engine.play.play import PlayEnded, play
-from clbalance.engine.play.step_runner import StepRunner
 from clbalance.engine.play.turns import PlayPorts, PlayRequest
 from clbalance.engine.play.workers import ThreadWorkers
 from clbalance.engine.services import Services
-from clbalance.errors import ExitCode, Interrupted
+from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.play_run import NodeState, PlayRun
 from clbalance.model.playbook import DrainNode, Playbook, Reboot
@@ -42,6 +43,11 @@ class PlayText:
     text: str
     typed: Mapping[str, str]
 
+    @property
+    def folder(self) -> str:
+        """Where the sources of `copy` are."""
+        return str(Path(self.file).parent)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayCall:
@@ -60,14 +66,17 @@ class PlayCall:
             planned = plan_play(cluster, self.nodes, self.ssh, services, playbook)
             if self.options.dry_run:
                 self.console.show(planned.report)
-                return show_checks(self.console, step_runner(cluster, self.ssh, services), planned, playbook)
-            self.console.show_aside(planned.report)
+                return show_checks(
+                    self.console, step_runner(cluster, self.ssh, services, text.folder), planned, playbook
+                )
+            if sys.stderr.isatty() or self.options.verbose:  # cron is told of what fails, not of what is planned
+                self.console.say(replace(self.console.display_aside, form=Format.HUMAN).text(planned.report))
             if asks_first(playbook) and not self.options.yes and ask_on_terminal("begin?") is False:
                 self.console.say(messages.note("nothing was done"))
                 return ExitCode.FAILED
-            journal = play_journal(services)
-            number = journal.begin(_run_of(text, planned))
-            return self.run(cluster, services, journal, planned, playbook, number, before=None)
+            with contextlib.closing(play_journal(services)) as journal:
+                number = journal.begin(_run_of(text, planned))
+                return self.run(cluster, services, journal, planned, text, number)
 
     def run(
         self,
@@ -75,12 +84,12 @@ class PlayCall:
         services: Services,
         journal: PlayJournal,
         planned: PlannedPlay,
-        playbook: Playbook,
+        text: PlayText,
         number: int,
-        *,
-        before: Continued | None,
+        before: Continued | None = None,
     ) -> int:
-        """Run it, or go on with it, and report. The exit code."""
+        """Run it, or go on with it after `before`, and report. The exit code."""
+        playbook = text.playbook
         trail = PlayTrail(AuditTrail(services, self.console), playbook.name, number)
         progress = PlayProgress(self.console, playbook, len(planned.nodes), trail, each_step=self.options.verbose)
         goes_on = before is not None
@@ -103,7 +112,7 @@ class PlayCall:
             journal=journal,
             clock=services.clock,
             workers=ThreadWorkers(),
-            runner=step_runner(cluster, self.ssh, services),
+            runner=step_runner(cluster, self.ssh, services, text.folder),
             listener=progress,
             ask=ask,
         )
@@ -138,8 +147,6 @@ def exit_code(ended: PlayEnded) -> int:
 
 def nodes_meant(nodes: NodeOptions, playbook: Playbook) -> NodeOptions:
     """The nodes as typed, or those of the playbook's `hosts`. `-x` and `-X` count for both."""
-    from clbalance.errors import UsageError
-
     if nodes.names_nodes:
         return nodes
     if not playbook.hosts:

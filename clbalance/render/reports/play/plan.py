@@ -68,11 +68,7 @@ class PlayPlan(Report):
             yield f"canary: {_canary(rollout.canary)}"
         percent = rollout.max_fail_percentage or 0.0
         tolerated = int(percent * len(self.turns) / 100)
-        yield (
-            f"stops: when more than {counted(tolerated, 'node')} have failed"
-            if tolerated
-            else ("stops: when a node has failed")
-        )
+        yield f"stops: when more than {tolerated} have failed" if tolerated else "stops: when a node has failed"
         if self.min_available is not None:
             yield f"minimum: {self.min_available} of {counted(self.pool, 'node')} stay available, with all other drains"
         if rollout.stop_after is not None:
