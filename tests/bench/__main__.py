@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import copying, fetching, gpu_states, placing, rebalancing, running, startup, sweeping, tasks
+from . import copying, fetching, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
 from .figure import Aggregate, table
 from .machine import machine
 from .site import Site, WrongRunError
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "tasks": tasks.tasks,
     "copy": copying.copy,
     "fetch": fetching.fetch,
+    "play": playing.play,
     "place": placing.place,
     "policies": placing.policies,
     "names": placing.names,
