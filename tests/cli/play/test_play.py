@@ -1,10 +1,12 @@
 """`clbalance play` on a cluster: the order of nodes, the minimum, failures, questions, and interruptions."""
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
 
+from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, eventually
 
 _DRAINED = """
@@ -98,3 +100,37 @@ def test_a_dry_run_changes_nothing(clbalance: Command) -> None:
     assert done.rc == 0
     assert "upgrade: would run" in done.text
     assert all("drained" not in row for row in clbalance("load").lines)
+
+
+_ROLLING = """
+name: {name}
+window: 3
+pool: 'node[1-8]'
+min_available: 5
+drain: {{deadline: 20s}}
+steps:
+  - run: sleep 0.2
+"""
+
+
+def committed_drains(lab: Lab) -> int:
+    """Nodes with a committed mark, read from their disks at about the same moment."""
+    return sum(any(node.folder.var.glob("clbalance-*/drain")) for node in lab.nodes)
+
+
+def test_two_plays_and_two_drains_at_once_never_go_below_the_minimum(clbalance: Command, lab: Lab) -> None:
+    books = [book(clbalance, _ROLLING.format(name=name), f"{name}.yml") for name in ("one", "two")]
+    for _ in range(max(1, 2 * int(os.environ.get("CLBALANCE_SOAK", "0")))):
+        plays = [
+            clbalance.start("play", books[0], "-w", "node[1-4]", "-q"),
+            clbalance.start("play", books[1], "-w", "node[3-6]", "-q"),
+        ]
+        drains = [
+            clbalance.start("drain", node, "-a", "--min-available", "5", "--reason", "by hand", "-q")
+            for node in ("node7", "node8")
+        ]
+        while any(one.poll() is None for one in (*plays, *drains)):
+            assert committed_drains(lab) <= 3
+        assert {ended(one) for one in drains} <= {0, 3}
+        assert {ended(one) for one in plays} == {0}
+        clbalance("resume", "-a")
