@@ -17,8 +17,9 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.balance import test_move_fail_points, test_queue
-from tests.cli.command import Command, ended, eventually, local_ssh, nothing_left
+from tests.cli.command import Command, ended, local_ssh, nothing_left
 from tests.cli.held_jobs import job
+from tests.waiting import eventually
 
 from . import test_tasks
 
