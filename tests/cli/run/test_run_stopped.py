@@ -93,7 +93,7 @@ def test_a_hangup_lets_the_job_go(lab: Lab, clbalance: Command) -> None:
         assert send(child, signal.SIGHUP) < SOON_S
         assert child.returncode == 129
         attached = clbalance("attach")
-        assert (attached.rc, attached.text) == (6, "up\ndone\n")
+        assert (attached.rc, attached.text) == (6, "up\ndone\n"), attached
 
 
 def test_a_killed_client_leaves_the_job_running_and_attachable(lab: Lab, clbalance: Command) -> None:
@@ -105,7 +105,7 @@ def test_a_killed_client_leaves_the_job_running_and_attachable(lab: Lab, clbalan
         assert "RUNNING" in clbalance("jobs").text
         let_go(clbalance)
         attached = clbalance("attach", "1")
-        assert (attached.rc, attached.text) == (6, "up\ndone\n")
+        assert (attached.rc, attached.text) == (6, "up\ndone\n"), attached
     assert "FAILED" in clbalance("jobs", "--ended").text
 
 
