@@ -35,7 +35,7 @@ def bring_results(
 
     `is_asked`: the command waits for that; else what takes long comes another time.
     """
-    from clbalance.engine.jobs.returns import ReturnHow, pending_jobs, return_results
+    from clbalance.engine.jobs.returns import NOT_STARTED, ReturnHow, pending_jobs, return_results
 
     how = ReturnHow(writer=_writer, within_s=None if is_asked else _WITHIN_S, keep_output=keep_output)
     is_whole = True
@@ -44,7 +44,8 @@ def bring_results(
             known = {(one.claim, one.rank): one.reason for one in services.journal.returns().of(job)}
             for one in return_results(services, job, how):
                 is_whole &= one.state is ReturnState.COMPLETE
-                if one.state is not ReturnState.PENDING or one.reason != known.get((one.claim, one.rank)):
+                is_news = one.state is not ReturnState.PENDING or one.reason != known.get((one.claim, one.rank))
+                if is_news and one.reason != NOT_STARTED:
                     _tell(services, console, one)
         left = services.journal.returns().all(pending=True)
         is_whole &= not any(jobs is not None and one.job in jobs for one in left)

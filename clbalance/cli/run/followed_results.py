@@ -22,6 +22,8 @@ def has_results_here(services: Services, console: Console, result: RunResult, fi
     if files is None or not files.returned or result.dispatched is None or result.queued is not None:
         return True
     if result.dispatched.interrupted is not None:
+        if not any(one.seconds for one in result.dispatched.outcomes):
+            return True  # nothing was started
         later = f"`clbalance wait {result.job.id}` brings them"
         console.say(messages.note(f"the results of job {result.job.id} stay on its nodes; {later}"))
         return False

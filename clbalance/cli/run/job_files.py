@@ -42,14 +42,19 @@ def _sent(typed: list[str] | tuple[str, ...], folder: str) -> tuple[SentPath, ..
     """What is under these names now."""
     from clbalance.engine.files.sent_paths import look_at
     from clbalance.policy.jobs.job_files import arrival, clash
+    from clbalance.user_files.trees import SourceRefusedError
 
     found = []
     for path in typed:
         try:
             base, name = arrival(path, folder)
+            found.append(look_at(base, name))
         except ValueError as error:
             raise UsageError(f"`--send {path}`: {error}", hint="a file or a folder, such as `--send data`") from error
-        found.append(look_at(base, name))
+        except SourceRefusedError as error:
+            raise UsageError(
+                f"`--send {path}`: {error.path!r}: {error.reason}", hint="a file or a folder that you may read"
+            ) from error
     if met := clash(found):
         first, second = met
         raise UsageError(

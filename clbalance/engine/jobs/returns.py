@@ -21,6 +21,7 @@ from clbalance.model.job_record import CopyRecord, JobRecord
 from clbalance.policy.jobs.job_files import copy_of, has_results, is_due, is_kept
 from clbalance.user_files.trees.writing import TreeWriter
 
+NOT_STARTED = "it was not started"
 _LOOK_AGAIN_S = 0.2
 
 if TYPE_CHECKING:  # imported when there is something to bring
@@ -89,7 +90,7 @@ def _without_files(
     for one in due:
         copy = copy_of(one, copies)
         if copy is not None and not has_results(copy):
-            yield replace(one, state=ReturnState.COMPLETE, reason="it was not started")
+            yield replace(one, state=ReturnState.COMPLETE, reason=NOT_STARTED)
         elif not is_kept(one, record, services.clock.now()):
             yield replace(one, state=ReturnState.LOST, reason=f"not returned in time: {one.reason or 'nobody asked'}")
 
@@ -116,7 +117,7 @@ def _brought(
                 listener=FailPointListener(services.fail_point, "returning"),
             )
     except (ClbalanceError, OSError) as error:
-        reason = error.message if isinstance(error, ClbalanceError) else str(error)
+        reason = error.message if isinstance(error, ClbalanceError) else f"{error.filename}: {error.strerror}"
         return tuple(replace(one, reason=reason) for one in due)
     return tuple(_record(one, brought[one.node]) for one in due)
 

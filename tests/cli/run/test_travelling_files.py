@@ -260,7 +260,9 @@ def test_reap_leaves_results_that_were_not_returned_and_says_so(lab: Lab, clbala
 # -- bad input
 
 BAD = {
-    "a file that is not there": (("--send", "no"), "cannot copy '{here}/no': there is no such file or folder"),
+    "a file that is not there": (("--send", "no"), "`--send no`: '{here}/no': there is no such file or folder"),
+    "a folder with a link out of it": (("--send", "l"), "it is a link that leads out of"),
+    "a FIFO": (("--send", "fifo"), "it is a FIFO"),
     "the folder itself": (("--send", "."), "`--send .`: it names no file below a folder"),
     "two files of one name": (("--send", "d/x", "--send", "../d/x/../../d"), "would arrive under one name: 'd'"),
     "an absolute pattern": (("--return", "/etc/*"), "it is absolute, and only files of the job's work folder"),
@@ -280,6 +282,9 @@ def test_what_cannot_be_meant_is_refused_before_there_is_a_number(
 ) -> None:
     made(clbalance.folder, d__x="x")
     made(clbalance.folder.parent, d__x="y")
+    made(clbalance.folder, l__x="x")
+    (clbalance.folder / "l/out").symlink_to("/etc/passwd")
+    os.mkfifo(clbalance.folder / "fifo")
     done = clbalance("run", "-w", "node1", *options, "--", "true")
     assert done.rc == 2
     assert message.format(here=clbalance.folder) in done.stderr
