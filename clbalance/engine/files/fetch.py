@@ -28,6 +28,7 @@ from clbalance.user_files.trees.writing import TreeWriter
 
 _SHOWN_PROBLEMS = 20
 _LEAST_ENTRIES = 100_000
+"""For each node, however many nodes there are."""
 _GROWTH_BYTES = 256 << 20
 """Log files grow between the list and their content; all files of a node together may by so much."""
 
@@ -40,6 +41,8 @@ class FetchRequest:
     """Names and patterns on the nodes, relative to the home folder there."""
     most_bytes: int
     """A node that has more is a failure."""
+    most_entries: int = MOST_ENTRIES
+    """The same for files and folders, of all nodes together; they are in memory."""
     checksum: bool = False
     sync: bool = False
     only_compare: bool = False
@@ -74,7 +77,8 @@ def fetch_from_nodes(
     """Fetch from each node; what became of it, in node order. Nodes fail alone. `writer`: writes to the folder here."""
     with writer() as first:
         space = Space(first.free_bytes())
-    most_entries = max(_LEAST_ENTRIES, MOST_ENTRIES // len(nodes))  # they are in memory, those of all nodes
+    share = request.most_entries // len(nodes)
+    most_entries = max(share, min(_LEAST_ENTRIES, request.most_entries))
 
     def work(node: NodeName, progress: Progress) -> FilesResult:
         with transfers.session(node) as program, writer() as target:

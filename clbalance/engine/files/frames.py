@@ -14,7 +14,6 @@ HEAD: Final = struct.Struct("!cI")
 MOST_BYTES: Final = 2 << 20
 PIECE_BYTES: Final = 256 << 10
 """A file of at most so many bytes is one frame."""
-CHECKSUM_BYTES: Final = 32
 
 _ENTRY = struct.Struct("!BHQqH")
 _NEW_FILE = struct.Struct("!HHqQ")
@@ -22,6 +21,8 @@ _NAME = struct.Struct("!H")
 _KINDS = {1: FileKind.FILE, 2: FileKind.FOLDER, 3: FileKind.LINK, 4: FileKind.OTHER}
 _ABSENT, _UNREADABLE, _HASHED = 0, 5, 0x80
 _LONGEST_REASON = 1000
+_SHA256_BYTES = 32
+_CHECKSUM = struct.Struct("!I")
 
 
 class GarbledError(LinkError):
@@ -63,6 +64,11 @@ def facts_in(content: bytes) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise GarbledError("a frame without fields")
     return facts
+
+
+def checksum(crc: int) -> bytes:
+    """The checksum that goes with a content, of its CRC-32: ssh itself has kept it from being changed on its way."""
+    return _CHECKSUM.pack(crc)
 
 
 def names(paths: Iterable[str]) -> bytes:
@@ -115,7 +121,7 @@ def entry_in(content: bytes) -> tuple[str, Entry | str | None]:
     if kind == _UNREADABLE:
         return path, reason_in(more)
     is_hashed = bool(kind & _HASHED)
-    if kind & ~_HASHED not in _KINDS or len(more) != (CHECKSUM_BYTES if is_hashed else 0):
+    if kind & ~_HASHED not in _KINDS or len(more) != (_SHA256_BYTES if is_hashed else 0):
         raise GarbledError("an entry of no known kind")
     entry = Entry(
         path=path,

@@ -4,14 +4,14 @@ Small files are kept for the next nodes, which need them as well, within a bound
 """
 
 import errno
-import hashlib
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from clbalance.engine.files.frames import PIECE_BYTES
+from clbalance.engine.files.frames import PIECE_BYTES, checksum
 from clbalance.engine.files.values import FileError, Source
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.files import Entry, safe_mode, top_of
@@ -42,7 +42,7 @@ class LargeFile:
 
     def pieces(self) -> Iterator[memoryview]:
         """The content; each piece is good until the next one. `FileError` if it is no longer what it was."""
-        hashed = hashlib.sha256()
+        crc = 0
         buffer = memoryview(bytearray(PIECE_BYTES))
         left = self.entry.size
         while left:
@@ -53,10 +53,10 @@ class LargeFile:
             if not count:
                 raise FileError(self.path, "it shrank while it was read")
             left -= count
-            hashed.update(buffer[:count])
+            crc = zlib.crc32(buffer[:count], crc)
             yield buffer[:count]
         _check_unchanged(self.path, self.entry, self._fd)
-        self.checksum = hashed.digest()
+        self.checksum = checksum(crc)
 
     def close(self) -> None:
         """Close it."""
@@ -126,7 +126,7 @@ class LocalFiles:
             grew = len(content) > entry.size
             raise FileError(entry.path, "it grew while it was read" if grew else "it shrank while it was read")
         _check_unchanged(entry.path, entry, fd)
-        file = SmallFile(entry, content, hashlib.sha256(content).digest())
+        file = SmallFile(entry, content, checksum(zlib.crc32(content)))
         self._kept.keep(entry.path, file)
         return file
 

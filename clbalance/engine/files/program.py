@@ -302,7 +302,7 @@ class FileProgram:
 class ReadFile:
     """A file that is arriving from a node: iterate over its pieces. `FileError` at the end if it is not whole.
 
-    After the last piece, `checksum` is the node's SHA-256: who writes the pieces compares it with what he wrote.
+    After the last piece, `checksum` is the node's: who writes the pieces compares it with what he wrote.
     """
 
     def __init__(

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from clbalance.engine.files.program import FileProgram, ReadFile
-from clbalance.engine.files.sftp_session import SftpFile, SftpSession
+from clbalance.engine.files.sftp_session import SftpSession
+from clbalance.engine.files.sftp_values import SftpFile
 from clbalance.engine.files.values import FileError, NodeRefusedError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName

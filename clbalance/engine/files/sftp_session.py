@@ -5,15 +5,15 @@ it gets its own name at once. Nothing is synced to disk, and there is no checksu
 """
 
 import contextlib
-import hashlib
 import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from clbalance.engine.files.program import Opened
+from clbalance.engine.files.sftp_values import NS, SftpFile, entry_of, reason_of
 from clbalance.engine.files.values import FileError, NodeRefusedError
 from clbalance.model.files import (
     MOST_DEPTH,
@@ -26,10 +26,7 @@ from clbalance.model.files import (
     temporary_name,
 )
 from clbalance.policy.files.patterns import is_match
-from clbalance.ports import LinkError, Sftp, SftpFacts, SftpWriter
-
-_KINDS: Final = {stat.S_IFREG: FileKind.FILE, stat.S_IFDIR: FileKind.FOLDER, stat.S_IFLNK: FileKind.LINK}
-_NS: Final = 1_000_000_000
+from clbalance.ports import LinkError, Sftp, SftpWriter
 
 
 class SftpSession:
@@ -54,7 +51,7 @@ class SftpSession:
         try:
             return self._opened(folder=folder)
         except OSError as error:
-            raise NodeRefusedError(_reason(error)) from error
+            raise NodeRefusedError(reason_of(error)) from error
 
     def _opened(self, *, folder: bool) -> Opened:
         found = self._sftp.facts(self._root, follow=True)
@@ -76,7 +73,7 @@ class SftpSession:
         try:
             found = self._sftp.facts(self._root, follow=True)
         except OSError as error:
-            return Opened(exists=False, into=True, name="", reason=_reason(error))
+            return Opened(exists=False, into=True, name="", reason=reason_of(error))
         return Opened(exists=found is not None, into=True, name="")
 
     def make(self) -> Opened:
@@ -89,7 +86,7 @@ class SftpSession:
             for path in reversed(missing):
                 self._sftp.make_folder(path, mode=0o755)
         except (OSError, FileError) as error:
-            raise NodeRefusedError(_reason(error)) from error
+            raise NodeRefusedError(reason_of(error)) from error
         return Opened(exists=True, into=True, name="")
 
     def look(self, paths: Iterable[str], *, checksum: bool = False) -> Iterator[Entry | FileError | None]:
@@ -99,9 +96,9 @@ class SftpSession:
             try:
                 found = self._sftp.facts(self._full(path), follow=not path)
             except OSError as error:
-                yield FileError(path, _reason(error))
+                yield FileError(path, reason_of(error))
             else:
-                yield None if found is None else _entry(path, found)
+                yield None if found is None else entry_of(path, found)
 
     def walk(self, path: str, *, checksum: bool = False, most: int = MOST_ENTRIES) -> Iterator[Entry | FileError]:
         """As `FileProgram.walk`."""
@@ -114,7 +111,7 @@ class SftpSession:
             left -= 1
             if left < 0:
                 raise NodeRefusedError(f"there are more than {most:,} files and folders")
-            yield _entry(name, facts)
+            yield entry_of(name, facts)
             if not stat.S_ISDIR(facts.mode):
                 continue
             if name.count("/") >= MOST_DEPTH:
@@ -123,7 +120,7 @@ class SftpSession:
             try:
                 inner = self._sftp.names(self._full("/".join(filter(None, (path, name)))))
             except OSError as error:
-                yield FileError(name, _reason(error))
+                yield FileError(name, reason_of(error))
                 continue
             for one, inner_facts in sorted(inner, key=lambda pair: pair[0], reverse=True):
                 below = os.fsdecode(one)
@@ -154,7 +151,7 @@ class SftpSession:
             try:
                 found = self._sftp.facts(self._full(path), follow=not path)
             except OSError as error:
-                yield FileError(path, _reason(error))
+                yield FileError(path, reason_of(error))
                 continue
             if found is None or not stat.S_ISREG(found.mode):
                 yield FileError(path, "it is no regular file")
@@ -192,7 +189,7 @@ class SftpSession:
             if path:
                 self._check(path)
                 self._check_is(path, entry.kind)
-            self._sftp.set_facts(self._full(path), mode=safe_mode(entry.mode), mtime_s=entry.mtime_ns // _NS)
+            self._sftp.set_facts(self._full(path), mode=safe_mode(entry.mode), mtime_s=entry.mtime_ns // NS)
         except (OSError, FileError) as error:
             self._failed(path, error)
 
@@ -209,7 +206,7 @@ class SftpSession:
             self._check(path)
             found = self._sftp.facts(self._full(path))
             if found is not None and not stat.S_ISREG(found.mode):
-                raise FileError(path, f"a {_entry(path, found).kind.value} is there")
+                raise FileError(path, f"a {entry_of(path, found).kind.value} is there")
             full = self._full(path)
             temporary = posixpath.join(posixpath.dirname(full), os_bytes(temporary_name(os.urandom(8))))
             self._writing = _Writing(path, entry, temporary, self._sftp.create(temporary))
@@ -234,7 +231,7 @@ class SftpSession:
         try:
             writing.writer.close()
             entry = writing.entry
-            self._sftp.set_facts(writing.temporary, mode=safe_mode(entry.mode), mtime_s=entry.mtime_ns // _NS)
+            self._sftp.set_facts(writing.temporary, mode=safe_mode(entry.mode), mtime_s=entry.mtime_ns // NS)
             found = self._sftp.facts(writing.temporary)
             if found is None or found.size != entry.size:
                 raise FileError(writing.path, "it did not arrive whole")
@@ -277,7 +274,7 @@ class SftpSession:
         return posixpath.join(self._root, os_bytes(path)) if path else self._root
 
     def _failed(self, path: str, error: OSError | FileError) -> None:
-        self._problems.append(FileError(path, _reason(error)))
+        self._problems.append(FileError(path, reason_of(error)))
 
     def _check(self, path: str) -> None:
         """Raise `FileError` before a name is changed in a folder that is reached through a link, or shared."""
@@ -299,7 +296,7 @@ class SftpSession:
 
     def _check_is(self, path: str, kind: FileKind) -> None:
         found = self._sftp.facts(self._full(path))
-        if found is None or _entry(path, found).kind is not kind:
+        if found is None or entry_of(path, found).kind is not kind:
             raise FileError(path, f"it is no {kind.value} any more")
 
     def __enter__(self) -> Self:
@@ -313,34 +310,6 @@ class SftpSession:
         self._sftp.close()
 
 
-class SftpFile:
-    """As `program.ReadFile`; the checksum is that of what came."""
-
-    def __init__(self, path: str, facts: SftpFacts, content: Iterator[bytes]) -> None:
-        self.path = path
-        self.mode = safe_mode(facts.mode)
-        self.mtime_ns = facts.mtime_s * _NS
-        self.size = facts.size
-        self.checksum = b""
-        self._content = content
-
-    def __iter__(self) -> Iterator[bytes]:
-        left = self.size
-        checksum = hashlib.sha256()
-        try:
-            for piece in self._content:
-                left -= len(piece)
-                if left < 0:
-                    raise FileError(self.path, "it grew while it was read")
-                checksum.update(piece)
-                yield piece
-        except OSError as error:
-            raise FileError(self.path, _reason(error)) from error
-        if left:
-            raise FileError(self.path, "it shrank while it was read")
-        self.checksum = checksum.digest()
-
-
 class _Writing:
     """The file that is being written."""
 
@@ -349,20 +318,3 @@ class _Writing:
         self.entry = entry
         self.temporary = temporary
         self.writer = writer
-
-
-def _entry(path: str, found: SftpFacts) -> Entry:
-    kind = _KINDS.get(stat.S_IFMT(found.mode), FileKind.OTHER)
-    return Entry(
-        path=path,
-        kind=kind,
-        size=found.size if kind is FileKind.FILE else 0,
-        mtime_ns=found.mtime_s * _NS,
-        mode=safe_mode(found.mode),
-    )
-
-
-def _reason(error: OSError | FileError) -> str:
-    if isinstance(error, FileError):
-        return error.reason
-    return error.strerror or str(error)

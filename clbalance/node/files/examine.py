@@ -5,10 +5,12 @@ import hashlib
 import os
 import stat
 import time
+import zlib
 
 from clbalance.node.files.folders import Tree, is_temporary, names_of
 from clbalance.node.files.frames import (
     ABSENT,
+    CHECKSUM,
     ENTRY,
     FILE,
     FOLDER,
@@ -149,19 +151,19 @@ class Examiner:
             raise FileProblemError("it is no regular file")
         facts = NEW_FILE.pack(0, stat.S_IMODE(before.st_mode), before.st_mtime_ns, before.st_size)
         self._channel.send(b"b", facts)
-        checksum = hashlib.sha256()
+        checksum = 0
         left = before.st_size
         while left:
             piece = os.read(fd, min(left, PIECE_BYTES))
             if not piece:
                 raise FileProblemError("it shrank while it was read")
             left -= len(piece)
-            checksum.update(piece)
+            checksum = zlib.crc32(piece, checksum)
             self._channel.send(b"d", piece)
         after = os.fstat(fd)
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise FileProblemError("it changed while it was read")
-        self._channel.send(b"e", checksum.digest())
+        self._channel.send(b"e", CHECKSUM.pack(checksum))
 
     def _entry(self, path: bytes, folder: int, name: bytes, hashed: bool) -> "os.stat_result | None":
         try:

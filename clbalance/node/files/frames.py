@@ -29,6 +29,7 @@ SILENT_S = 900  # without a frame from the client: it is gone, though its connec
 ENTRY = struct.Struct("!BHQqH")  # kind, length of the name, size, mtime in ns, mode
 NEW_FILE = struct.Struct("!HHqQ")  # length of the name, mode, mtime in ns, size
 NAME = struct.Struct("!H")
+CHECKSUM = struct.Struct("!I")  # CRC-32 of a content: ssh itself has kept it from being changed on its way
 ABSENT, FILE, FOLDER, LINK, OTHER, UNREADABLE = range(6)
 HASHED = 0x80  # in the kind: a SHA-256 of 32 bytes follows the name
 

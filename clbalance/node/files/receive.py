@@ -1,13 +1,13 @@
 """Files that arrive: each under a temporary name beside its own, checked, and renamed when a batch is on disk."""
 
 import contextlib
-import hashlib
 import os
 import stat
 import threading
+import zlib
 
 from clbalance.node.files.folders import OPENED, Tree, temporary_name
-from clbalance.node.files.frames import FileProblemError, Teller, parts_of
+from clbalance.node.files.frames import CHECKSUM, FileProblemError, Teller, parts_of
 
 MYPY = False
 if MYPY:
@@ -20,6 +20,7 @@ MODE = 0o777  # never setuid, setgid or the sticky bit
 SYNCED_SINGLY = 8  # files; for more, one syncfs takes less time, though it writes other programs' data as well
 MOST_PENDING = 4096  # files whose names are given at once
 MOST_FOLDERS = 128  # open for them
+EARLY_BYTES = 32 << 20  # of a large file, after which its way to the disk is begun
 BEAT_S = 1.0  # between signs of life while a disk is slow
 MOST_BEATS = 600
 
@@ -33,8 +34,9 @@ class Arriving:
         self.name = name
         self.temporary = temporary_name()
         self.fd = -1
-        self.hash = hashlib.sha256()
+        self.checksum = 0
         self.size = 0
+        self.synced = 0
 
     def open(self) -> None:
         old = facts_of(self.name, self.folder.fd)
@@ -47,15 +49,18 @@ class Arriving:
             set_owner(self.fd, old)
 
     def write(self, content: "Any") -> None:
-        self.hash.update(content)
+        self.checksum = zlib.crc32(content, self.checksum)
         rest = memoryview(content)
         self.size += len(rest)
         while rest:
             rest = rest[os.write(self.fd, rest) :]
+        if self.size >= self.synced + EARLY_BYTES:
+            self.synced = self.size
+            threading.Thread(target=sync_early, args=(os.dup(self.fd),), daemon=True).start()
 
     def complete(self, checksum: bytes, mode: int, mtime_ns: int) -> None:
         """Everything was written: check it, and set what a rename keeps."""
-        if self.hash.digest() != checksum:
+        if CHECKSUM.pack(self.checksum) != checksum:
             raise FileProblemError("it arrived damaged")
         os.fchmod(self.fd, mode & MODE)
         os.utime(self.fd, ns=(mtime_ns, mtime_ns))
@@ -265,6 +270,13 @@ def facts_of(name: bytes, folder: int) -> "Optional[os.stat_result]":
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def sync_early(fd: int) -> None:
+    """Let the disk work while more arrives; an error comes again at the end."""
+    with contextlib.suppress(OSError):
+        os.fdatasync(fd)
+    os.close(fd)
 
 
 def set_owner(fd: int, old: "os.stat_result") -> None:

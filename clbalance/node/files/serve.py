@@ -7,14 +7,20 @@ import sys
 
 from clbalance.node.files.examine import Examiner
 from clbalance.node.files.folders import Guard, Tree, absolute_path, make_folders, open_folder
-from clbalance.node.files.frames import NEW_FILE, Channel, FileProblemError, HopelessError, names_in, reason_of
+from clbalance.node.files.frames import (
+    CHECKSUM,
+    NEW_FILE,
+    Channel,
+    FileProblemError,
+    HopelessError,
+    names_in,
+    reason_of,
+)
 from clbalance.node.files.receive import Receiver
 
 MYPY = False
 if MYPY:
     from typing import Any, Optional
-
-CHECKSUM_BYTES = 32
 
 
 class Conversation:
@@ -123,7 +129,7 @@ class Conversation:
     def _whole(self, receiver: Receiver, content: bytes) -> None:
         length, mode, mtime_ns, _ = NEW_FILE.unpack_from(content)
         at = NEW_FILE.size + length
-        checksum, rest = content[at : at + CHECKSUM_BYTES], memoryview(content)[at + CHECKSUM_BYTES :]
+        checksum, rest = content[at : at + CHECKSUM.size], memoryview(content)[at + CHECKSUM.size :]
         receiver.whole(content[NEW_FILE.size : at], mode, mtime_ns, checksum, rest)
 
     def _begin(self, receiver: Receiver, content: bytes) -> None:
