@@ -17,6 +17,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "release": ("jobs", "Let held jobs start again."),
     "update": ("jobs", "Change the name, priority or time limit of pending jobs."),
     "explain": ("jobs", "Show why a job was placed on its nodes."),
+    "copy": ("files", "Copy files and folders to nodes, each file whole or as it was."),
+    "fetch": ("files", "Fetch files and folders from nodes, as NAME.NODE."),
     "replay": ("balance", "Simulate a trace of jobs, and compare placement policies."),
     "rebalance": ("balance", "Start queued jobs, and move jobs off overloaded nodes."),
     "drain": ("balance", "Keep new jobs off nodes, with a reason (maintenance)."),
