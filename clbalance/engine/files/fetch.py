@@ -140,7 +140,9 @@ class Fetching:
             existing = Manifest.of(self._existing())
         except ManifestError as error:
             raise NodeRefusedError(str(error)) from error
-        plan = plan_copy(found, existing, checksum=self._request.checksum, sync=self._request.sync)
+        # What the node could not list may be there all the same: then nothing is deleted here.
+        sync = self._request.sync and not self._problems
+        plan = plan_copy(found, existing, checksum=self._request.checksum, sync=sync)
         self._progress.planned(plan)
         self._problems += [FileError(change.path, conflict_reason(change)) for change in plan.conflicts]
         if self._request.only_compare or plan.is_empty:

@@ -1,5 +1,6 @@
 """What is there: single names, whole folders, patterns; and the content of files. No link is followed."""
 
+import errno
 import fnmatch
 import hashlib
 import os
@@ -55,7 +56,7 @@ class Examiner:
             self._entry(path, self._tree.folder(above).fd, name, hashed)
         except OSError as error:
             # Its folder is missing, or is a file or a link: then nothing of this name is there.
-            if isinstance(error, (FileNotFoundError, NotADirectoryError)) or error.errno == 40:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 self._send(path, ABSENT)
             else:
                 self._send(path, UNREADABLE, problem=error)
@@ -135,7 +136,7 @@ class Examiner:
         fd = -1
         try:
             if self._tree is None:
-                raise FileNotFoundError(2, "")
+                raise FileNotFoundError(errno.ENOENT, "")
             *above, name = parts_of(path)
             fd = os.open(name, READ, dir_fd=self._tree.folder(above).fd)
             self._send_content(fd)

@@ -107,16 +107,11 @@ class Receiver:
         if arriving is not None:
             self._finish(arriving, checksum, mode, mtime_ns, content)
 
-    def begin(self, path: bytes, mode: int, mtime_ns: int, size: int) -> None:
+    def begin(self, path: bytes, mode: int, mtime_ns: int) -> None:
         """A file that comes in pieces. What of them comes after a problem is not kept."""
         self.abort()
         self._facts = (path, mode, mtime_ns)
-        self._arriving = arriving = self._new(path)
-        if arriving is not None:
-            try:
-                os.posix_fallocate(arriving.fd, 0, size) if size else None
-            except OSError as error:
-                self._failed(arriving, error)
+        self._arriving = self._new(path)
 
     def piece(self, content: bytes) -> None:
         arriving = self._arriving

@@ -133,8 +133,8 @@ class Conversation:
         receiver.whole(content[NEW_FILE.size : at], mode, mtime_ns, checksum, rest)
 
     def _begin(self, receiver: Receiver, content: bytes) -> None:
-        length, mode, mtime_ns, size = NEW_FILE.unpack_from(content)
-        receiver.begin(content[NEW_FILE.size : NEW_FILE.size + length], mode, mtime_ns, size)
+        length, mode, mtime_ns, _ = NEW_FILE.unpack_from(content)
+        receiver.begin(content[NEW_FILE.size : NEW_FILE.size + length], mode, mtime_ns)
 
     def _piece(self, receiver: Receiver, content: bytes) -> None:
         receiver.piece(content)

@@ -74,7 +74,7 @@ class TreeWriter(Teller):
 
     def begin(self, entry: Entry) -> None:
         """A file is about to come; `piece` for each part of it, then `end` or `abort`."""
-        self._receiver.begin(os_bytes(entry.path), entry.mode, entry.mtime_ns, entry.size)
+        self._receiver.begin(os_bytes(entry.path), entry.mode, entry.mtime_ns)
 
     def piece(self, content: bytes) -> None:
         """The next part of the file."""

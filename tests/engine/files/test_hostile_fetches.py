@@ -1,9 +1,10 @@
 """Whatever a node sends when files are fetched, only what was asked for is written, only below the folder, bounded."""
 
-import hashlib
+import contextlib
 import os
 import struct
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def entry(name: bytes, kind: int = FILE, size: int = 4, mode: int = 0o644) -> by
 
 def content(data: bytes, size: int | None = None, checksum: bytes | None = None, mode: int = 0o644) -> bytes:
     begun = frame(b"b", NEW_FILE.pack(0, mode, 10**18, len(data) if size is None else size))
-    ended = frame(b"e", hashlib.sha256(data).digest() if checksum is None else checksum)
+    ended = frame(b"e", struct.pack("!I", zlib.crc32(data)) if checksum is None else checksum)
     return begun + frame(b"d", data) + ended
 
 
@@ -71,7 +72,7 @@ REFUSED = {
     "content that is none": OPENED + entry(b"") + ALL + OPENED + frame(b"z", b""),
     "content that is longer than it says": OPENED + entry(b"") + ALL + OPENED + content(b"x" * 100, size=4),
     "content that is shorter than it says": OPENED + entry(b"") + ALL + OPENED + content(b"x", size=4),
-    "content with another checksum": OPENED + entry(b"") + ALL + OPENED + content(b"four", checksum=bytes(32)),
+    "content with another checksum": OPENED + entry(b"") + ALL + OPENED + content(b"four", checksum=bytes(4)),
     "content far longer than the list says": OPENED + entry(b"") + ALL + OPENED + content(b"x", size=1 << 40),
 }
 
@@ -135,7 +136,9 @@ def test_a_pattern_gets_no_name_that_it_does_not_match(tmp_path: Path, monkeypat
     assert "not asked for" in (result.failure or "")
 
 
-def _with_source(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> FilesResult:
+def _with_source(
+    source: str, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, *, sync: bool = False
+) -> FilesResult:
     program = folder / "python3"
     program.write_text(
         f"#!{sys.executable}\nimport os, sys\nmark = '\\x1eCLBF ' + sys.argv[4] + '\\n'\n"
@@ -143,8 +146,8 @@ def _with_source(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch, ans
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    (folder / "target").mkdir()
-    return fetched((source,), folder / "target", idle_s=1)
+    (folder / "target").mkdir(exist_ok=True)
+    return fetched((source,), folder / "target", idle_s=1, sync=sync)
 
 
 @pytest.mark.parametrize(
@@ -162,5 +165,23 @@ def test_a_target_that_is_exchanged_meanwhile_leads_nowhere_else(
     for folder in (source / "sub", target / "results.here", out):
         folder.mkdir(parents=True)
     (source / "sub/a").write_bytes(b"content")
-    fetched((str(source),), target, at_plan=lambda: meddle(target / "results.here", out))
+
+    def meddled() -> None:
+        with contextlib.suppress(OSError):  # the fetch goes on meanwhile, and may have been quicker
+            meddle(target / "results.here", out)
+
+    fetched((str(source),), target, at_plan=meddled)
     assert not [place for place in out.rglob("*") if place.is_file()]
+
+
+def test_sync_deletes_nothing_where_the_node_could_not_list_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable = frame(b"i", ENTRY.pack(5, 3, 0, 0, 0) + b"sub" + b"no permission")
+    answer = FOLDER_WITH + entry(b"sub", FOLDER, 0, 0o755) + unreadable + ALL
+    kept = tmp_path / "target/results.here/sub/kept"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"")
+    result = _with_source("results", tmp_path, monkeypatch, answer, sync=True)
+    assert "no permission" in (result.failure or "")
+    assert kept.exists()

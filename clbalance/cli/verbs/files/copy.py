@@ -11,7 +11,8 @@ from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
 _HELP = """Copy files and folders to nodes, each file whole or not at all.
 
 DEST is a folder if it exists or ends with `/`, and relative to the home folder there. Of a folder typed as `SRC/`, what
-is in it is copied. Modes and times are kept, and what is there already is not sent again. A node fails alone.
+is in it is copied. Modes and times are kept, and what is there already is not sent again. A node fails
+alone, also if it makes no progress for 60 seconds (`-u`).
 
 So: clbalance copy -g gpu-nodes app.conf /etc/app/
 """

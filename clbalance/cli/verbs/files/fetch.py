@@ -15,6 +15,7 @@ is matched there. Modes and times are kept, and what was fetched before and is t
 folder are left out.
 
   clbalance fetch -g gpu-nodes '/var/log/nvidia-*.log' logs/
+
   clbalance fetch -w node[1-8] results collected/
 """
 

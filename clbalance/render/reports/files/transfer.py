@@ -8,7 +8,7 @@ from clbalance.model.files import Entry, FileKind, FilesResult
 from clbalance.nodeset import fold
 from clbalance.policy.files.plan import Change, ChangeKind
 from clbalance.render.plain import plain_lines
-from clbalance.render.report import Display
+from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import Json, duration, escape_line, iec
 from clbalance.units import counted
@@ -22,7 +22,7 @@ _TONES: Mapping[ChangeKind, Tone] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilesReport:
+class FilesReport(Report):
     """What became of it on each node."""
 
     verb: str
