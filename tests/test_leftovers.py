@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab import processes
-from tests.cli.command import eventually
+from tests.waiting import eventually
 
 from . import leftovers
 from .leftovers import VARIABLE, Run

@@ -115,7 +115,16 @@ def _tell(arguments: Sequence[str], error: ClbalanceError, *, was_parsed: bool =
 
         sys.stdout.write(json_text(ErrorReport(error).json()))
     sys.stderr.write(messages.error(error))
-    return error.exit_code
+    stop = _signal_before(error)
+    return error.exit_code if stop is None else 128 + stop.signum
+
+
+def _signal_before(error: BaseException) -> Interrupted | None:
+    """The signal that had stopped us when `error` was raised, by the cleanup after it."""
+    before = error.__context__
+    while before is not None and not isinstance(before, Interrupted):
+        before = before.__context__
+    return before
 
 
 def _wants_json(arguments: Sequence[str], *, was_parsed: bool) -> bool:

@@ -23,6 +23,7 @@ from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import selection_of
+from clbalance.cli.transfers import file_transfers
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
@@ -68,6 +69,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             fail_point=fail_point(os.environ),
             notify=notify,
             forced=partial(tell_forced, console),
+            transfers=file_transfers,
             show_unfinished=console.outlets.show_unfinished,
             suspect_after=settings.policy.suspect_after,
         )

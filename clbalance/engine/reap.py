@@ -1,6 +1,6 @@
 """Find our leftovers on nodes, and remove them if requested: one agent a node, asked until there is no more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from clbalance.engine.agent.protocol import AgentError, AgentEvent, Findings, Hello, ReapedItem, Refused, encode
@@ -8,6 +8,7 @@ from clbalance.engine.agent.sessions import Ask, ask_each
 from clbalance.engine.services import Services
 from clbalance.model import NodeName
 from clbalance.model.checkup import Leftover, LeftoverKind, Reaped
+from clbalance.policy.jobs.job_files import is_kept
 from clbalance.ports import Closed
 
 MOST_ANSWERS = 400
@@ -17,9 +18,10 @@ MOST_ANSWERS = 400
 def reap(services: Services, nodes: Sequence[NodeName], *, keep_s: float, apply: bool) -> tuple[Reaped, ...]:
     """The leftovers of each node. With `apply` they are removed; one that stays has a reason.
 
-    Jobs whose output files still have to be completed from a node keep all their leftovers there.
+    Jobs whose output files or results are still to come from a node keep all their leftovers there.
     """
-    keep = _keys_of_pending_output(services)
+    keep = _keys(services, {one.job for one in services.journal.outputs(pending=True)})
+    keep += _keys(services, awaited_results(services))
     found: dict[NodeName, dict[tuple[LeftoverKind, str], Leftover]] = {node: {} for node in nodes}
     answers = dict.fromkeys(nodes, 0)
 
@@ -50,9 +52,19 @@ def reap(services: Services, nodes: Sequence[NodeName], *, keep_s: float, apply:
     return ask_each(services, nodes, react)
 
 
-def _keys_of_pending_output(services: Services) -> list[str]:
-    jobs = sorted({one.job for one in services.journal.outputs(pending=True)})
-    records = [services.journal.record(job) for job in jobs]
+def awaited_results(services: Services) -> tuple[int, ...]:
+    """The jobs whose results are kept on their nodes until they are returned, for some time (`KEPT_S`)."""
+    now = services.clock.now()
+    kept = []
+    for one in services.journal.returns().all(pending=True):
+        record = services.journal.record(one.job)
+        if record is not None and is_kept(one, record, now):
+            kept.append(one.job)
+    return tuple(dict.fromkeys(kept))
+
+
+def _keys(services: Services, jobs: Iterable[int]) -> list[str]:
+    records = [services.journal.record(job) for job in sorted(jobs)]
     return [record.key for record in records if record is not None]
 
 

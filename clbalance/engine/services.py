@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
@@ -13,6 +14,14 @@ from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.ports import Clock, Journal, Store, SweepListener, Transport
+
+if TYPE_CHECKING:  # few jobs have files that travel (docs/design/startup.md)
+    from clbalance.engine.files.transfers import Transfers
+
+
+def no_transfers(_: "Services") -> "Transfers":
+    """For a use case that needs none."""
+    raise AssertionError("no files travel here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,8 @@ class Services:
     """Starts those of these queued jobs that fit, for a process that waits for their ends."""
     forced: Callable[["Services", JobSpec, Sequence[Unfit]], None] = lambda *_: None
     """Is told what `--force` has set aside for a job, once its nodes have admitted it."""
+    transfers: Callable[["Services"], "Transfers"] = no_transfers
+    """Makes what carries the files of one job to and from its nodes."""
     typed_user: str | None = None
     """The login user that was given for this call; it overrides the user that each job remembers."""
     owner: int | None = None

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
+from clbalance.model.job_files import JobFiles
 
 # -- payload and job ------------------------------------------------------------------------------
 
@@ -64,6 +65,8 @@ class JobSpec:
     """The copies are slots that run tasks (`model/task.py`), several on a node; each slot has a claim of its own."""
     first_node: bool = False
     """Only the first copy runs the payload; the others hold their nodes for it until it is over."""
+    files: JobFiles | None = None
+    """What is sent to its nodes and returned from there. None: no file, and it has no work folder of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,11 @@ class Submitted:
     """It is not started before this, in seconds since 1970; None: it may start at once."""
 
     @property
+    def returns_files(self) -> bool:
+        """Whether files are returned from its nodes."""
+        return self.job.files is not None and bool(self.job.files.returned)
+
+    @property
     def has_files(self) -> bool:
         """Whether any of its output goes to a file."""
         return self.output is not None or self.error is not None
@@ -161,10 +169,12 @@ class Submitted:
     def needs_controller(self) -> bool:
         """Whether the job gets a controller when detached.
 
-        To start it later or again, for its files or `--notify`, or to free nodes that are held for its first one.
+        To start it later or again, for its files, its output files or `--notify`, or to free nodes that are held for
+        its first one.
         """
         holds_nodes = self.job.first_node and self.request.pick != 1
-        is_attended = self.has_files or self.notify is not None or self.rules is not None or holds_nodes
+        has_any_files = self.has_files or self.job.files is not None
+        is_attended = has_any_files or self.notify is not None or self.rules is not None or holds_nodes
         return self.restart_policy.needs_controller(is_attended=is_attended)
 
 

@@ -176,6 +176,8 @@ class Intent:
     rank: int
     boot_id: str
     incarnation: str
+    folder: str = ""
+    """The job's folder on the node; empty: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from clbalance.ports.listeners import (
     SweepListener,
     TaskListener,
 )
+from clbalance.ports.returns import Returns
 from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store, TaskLog, WrittenTasks
 from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
@@ -27,6 +28,7 @@ __all__ = [
     "LinkError",
     "LiveInput",
     "Remembered",
+    "Returns",
     "RunListener",
     "SessionEvent",
     "Sessions",

@@ -12,6 +12,7 @@ from clbalance.model import NodeName, Plan, Reading, Trend
 from clbalance.model.job import JobChanges, OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MigrationRequest, Outcome, Placed
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.ports.returns import Returns
 
 if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
     from clbalance.model.task import Task, TaskEvent
@@ -311,6 +312,10 @@ class Journal(Protocol):
 
     def written_tasks(self, job: int) -> WrittenTasks:
         """The tasks whose whole output is in the job's files."""
+        ...
+
+    def returns(self) -> Returns:
+        """The results that are returned from nodes."""
         ...
 
     def placed(self, job: int) -> tuple[Placed, ...]:

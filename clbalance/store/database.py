@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from sqlite3 import Connection
+from types import TracebackType
 
 from clbalance.errors import StoreError
 
@@ -105,19 +106,33 @@ def _damaged(database: Path, what: str) -> StoreError:
     )
 
 
-@contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
+class transaction:  # noqa: N801 - reads as a function, as contextlib's own do
     """Hold the write lock over the block, and commit at its end, durably. An exception leaves the database unchanged.
 
     IMMEDIATE, because a transaction that reads first and writes later cannot wait for another writer: it fails.
+
+    A class, because a signal may raise in any call: also right after BEGIN, and then too the transaction must end. A
+    generator would keep it open as long as the traceback lives, and the next one would fail.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._connection.rollback()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._connection.commit()
+        finally:
+            self._connection.rollback()  # nothing is left to roll back after a commit
 
 
 def storable(text: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.job_files import ReturnRecord, ReturnState
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Placed
 from clbalance.policy.jobs.eligibility import held_reason
 
@@ -41,6 +43,35 @@ class MemoryWrittenTasks:
         return frozenset(self._written)
 
 
+class InMemoryReturns:
+    """`ports.Returns` of one process."""
+
+    def __init__(self) -> None:
+        self._records: dict[tuple[int, int, int], ReturnRecord] = {}
+
+    def expect(self, job: int, copies: Sequence[CopyRecord]) -> None:
+        """Files of these copies are to be returned, and those of earlier ones no more."""
+        for one in self.of(job):
+            if one.state is ReturnState.PENDING:
+                self.put(replace(one, state=ReturnState.LOST, reason="the job was started again"))
+        for copy in copies:
+            launch = copy.intent
+            self.put(ReturnRecord(job=job, claim=copy.claim, rank=launch.rank, node=launch.node, folder=launch.folder))
+
+    def all(self, *, pending: bool = False) -> tuple[ReturnRecord, ...]:
+        known = (self._records[key] for key in sorted(self._records))
+        return tuple(one for one in known if not pending or one.state is ReturnState.PENDING)
+
+    def of(self, job: int) -> tuple[ReturnRecord, ...]:
+        return tuple(one for one in self.all() if one.job == job)
+
+    def put(self, record: ReturnRecord) -> None:
+        self._records[record.job, record.claim, record.rank] = record
+
+    def lock(self, job: int) -> AbstractContextManager[bool]:
+        return nullcontext(True)
+
+
 @dataclass(slots=True)
 class InMemoryJob:
     """One job of `InMemoryJournal`."""
@@ -56,6 +87,7 @@ class InMemoryJob:
     task_log: InMemoryTaskLog = field(default_factory=InMemoryTaskLog)
     written_tasks: MemoryWrittenTasks = field(default_factory=MemoryWrittenTasks)
     has_files: bool = False
+    returns_files: bool = False
     move: MigrationRequest | None = None
 
     def is_active(self, attempt: int) -> bool:

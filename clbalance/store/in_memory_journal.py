@@ -26,7 +26,7 @@ from clbalance.nodeset import fold
 from clbalance.policy.jobs.eligibility import held_reason
 from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import JobLock
-from clbalance.store.in_memory_jobs import InMemoryJob, InMemoryTaskLog, MemoryWrittenTasks
+from clbalance.store.in_memory_jobs import InMemoryJob, InMemoryReturns, InMemoryTaskLog, MemoryWrittenTasks
 from clbalance.store.job_rows import (
     CLAIMS_APART,
     STARTING,
@@ -50,6 +50,7 @@ class InMemoryJournal:
     def __init__(self) -> None:
         self._jobs: dict[int, InMemoryJob] = {}
         self._outputs: dict[tuple[int, int], OutputRecord] = {}
+        self._returns = InMemoryReturns()
 
     def submit(
         self,
@@ -83,9 +84,8 @@ class InMemoryJournal:
             begin_at=begin_at,
         )
         facts, script = parted(submitted)
-        self._jobs[number] = InMemoryJob(
-            record, to_text(facts), script, stdin, tasks=tuple(tasks), has_files=submitted.has_files
-        )
+        self._jobs[number] = job = InMemoryJob(record, to_text(facts), script, stdin, tasks=tuple(tasks))
+        job.has_files, job.returns_files = submitted.has_files, submitted.returns_files
         return number
 
     def accept(self, job: int) -> None:
@@ -99,8 +99,11 @@ class InMemoryJournal:
         nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
         one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
         one.move = None
-        one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
+        copies = [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
+        one.copies += copies
         self._expect_output(job, attempt)
+        if one.returns_files:
+            self._returns.expect(job, copies)
         self.record_unplaced(job, attempt=attempt, claim=claim, plan=plan)
         return True
 
@@ -326,6 +329,9 @@ class InMemoryJournal:
 
     def written_tasks(self, job: int) -> MemoryWrittenTasks:
         return self._jobs[job].written_tasks
+
+    def returns(self) -> InMemoryReturns:
+        return self._returns
 
     def placed(self, job: int) -> tuple[Placed, ...]:
         return tuple(self._jobs[job].placed) if job in self._jobs else ()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from clbalance.errors import StoreError
 from clbalance.model import Cause, NodeName, Plan, Qos, Request, Score, Snapshot, Term, Unfit
 from clbalance.model.job import Checkpoint, Command, JobSpec, RestartPolicy, Script, Submitted, TaskRules
+from clbalance.model.job_files import JobFiles, SentPath
 from clbalance.model.job_record import (
     Cancelled,
     CopyRecord,
@@ -34,6 +35,7 @@ from clbalance.model.job_record import (
 from clbalance.model.request import Constraints, Preference
 from clbalance.nodeset import NodeSets, fold
 from clbalance.policy.jobs.eligibility import begin_reason, held_reason
+from clbalance.store.database import storable
 
 if TYPE_CHECKING:
     from clbalance.model.task import Task
@@ -94,15 +96,29 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
 
 
 def copy_record(row: Sequence[Any]) -> CopyRecord:
-    """Convert a row of attempt, claim, node, rank, boot_id, birth, outcome, limits. `StoreError` if it is invalid."""
-    attempt, claim, node, rank, boot_id, incarnation, outcome, limits = row
+    """Convert a row of attempt, claim, node, rank, boot_id, birth, outcome, limits and folder.
+
+    `StoreError` if it is invalid.
+    """
+    attempt, claim, node, rank, boot_id, incarnation, outcome, limits, folder = row
     return CopyRecord(
         attempt=attempt,
         claim=claim,
-        intent=Intent(node=NodeName(node), rank=rank, boot_id=boot_id, incarnation=incarnation),
+        intent=Intent(node=NodeName(node), rank=rank, boot_id=boot_id, incarnation=incarnation, folder=folder),
         outcome=None if outcome is None else from_text(outcome, Outcome),
         limits=() if limits is None else from_text(limits, tuple),
     )
+
+
+INSERT_COPY = """
+    INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth, folder) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def copy_row(job: int, attempt: int, claim: int, intent: Intent) -> tuple[object, ...]:
+    """The values of `INSERT_COPY` for a launch."""
+    where = (intent.rank, intent.node, intent.boot_id, intent.incarnation, storable(intent.folder))
+    return (job, attempt, claim, *where)
 
 
 def plan_text(plan: Plan) -> str:
@@ -193,6 +209,7 @@ _CLASSES: dict[str, type] = {
     "Constraints": Constraints,
     "Exited": Exited,
     "FinalUsage": FinalUsage,
+    "JobFiles": JobFiles,
     "JobSpec": JobSpec,
     "Killed": Killed,
     "Lost": Lost,
@@ -205,6 +222,7 @@ _CLASSES: dict[str, type] = {
     "Request": Request,
     "Score": Score,
     "Script": Script,
+    "SentPath": SentPath,
     "Submitted": Submitted,
     "TaskRules": TaskRules,
     "Term": Term,

@@ -22,11 +22,13 @@ from clbalance.store.job_numbers import JobNumbers, LostJobs
 from clbalance.store.job_rows import (
     ACTIVE,
     CLAIMS_APART,
+    INSERT_COPY,
     JOB_COLUMNS,
     NO_OPEN_COPY,
     STARTING,
     begin_of,
     copy_record,
+    copy_row,
     expanded,
     folded,
     from_text,
@@ -41,6 +43,7 @@ from clbalance.store.job_rows import (
 )
 from clbalance.store.journal_outputs import expect_output
 from clbalance.store.journal_pending import JournalPending
+from clbalance.store.returns import SqliteReturns, expect_returns
 
 if TYPE_CHECKING:
     from clbalance.model.task import Task
@@ -72,15 +75,16 @@ class SqliteJournal(JournalPending):
         statement = """
             INSERT INTO job (
                 id, key, name, state, reason, submitted_us, waits_us, controller, submitted, qos, priority, files,
-                queued, begin_us
-            ) VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                queued, begin_us, returns
+            ) VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
         facts, script = parted(submitted)
         parts = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files, accepted)
         begin_at, reason = begin_of(submitted)
         begin_us, at_us = None if begin_at is None else microseconds(begin_at), microseconds(at)
-        values = (job.key, storable(job.name), reason, at_us, at_us, self._control.mine(), *parts, begin_us)
+        of_job = (job.key, storable(job.name), reason, at_us, at_us, self._control.mine(), *parts)
+        values = (*of_job, begin_us, submitted.returns_files)
         with as_store_error(self._database), transaction(self._connection):
             number = self._numbers.take()
             self._connection.execute(statement, (number, *values))
@@ -99,7 +103,7 @@ class SqliteJournal(JournalPending):
         self._write(f"UPDATE job SET queued = 1 WHERE id = ? AND {ACTIVE}", (job,))
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
-        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for one in intents]
+        rows = [copy_row(job, attempt, claim, intent) for intent in intents]
         with as_store_error(self._database), transaction(self._connection):
             update = f"""
                 UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL, move = NULL
@@ -107,15 +111,14 @@ class SqliteJournal(JournalPending):
             """
             if self._connection.execute(update, (attempt, claim, folded(intents), STARTING, job)).rowcount == 0:
                 return False
-            self._connection.executemany(
-                "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-            )
+            self._connection.executemany(INSERT_COPY, rows)
             expect_output(self._connection, job, attempt)
+            expect_returns(self._connection, job, claim)
             self._place(job, attempt, claim, plan)
         return True
 
     def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
-        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for claim, one in slots.items()]
+        rows = [copy_row(job, attempt, claim, intent) for claim, intent in slots.items()]
         with as_store_error(self._database), transaction(self._connection):
             query = f"SELECT attempt, nodes FROM job WHERE id = ? AND {_MAY_BE_STARTED}"
             found = self._connection.execute(query, (job,)).fetchone()
@@ -127,9 +130,7 @@ class SqliteJournal(JournalPending):
                 "UPDATE job SET attempt = ?, claim = max(claim, ?), nodes = ? WHERE id = ?",
                 (attempt, max(slots), nodes, job),
             )
-            self._connection.executemany(
-                "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-            )
+            self._connection.executemany(INSERT_COPY, rows)
             expect_output(self._connection, job, attempt)
             if plan is not None:
                 self._connection.execute("UPDATE job SET reason = ?, started_us = NULL WHERE id = ?", (STARTING, job))
@@ -257,7 +258,7 @@ class SqliteJournal(JournalPending):
 
     def copies(self, job: int) -> tuple[CopyRecord, ...]:
         query = (
-            "SELECT attempt, claim, node, rank, boot_id, birth, outcome, limits FROM copy"
+            "SELECT attempt, claim, node, rank, boot_id, birth, outcome, limits, folder FROM copy"
             " WHERE job = ? ORDER BY claim, rank"
         )
         with as_store_error(self._database):
@@ -287,6 +288,9 @@ class SqliteJournal(JournalPending):
         from clbalance.store.append_logs import FileTaskLog  # only for task jobs (docs/design/startup.md)
 
         return FileTaskLog(self._database.parent / "tasks" / f"{job}.log")
+
+    def returns(self) -> SqliteReturns:
+        return SqliteReturns(self._connection, self._database)
 
     def placed(self, job: int) -> tuple[Placed, ...]:
         query = "SELECT attempt, claim, plan FROM placed WHERE job = ? ORDER BY claim"

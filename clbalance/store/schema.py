@@ -172,6 +172,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE strain ADD COLUMN worked_in_boot TEXT NOT NULL DEFAULT ''",
     ),
     (
+        # `returns`: files are returned from the job's nodes; `folder`: the job's folder on the node. A row of
+        # `returned` for each copy of such a job.
+        "ALTER TABLE job ADD COLUMN returns INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE copy ADD COLUMN folder TEXT NOT NULL DEFAULT ''",
+        """
+        CREATE TABLE returned (
+            job INTEGER NOT NULL,
+            claim INTEGER NOT NULL,
+            rank INTEGER NOT NULL,
+            state TEXT NOT NULL DEFAULT 'pending',
+            reason TEXT NOT NULL DEFAULT '',
+            files INTEGER NOT NULL DEFAULT 0,
+            bytes INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (job, claim, rank)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX returned_pending ON returned (job) WHERE state = 'pending'",
+    ),
+    (
         # Runs of playbooks (store/plays/). `typed`, `pool`: JSON. `controller`, `pid`: the process that has it.
         # `bytes`: what its steps take here; NULL: not counted yet.
         """

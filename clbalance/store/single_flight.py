@@ -37,6 +37,24 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
+def try_lock_byte(path: Path, offset: int) -> Iterator[bool]:
+    """The same for one byte of the file, as one lock of many. Not twice at once in one process."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise file_error(error, path) from error
+    try:
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+            is_ours = True
+        except (BlockingIOError, PermissionError):  # which of the two is up to the system (fcntl(2))
+            is_ours = False
+        yield is_ours
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
 def single_flight(state: Path, verb: str) -> Iterator[None]:
     """Hold `<verb>.lock` of the state folder. `LockedError` if another process has it, with its pid and since when."""
     with _lock(state / f"{verb}.lock") as (fd, is_ours):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ import pyte
 import clbalance
 from clbalance.lab.cluster import Lab
 from tests import leftovers
+from tests.waiting import eventually
 
 from . import forks
 
@@ -165,14 +166,6 @@ class Terminal:
         os.close(self._master)
 
 
-def eventually(holds: Callable[[], object], within_s: float = 60.0) -> None:
-    """Wait for what only time brings; how soon is no promise, unless the test says so, and a busy machine is slow."""
-    give_up_at = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < give_up_at, "it never came true"
-        time.sleep(0.02)
-
-
 def local_ssh(lab: Lab) -> list[int]:
     """Processes of this machine that talk to the lab as clients."""
     wanted = os.fsencode(lab.ssh_config)
@@ -189,7 +182,7 @@ def _command_lines() -> Iterator[tuple[int, list[bytes]]]:
 
 
 @contextmanager
-def nothing_left(lab: Lab, within_s: float = 3.0) -> Iterator[None]:
+def nothing_left(lab: Lab, within_s: float = 20.0) -> Iterator[None]:
     """What the block does leaves no process on any node, and no ssh here."""
     before = {node.name: set(node.processes()) for node in lab.nodes}
     yield

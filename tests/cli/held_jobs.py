@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .command import Command, eventually
+from tests.waiting import eventually
+
+from .command import Command
 
 SOON = ("-t", "1s", "-u", "1s")
 """A node that does not answer is given up soon."""

@@ -13,9 +13,10 @@ from clbalance.lab.cluster import Lab
 from clbalance.model.job_record import JobRecord, JobState
 from clbalance.policy.jobs.record import is_queued
 from clbalance.store.state import SqliteStore
+from tests.waiting import eventually
 
 from . import forks
-from .command import Child, Command, ended, eventually
+from .command import Child, Command, ended
 from .held_jobs import detached
 
 ONCE = """exec 9>>lock; flock -n 9 || echo $CLBALANCE_NODE >> twice

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
+from tests.waiting import eventually
 
-from .command import Command, ended, eventually
+from .command import Command, ended
 from .held_jobs import SOON, await_file, detached, held, job, let_go
 
 UNATTENDED = ("--queue", "-w", "node1")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import ARGV, Command, eventually
+from tests.cli.command import ARGV, Command
 from tests.cli.held_jobs import detached, held, job, let_go
+from tests.waiting import eventually
 
 REFUSE = [
     ("run", "--", "true"),

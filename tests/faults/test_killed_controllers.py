@@ -19,10 +19,11 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
-from tests.cli.command import ARGV, THIS_TREE, Command, eventually, local_ssh
+from tests.cli.command import ARGV, THIS_TREE, Command, local_ssh
 from tests.conftest import NewLab
 from tests.sharing.diary import NAME, WORK, begun, diary_of, ended
 from tests.sharing.holding import leases_held
+from tests.waiting import eventually
 
 from .soak import trials
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.spec import LabSpec
-from tests.cli.command import THIS_TREE, Command, eventually
+from tests.cli.command import THIS_TREE, Command
 from tests.cli.held_jobs import job
 from tests.conftest import NewLab
+from tests.waiting import eventually
 
 from .soak import trials
 

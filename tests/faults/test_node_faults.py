@@ -12,10 +12,11 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
-from tests.cli.command import Command, ended, eventually, nothing_left
+from tests.cli.command import Command, ended, nothing_left
 from tests.cli.run.test_run_ends import STUBBORN, await_output
 from tests.node.nodes import locker_of
 from tests.sharing.holding import leases_held
+from tests.waiting import eventually
 
 SOON = ("-t", "1s", "-u", "2s")
 """A node that is silent is given up after twice the two; one that is only slow answers in time."""

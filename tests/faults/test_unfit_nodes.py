@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually, nothing_left
+from tests.cli.command import Command, nothing_left
 from tests.sharing.holding import leases_held
+from tests.waiting import eventually
 
 from .mounts import fill, make_read_only, mounted
 from .test_node_faults import SOON, started, told

@@ -1,8 +1,6 @@
 """How tests look at a lab."""
 
 import subprocess
-import time
-from collections.abc import Callable
 
 from clbalance.lab.cluster import Lab
 
@@ -18,11 +16,3 @@ def told(lab: Lab, node: str, command: str, *options: str) -> str:
     done = ssh(lab, node, command, *options)
     assert done.returncode == 0, done
     return done.stdout.strip()
-
-
-def eventually(holds: Callable[[], bool], within_s: float = 15.0) -> None:
-    """Wait for what only time brings."""
-    give_up_at = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < give_up_at, "it never came true"
-        time.sleep(0.02)

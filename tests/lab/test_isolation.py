@@ -21,8 +21,9 @@ from clbalance.lab.node import LabNodeState
 from clbalance.lab.spec import LabSpec, LabUser
 from tests.conftest import LAB_USERS, NewLab
 from tests.lab_restore import restore
+from tests.waiting import eventually
 
-from .seen import eventually, ssh, told
+from .seen import ssh, told
 
 # Each leaves its session in another way; the second even gives up its environment.
 ESCAPES = (

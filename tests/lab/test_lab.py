@@ -19,8 +19,9 @@ from clbalance.lab.processes import identify, stat_of
 from clbalance.lab.spec import LabSpec
 from tests.conftest import NewLab
 from tests.lab_restore import has_fault, restore
+from tests.waiting import eventually
 
-from .seen import eventually, ssh, told
+from .seen import ssh, told
 
 LOADAVG = "cat $CLBALANCE_PROCFS/loadavg"
 GPUS = (

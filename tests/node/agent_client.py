@@ -25,7 +25,7 @@ AGENT = Path(_FOLDER.name) / "agent.py"
 AGENT.write_text(agent_source())
 NONCE = "0123456789abcdef"
 FRAME = b"\x1eCLB1 " + NONCE.encode() + b" "
-WAIT_S = 20.0
+WAIT_S = 60.0
 NOTHING: dict[str, object] = {
     "cpus": 0,
     "mem_bytes": 0,

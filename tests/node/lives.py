@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from clbalance.node.agent.tree import carrying, kill_carriers, read_processes
 from .agent_client import NOTHING, WAIT_S, AgentClient, gone, new_job, tells_of_removed_output
 from .nodes import Node, locker_of
 
-WITHIN_S = 10.0  # for what takes a moment, on a machine with other work
+WITHIN_S = 60.0  # for what takes a moment, on a machine with other work
 
 
 class Claim(NamedTuple):
@@ -142,15 +141,6 @@ def marks_in(file: Path) -> int:
 
 def carriers(job: str) -> set[int]:
     return carrying(job.encode(), read_processes())
-
-
-def eventually(holds: Callable[[], Any], wait_s: float = WITHIN_S) -> Any:
-    """What it returns, once that counts."""
-    until = time.monotonic() + wait_s
-    while not (value := holds()):
-        assert time.monotonic() < until, "it never came to be"
-        time.sleep(0.01)
-    return value
 
 
 def kill(*pids: int) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.node.job.test_agent_settle import OTHER_BOOT, bereaved_job, ended_job
+from tests.waiting import eventually
 
 from .agent_client import gone, pids_in
-from .lives import Claim, Lives, ask_admission, ask_start, carriers, eventually, kill
+from .lives import Claim, Lives, ask_admission, ask_start, carriers, kill
 from .nodes import ALICE, fill, locked, wait_until_void
 from .test_agent_tree import MEMBERS
 

@@ -155,7 +155,7 @@ def test_all_that_hangs_costs_two_seconds_and_its_own_sections(node: Node) -> No
         node.program(name, "exec sleep 60")
     began = time.monotonic()
     found = checkup(node)
-    assert 1.8 <= time.monotonic() - began <= 8
+    assert 1.8 <= time.monotonic() - began <= 15
     assert found.uid == os.getuid()
     assert found.python == Unknown(reason="timed out")
     assert isinstance(found.folders.named, Folder)

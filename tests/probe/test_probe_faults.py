@@ -40,7 +40,7 @@ def gone(pid: int) -> bool:
 def test_a_hung_nvidia_smi_costs_the_gpus_only_and_is_ended(node: Node) -> None:
     pids = node.root / "pids"
     node.program("nvidia-smi", f"trap '' TERM HUP INT; echo $$ >>{pids}; printf 'GPU-1'; exec sleep 60")
-    with seconds(1.8, 8):
+    with seconds(1.8, 15):
         reading = node.reading()
     assert reading.gpus == HUNG
     assert isinstance(reading.run_queue, RunQueue)
@@ -54,7 +54,7 @@ def test_what_cannot_be_killed_does_not_hold_the_session(node: Node) -> None:
     pids = node.root / "pids"
     node.program("nvidia-smi", f"setsid sleep 60 & echo $! >>{pids}; wait")
     try:
-        with seconds(1.8, 8):
+        with seconds(1.8, 15):
             reading = node.reading()
         assert reading.gpus == HUNG
         assert isinstance(reading.tmp, TmpSpace)
@@ -107,13 +107,15 @@ def test_a_program_cannot_end_the_answer_early(dash_node: Node) -> None:
 
 
 def test_gpus_are_asked_side_by_side(dash_node: Node) -> None:
+    # Each of the two waits for the other to be there.
     dash_node.program(
         "nvidia-smi",
-        "sleep 1\ncase $* in *compute-apps*) exit 0 ;; esac\n"
+        "case $* in *compute-apps*) me=apps other=devices ;; *) me=devices other=apps ;; esac\n"
+        ': > "$0.$me"\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do [ -e "$0.$other" ] && break; sleep 0.1; done\n'
+        '[ -e "$0.$other" ] || exit 9\n[ $me = devices ] || exit 0\n'
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
-    with seconds(1.0, 1.95):
-        gpus = dash_node.reading().gpus
+    gpus = dash_node.reading().gpus
     assert isinstance(gpus, tuple)
     assert isinstance(gpus[0], Gpu)
 
@@ -125,7 +127,7 @@ def test_a_hung_log_costs_health_only(node: Node) -> None:
         f"case $* in -q) echo $$ >{pids}; echo 'CUDA Version : 12.4'; exec sleep 60 ;; *compute-apps*) exit 0 ;; esac\n"
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
-    with seconds(1.8, 8):
+    with seconds(1.8, 15):
         gpus = node.reading().gpus
     assert isinstance(gpus, tuple)
     assert (gpus[0].use_pct, gpus[0].fault, gpus[0].cuda_version) == (0.0, "", "")
@@ -136,7 +138,7 @@ def test_a_hung_log_costs_health_only(node: Node) -> None:
 def test_a_hung_rocm_smi_costs_the_gpus_only_and_is_ended(dash_node: Node) -> None:
     pids = dash_node.root / "pids"
     dash_node.program("rocm-smi", f"echo $$ >{pids}; exec sleep 60")
-    with seconds(1.8, 8):
+    with seconds(1.8, 15):
         reading = dash_node.reading()
     assert reading.gpus == Unknown(reason="`rocm-smi` timed out")
     assert isinstance(reading.run_queue, RunQueue)

@@ -12,9 +12,10 @@ from clbalance.model.job_record import JobRecord, JobState
 from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
 from clbalance.store.state import SqliteStore
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
 from tests.cli.held_jobs import detached
 from tests.cli.migrations import KINDS, is_held, keepers
+from tests.waiting import eventually
 
 from .holding import leases_held
 

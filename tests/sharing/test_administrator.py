@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually
+from tests.cli.command import Command, ended
 from tests.cli.held_jobs import detached
+from tests.waiting import eventually
 
 from .holding import leases_held
 

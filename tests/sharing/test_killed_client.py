@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually, send
+from tests.cli.command import Command, ended, send
 from tests.cli.run.test_run_ends import STUBBORN
+from tests.waiting import eventually
 
 from .holding import held, job, leases_held
 

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.spec import LabSpec
-from tests.cli.command import THIS_TREE, Command, ended, eventually, local_ssh
+from tests.cli.command import THIS_TREE, Command, ended, local_ssh
 from tests.conftest import NewLab, environment_of
 from tests.faults.soak import trials
+from tests.waiting import eventually
 
 from .herd import Herd
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually
+from tests.cli.command import Command, ended
 from tests.cli.held_jobs import detached, job
 from tests.cli.migrations import move
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
 

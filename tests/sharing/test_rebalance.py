@@ -21,10 +21,11 @@ from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from clbalance.lab.spec import LabSpec
 from clbalance.policy.allocations import TAU_S
-from tests.cli.command import THIS_TREE, Command, eventually
+from tests.cli.command import THIS_TREE, Command
 from tests.cli.held_jobs import held
 from tests.conftest import NewLab, environment_of
 from tests.faults.soak import trials
+from tests.waiting import eventually
 
 from .holding import leases_held
 

@@ -8,15 +8,16 @@ import time
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, Done, eventually
+from tests.cli.command import Command, Done
 from tests.node.nodes import locked
+from tests.waiting import eventually
 
 from .holding import forge, held, home_of, job, leases_held, uid_of
 
 pytestmark = pytest.mark.root
 
 # On a node that is asked, admitted and refused in time, with room for a slow machine; a lock is waited for 2 s.
-SOON_S = 5.0
+SOON_S = 12.0
 
 
 def run(clbalance: Command, *arguments: str, user: str = "root", text: str = "true") -> Done:

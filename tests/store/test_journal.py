@@ -10,6 +10,7 @@ import pytest
 
 from clbalance.model import Cause, Plan, Qos, Request, Snapshot, Unfit
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Script, Submitted, TaskRules
+from clbalance.model.job_files import JobFiles, ReturnState
 from clbalance.model.job_record import (
     Cancelled,
     Exited,
@@ -583,3 +584,32 @@ def test_a_copy_of_standard_input_is_kept_with_its_job(journal: Journal) -> None
     assert journal.stdin(kept) == content
     assert journal.stdin(journal.submit(NOON, keyed("b"))) is None
     assert journal.stdin(99) is None
+
+
+def test_results_of_each_copy_are_awaited_until_they_came_or_the_job_starts_again(journal: Journal) -> None:
+    plain = journal.submit(NOON, SUBMITTED)
+    record_launch(journal, plain)
+    files = JobFiles(returned=("out/*",), into="/home/ann")
+    job = journal.submit(NOON, replace(keyed("cd"), job=replace(SPEC, key="cd" * 16, files=files)))
+    assert journal.returns().all() == (), "nothing was launched"
+    intents = [
+        Intent(node=node(f"n{rank + 1}"), rank=rank, boot_id="b", incarnation="c", folder=f"/var/tmp/{rank}")
+        for rank in range(2)
+    ]
+    assert journal.record_launch(job, attempt=1, claim=1, intents=intents, plan=plan("n1", "n2"))
+    first, second = journal.returns().all(pending=True)
+    assert (first.job, first.claim, first.rank, first.node, first.folder) == (job, 1, 0, "n1", "/var/tmp/0")
+    came = replace(first, state=ReturnState.COMPLETE, reason="a link was left out", files=2, size_bytes=7)
+    journal.returns().put(came)
+    assert journal.returns().all(pending=True) == (second,)
+    assert journal.record_launch(job, attempt=2, claim=2, intents=intents[:1], plan=plan("n1"))
+    assert [(one.claim, one.state) for one in journal.returns().of(job)] == [
+        (1, ReturnState.COMPLETE),
+        (1, ReturnState.LOST),
+        (2, ReturnState.PENDING),
+    ]
+    found = journal.submitted(job)
+    assert found is not None
+    assert found.job.files == files
+    with journal.returns().lock(job) as is_ours:
+        assert is_ours

@@ -37,8 +37,8 @@ def test_the_end_of_a_command_is_told(command: str, result: UpcallResult) -> Non
 
 def test_a_process_that_keeps_the_output_open_is_not_waited_for() -> None:
     began = time.monotonic()
-    assert run_upcall("sleep 3 & echo n1", "/").stdout == "n1\n"
-    assert time.monotonic() - began < 2.0
+    assert run_upcall("sleep 12 & echo n1", "/").stdout == "n1\n"
+    assert time.monotonic() - began < 8.0
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.engine.reap import reap
+from clbalance.engine.reap import awaited_results, reap
 from clbalance.errors import ExitCode
 from clbalance.nodeset import fold
 from clbalance.render import messages
@@ -17,7 +17,10 @@ def reap_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, *, keep: s
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services(meanwhile="clbalance.render.reports.admin.reap") as services:
         report = ReapReport(nodes=reap(services, cluster.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
+        awaited = awaited_results(services)
     console.show(report)
+    for job in awaited:
+        console.say(messages.note(f"the files of job {job} are kept: its results are not returned yet"))
     _say(report, console)
     is_whole = all(node.answered and not any(one.reason for one in node.found) for node in report.nodes)
     return ExitCode.DONE if is_whole else ExitCode.SOME_NODES_FAILED

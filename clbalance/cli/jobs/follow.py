@@ -134,10 +134,11 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
             console.stopped(stop.signum)
             console.say(messages.note(f"job {record.id} keeps running; `clbalance cancel {record.id}` ends it"))
             raise
-        complete_outputs(services, console)
+        is_whole = complete_outputs(services, console, waited_for=[reconciled.record.id])
         _tell_end(services, console, reconciled)
         _show_results(services, console, [reconciled])
-    return _code(reconciled) if has_tasks or not reconciled.outcomes else run_exit_code(reconciled.outcomes)
+    code = _code(reconciled) if has_tasks or not reconciled.outcomes else run_exit_code(reconciled.outcomes)
+    return code if code or is_whole else ExitCode.SOME_NODES_FAILED
 
 
 def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
@@ -148,13 +149,14 @@ def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
         for record in filter(is_queued, records):
             console.say(messages.note(f"job {record.id} waits: {record.reason}"))
         waited = submitted.await_ends(waiting, records)
-        complete_outputs(services, console)
+        is_whole = complete_outputs(services, console, waited_for=[one.record.id for one in waited])
         if len(waited) > 1:
             tell_jobs(console, rows_of(services, waited))
         else:
             _tell_end(services, console, waited[0])
         _show_results(services, console, waited)
-    return max(_code(reconciled) for reconciled in waited)
+    code = max(_code(reconciled) for reconciled in waited)
+    return code if code or is_whole else ExitCode.SOME_NODES_FAILED
 
 
 def _start_queued(ssh: ReachOptions, console: Console, services: Services, jobs: Collection[int]) -> None:

@@ -12,12 +12,13 @@ from clbalance.cli.node_settings import me
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns, write_run_files
+from clbalance.cli.run.followed_results import has_results_here, mode_of
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.report import EndOptions, has_started, not_placed, report_queued, run_ended, tell_accepted
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
-from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.jobs.conclude import accept, refuse
 from clbalance.engine.jobs.submitted import next_attempt, startable
 from clbalance.engine.run.place_now import place_now
@@ -56,9 +57,10 @@ def requeue_job(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
     if detach and submitted.needs_controller:
         return again.hand_over(console)
     with contextlib.closing(Restarted(console, record)) as shown:
-        result = again.carry_out(shown, DETACHED if detach else FOREGROUND)
+        result, is_whole = again.carry_out(shown, mode_of(submitted.job.files, detach=detach), console)
     how = EndOptions(detached=detach)
-    return run_ended(result, again.cluster.candidates, console, FilePatterns.of(submitted), how)
+    code = run_ended(result, again.cluster.candidates, console, FilePatterns.of(submitted), how)
+    return code if code or is_whole else ExitCode.NOT_RUN_TO_ITS_END
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +88,8 @@ class _Requeue:
             tell_accepted(record, console)
         return ExitCode.DONE
 
-    def carry_out(self, listener: RunListener, mode: FollowMode) -> RunResult:
-        """Start it from this process."""
+    def carry_out(self, listener: RunListener, mode: FollowMode, console: Console) -> tuple[RunResult, bool]:
+        """Start it from this process. The result, and whether its files are here that are returned."""
         submitted = self.submitted
         with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
             record, stdin = self._acquire(services, accepted=False)
@@ -112,7 +114,8 @@ class _Requeue:
                 result = run.carry_out()
             if mode.leave_when_started and has_started(result):
                 accept(services, record.id)
-        return result
+                return result, True
+            return result, has_results_here(services, console, result, submitted.job.files)
 
     def _acquire(self, services: Services, *, accepted: bool) -> tuple[JobRecord, JobInput]:
         """The record, once we control the job, and its input. `ClbalanceError` if another process does by now.

@@ -16,7 +16,7 @@ from clbalance.model.task import TaskSummary
 from clbalance.policy.jobs.command import command_text
 from clbalance.policy.jobs.task_records import summary_of
 from clbalance.ports import Journal
-from clbalance.render.jobs.row import JobRow, OutputFacts, job_row
+from clbalance.render.jobs.row import FileFacts, JobRow, OutputFacts, job_row
 
 
 def rows_of(services: Services, seen: Sequence[Reconciled], taken: Mapping[int, Usage] | None = None) -> list[JobRow]:
@@ -45,6 +45,7 @@ def rows_of(services: Services, seen: Sequence[Reconciled], taken: Mapping[int, 
                 ended_at=local(row.ended_at),
                 usage=(taken or {}).get(number),
                 output=_output_facts(one.record, submitted, outputs.get(number)),
+                files=_file_facts(journal, one.record, submitted),
             )
         )
     return rows
@@ -70,6 +71,14 @@ def _output_facts(record: JobRecord, submitted: Submitted | None, known: OutputR
         return None
     facts = OutputFacts(output=submitted.output, error=submitted.error)
     return facts if known is None else replace(facts, state=known.state, reason=known.reason)
+
+
+def _file_facts(journal: Journal, record: JobRecord, submitted: Submitted | None) -> FileFacts | None:
+    """The files that travel with the job; what was returned is told of its last attempt."""
+    if submitted is None or submitted.job.files is None:
+        return None
+    returns = tuple(one for one in journal.returns().of(record.id) if one.claim == record.claim)
+    return FileFacts(files=submitted.job.files, returns=returns)
 
 
 def local(at: datetime | None) -> datetime | None:

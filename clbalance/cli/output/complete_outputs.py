@@ -4,6 +4,7 @@ Every verb that follows or changes jobs calls it. If no file is pending, it cost
 """
 
 import contextlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from clbalance.cli.console import Console
@@ -17,13 +18,26 @@ if TYPE_CHECKING:
 _AGAIN_S = 2.0  # time limit for nodes that did not answer the last time
 
 
-def complete_outputs(services: Services, console: Console, *, again: bool = True) -> None:
-    """Write missing output. Files that cannot be completed now stay pending, with one warning for each reason.
+def complete_outputs(
+    services: Services, console: Console, *, again: bool = True, waited_for: Collection[int] = ()
+) -> bool:
+    """Write missing output, and bring the results of jobs that are over. Whether those `waited_for` are all here.
 
-    `again`: also try files again whose last completion failed. A `StoreError` only warns: what was asked for is done.
+    Files that cannot be completed now stay pending, with one warning for each reason.
+    `again`: also try what has failed the last time. `waited_for`: jobs whose results may take as long as they need.
+    A `StoreError` only warns: what was asked for is done.
     """
+    is_whole = True
     with services.without_store():
         _complete(services, console, again=again)
+        if services.journal.returns().all(pending=True):
+            from clbalance.cli.output.returns import bring_results  # few jobs have files that travel
+
+            if waited_for:
+                is_whole = bring_results(services, console, jobs=waited_for, is_asked=True)
+            if again:
+                bring_results(services, console)
+    return is_whole
 
 
 def _complete(services: Services, console: Console, *, again: bool) -> None:

@@ -138,6 +138,10 @@ def _carry_out(services: Services, cluster: ClusterContext, number: int, submitt
     with write_run_files(services, files, NullListener(), SUPERVISED, copies=copies) as (writer, mode):
         context = RunContext(services=services, query=query, stdin=stdin, listener=writer, mode=mode)
         Run(context, job, submitted.restart_policy, excluded, queued=True).carry_out()
+    if submitted.returns_files:
+        from clbalance.cli.output.returns import bring_results  # few jobs have files that travel
+
+        bring_results(services, cluster.console, jobs=[number], is_asked=True)
 
 
 if __name__ == "__main__":

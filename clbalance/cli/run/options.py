@@ -76,6 +76,16 @@ class JobOptions:
     error: Annotated[
         str | None, Option("--error", metavar="FILE", help="Write its standard error to this. [the --output file]")
     ] = None
+    send: Annotated[
+        list[str] | None, Option("--send", metavar="FILE", help="Send this file or folder to its work folder there.")
+    ] = None
+    returned: Annotated[
+        list[str] | None,
+        Option("--return", metavar="GLOB", help="Bring back what matches in its work folder when it has ended."),
+    ] = None
+    return_to: Annotated[
+        str | None, Option("--return-to", metavar="DIR", help="Into this folder: %j job, %a attempt. [this one]")
+    ] = None
     gather: Annotated[bool, Option("-b", "--gather", help="Show output at the end, equal outputs once (clush -b).")] = (
         False
     )

@@ -11,10 +11,11 @@ from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import write_run_files
+from clbalance.cli.run.followed_results import has_results_here, mode_of
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.report import EndOptions, ShownRun, has_started, not_placed, run_ended, tell_accepted
 from clbalance.cli.run.submission import Submission
-from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.jobs.conclude import accept, refuse
 from clbalance.engine.run.place_now import place_now
 from clbalance.engine.run.run import Run
@@ -81,12 +82,15 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
     options = submitted.options
     shown = _shown(cluster, submitted, console)
     with contextlib.closing(shown):
-        result = _carry_out(cluster, submitted, shown, DETACHED if options.detach else FOREGROUND, console)
+        result, is_whole = _carry_out(
+            cluster, submitted, shown, mode_of(submitted.job_files, detach=options.detach), console
+        )
     query = query_of(cluster, submitted, pick=submitted.pick)
     if result.queued is not None:
         _warn_if_never(result, query, console)
     how = EndOptions(detached=options.detach, explain=options.explain, is_folded=options.gather, strict=options.strict)
-    return run_ended(result, cluster.candidates, console, submitted.files, how, query=query)
+    code = run_ended(result, cluster.candidates, console, submitted.files, how, query=query)
+    return code if code or is_whole else ExitCode.NOT_RUN_TO_ITS_END
 
 
 def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:
@@ -107,7 +111,8 @@ def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> 
 
 def _carry_out(
     cluster: ClusterContext, submitted: Submission, listener: RunListener, mode: FollowMode, console: Console
-) -> RunResult:
+) -> tuple[RunResult, bool]:
+    """The result, and whether its files are here that are returned."""
     query = query_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
     with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
@@ -130,7 +135,7 @@ def _carry_out(
         if detached and has_started(result):
             accept(services, result.job.id)
         complete_outputs(services, console, again=False)
-    return result
+        return result, has_results_here(services, console, result, submitted.job_files)
 
 
 # Submit a job: give it a number and record it in the journal.
@@ -223,4 +228,5 @@ def new_job(submitted: Submission, cluster: ClusterContext) -> JobSpec:
         submit_host=socket.gethostname(),
         submit_dir=submitted.submit_dir,
         user=_login_of(cluster),
+        files=submitted.job_files,
     )

@@ -13,12 +13,14 @@ from clbalance.cli.option_values import FutureTime, check_job_name, check_priori
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.requests import Resources, constraints_of, parse_pick, resources_of
+from clbalance.cli.run.job_files import job_files_of
 from clbalance.cli.run.job_input import KeptInput, job_input
 from clbalance.cli.run.options import JobOptions
 from clbalance.cli.run.work import CommandLine, payload_of
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job import Checkpoint, Command, Payload, RestartPolicy, Script
+from clbalance.model.job_files import JobFiles
 from clbalance.model.request import Constraints
 from clbalance.policy.jobs.names import default_name
 from clbalance.ports import JobInput
@@ -57,6 +59,7 @@ class Submission:
     """Absolute patterns of its output files."""
     inputs: tuple[str, ...]
     """Files that the job is read from: script, tasks, standard input. None of them may be an output file."""
+    job_files: JobFiles | None
 
     @property
     def kept_stdin(self) -> bytes | None:
@@ -73,7 +76,8 @@ class Submission:
         """As `Submitted.needs_controller`."""
         begins_later = bool(self.options.after) or self.begin is not None
         holds_nodes = self.options.first_node and self.pick != 1
-        is_attended = self.files.any or self.options.notify is not None or begins_later or holds_nodes
+        has_any_files = self.files.any or self.job_files is not None
+        is_attended = has_any_files or self.options.notify is not None or begins_later or holds_nodes
         return self.restart_policy.needs_controller(is_attended=is_attended)
 
     def check_files(self, *, has_tasks: bool) -> CheckedFiles:
@@ -157,6 +161,7 @@ def submission(
         ),
         files=FilePatterns(output=_absolute(folder, options.output), error=_absolute(folder, options.error)),
         inputs=tuple(path for path in (script, task_list, options.stdin) if path not in (None, "-")),
+        job_files=job_files_of(options, str(folder), has_tasks=has_tasks),
     )
 
 

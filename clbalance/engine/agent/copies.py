@@ -42,14 +42,16 @@ class Copy:
     phase: Phase = Phase.ARRIVING
     boot_id: str = ""
     incarnation: str = ""
+    folder: str = ""
+    """The job's folder there."""
     port: int = 0
     """A TCP port that was free there when it was admitted; 0: unknown."""
     end: End | None = None
     seconds: float = 0.0
     usage: FinalUsage | None = None
     started_at: float | None = None
-    went_silent: bool = False
-    """Its node stopped answering before the start; nothing was started."""
+    may_start_elsewhere: bool = False
+    """It was not started, and for a reason of its node: that stopped answering, or could not take its files."""
     began_at: float | None = None
     """When it began, as a time of our monotonic clock: its node said how long it had been running. None: not told."""
     env: dict[str, str] = field(default_factory=dict)
@@ -66,12 +68,21 @@ class Copy:
     def of(cls, record: CopyRecord) -> "Copy":
         """A copy that another process has launched."""
         intent = record.intent
-        return cls(intent.node, intent.rank, Phase.STARTING, boot_id=intent.boot_id, incarnation=intent.incarnation)
+        return cls(
+            intent.node,
+            intent.rank,
+            Phase.STARTING,
+            boot_id=intent.boot_id,
+            incarnation=intent.incarnation,
+            folder=intent.folder,
+        )
 
     @property
     def intent(self) -> Intent:
         """The launch to record before it is started."""
-        return Intent(node=self.node, rank=self.rank, boot_id=self.boot_id, incarnation=self.incarnation)
+        return Intent(
+            node=self.node, rank=self.rank, boot_id=self.boot_id, incarnation=self.incarnation, folder=self.folder
+        )
 
     def warn(self, text: str) -> bool:
         """Keep a warning. False: there are too many already."""
@@ -93,10 +104,11 @@ class Copy:
 
 
 class Copies:
-    """All copies of one claim; `label` names their folders on the nodes."""
+    """All copies of one claim; `label` names their folders on the nodes, where each may have a work folder."""
 
-    def __init__(self, label: str, copies: Iterable[Copy]) -> None:
+    def __init__(self, label: str, copies: Iterable[Copy], *, have_work_folder: bool = False) -> None:
         self.label = label
+        self.have_work_folder = have_work_folder
         self._by_node = {copy.node: copy for copy in copies}
 
     def __iter__(self) -> Iterator[Copy]:
@@ -219,6 +231,8 @@ class FollowMode:
     """Declare a copy void that has not started, so that it never will. Only for a process that controls the job."""
     retire: bool = False
     """The follower has all output: remove the job's files from its node."""
+    retire_work_only: bool = False
+    """With `retire`: only its work folder; the output stays."""
     persist: bool = True
     """Call again when a connection is lost: sshd may be restarting."""
     call_until_reached: bool = False

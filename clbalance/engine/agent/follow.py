@@ -157,8 +157,8 @@ class Follow:
 
     def _on_close(self, copy: Copy, event: Closed) -> None:
         if copy.phase < Phase.STARTING:
-            copy.went_silent = True
-            self._fail(copy, NotStarted(reason=event.cause.because(event.reason)))
+            copy.may_start_elsewhere = True
+            self.not_started(copy, NotStarted(reason=event.cause.because(event.reason)))
         else:
             self._lose_touch(copy, Lost(cause=event.cause, reason=event.reason))
 
@@ -173,7 +173,7 @@ class Follow:
             case Started(warnings=warnings, limits=limits):
                 self._started(copy, warnings, limits)
             case Refused(reason=reason, rc=rc):
-                self._fail(copy, NotStarted(reason=reason, rc=rc))
+                self.not_started(copy, NotStarted(reason=reason, rc=rc))
             case Output():
                 self._pass_on(copy, event)
             case Ended():
@@ -210,7 +210,8 @@ class Follow:
             self._warn(copy, warning)
         self._end(copy, end_of(event.end, self._limit_s))  # recorded before its node forgets it
         if self._mode.retire and not self._ends_only:  # output that we have not read stays for the next reader
-            self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
+            work = self._mode.retire_work_only
+            self._agents.ask(copy.node, "forget", last=True, job=self._copies.label, work=work)
         else:
             self._hang_up(copy)
 
@@ -264,8 +265,8 @@ class Follow:
                 self._order(copy)
                 self.ask_for_output(copy)
             case "void":
-                copy.went_silent = True
-                self._fail(copy, NotStarted(reason="it had not started when the connection was lost"))
+                copy.may_start_elsewhere = True
+                self.not_started(copy, NotStarted(reason="it had not started when the connection was lost"))
             case "gone":
                 self._hang_up(copy)
                 self._end(copy, NodeFailed(reason=event.reason))
@@ -282,14 +283,10 @@ class Follow:
         elif self._mode.finish:
             self._ask(copy, "finish")
 
-    @property
-    def _follows_to_the_end(self) -> bool:
-        return self._mode.to_the_end or self._ending is not None
-
     def ask_for_output(self, copy: Copy) -> None:
         """Request the output of a copy, from the first byte that we do not have."""
         streams = () if self._ends_only else self._mode.streams
-        self._output.ask(copy, streams, to_the_end=self._follows_to_the_end)
+        self._output.ask(copy, streams, to_the_end=self._mode.to_the_end or self._ending is not None)
 
     def _hear_ends_only(self, before: Mapping[NodeName, Mapping[str, int]]) -> None:
         """Request no more output. `before`: the bytes received when the copies were told to end."""
@@ -301,7 +298,7 @@ class Follow:
                 if not self._mute and copy.received != before[copy.node]:
                     self._warn(copy, _UNSHOWN)
 
-    def _fail(self, copy: Copy, end: NotStarted) -> None:
+    def not_started(self, copy: Copy, end: NotStarted) -> None:
         """All copies or none: if one does not start, end the others."""
         self._hang_up(copy)
         self._end(copy, end)

@@ -20,6 +20,7 @@ from clbalance.engine.agent.protocol import (
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.model.job import Command, JobSpec, Script
+from clbalance.model.job_files import KEPT_S, WORK_FOLDER
 from clbalance.model.job_record import (
     Cancelled,
     End,
@@ -155,8 +156,11 @@ def holding_spec(job: JobSpec) -> dict[str, object]:
     return {"argv": ["/bin/sh", "-c", longest], "name": job.name, "grace_s": job.grace_s}
 
 
-def start_spec(job: JobSpec, env: dict[str, str], *, hosts: str, fed: bool) -> dict[str, object]:
-    """The agent's `spec` for one copy. `hosts`: its host file. `fed`: its standard input is sent while it runs."""
+def start_spec(job: JobSpec, env: dict[str, str], *, hosts: str, fed: bool, folder: str = "") -> dict[str, object]:
+    """The agent's `spec` for one copy.
+
+    `hosts`: its host file. `fed`: its standard input is sent while it runs. `folder`: its folder on the node.
+    """
     match job.payload:
         case Command(argv=argv):
             program: dict[str, object] = {"argv": list(argv)}
@@ -177,7 +181,16 @@ def start_spec(job: JobSpec, env: dict[str, str], *, hosts: str, fed: bool) -> d
         "input": fed,
         "hosts": hosts,
         "pty": None if job.pty is None else {"rows": job.pty[0], "columns": job.pty[1]},
+        **_with_files(job, folder),
     }
+
+
+def _with_files(job: JobSpec, folder: str) -> dict[str, object]:
+    """The fields for a job with files: it runs where they are, unless its user has named a folder."""
+    if job.files is None:
+        return {}
+    place = {} if job.chdir_explicit else {"chdir": f"{folder}/{WORK_FOLDER}", "chdir_explicit": True}
+    return {"results_s": KEPT_S if job.files.returned else 0.0, **place}
 
 
 _LABEL = re.compile(r"[0-9a-f]{32}\.[1-9][0-9]{0,8}")

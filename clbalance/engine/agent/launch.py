@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clbalance.engine.agent.copies import Copies, Copy, Phase
 from clbalance.engine.agent.follow import Follow
@@ -22,9 +22,13 @@ from clbalance.engine.agent.sessions import PROTOCOL, Agents, OnEvent
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
+from clbalance.model.job_record import NotStarted
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.gpu_choice import mps_limits, unread_gpus
 from clbalance.ports import Clock, Closed, JobInput, SweepListener
+
+if TYPE_CHECKING:  # few jobs have files that travel
+    from clbalance.engine.files.sending import Sending
 
 KEEP_EVERY_S = 10.0
 """A third of the time for which a node keeps a lease that is not started."""
@@ -123,8 +127,8 @@ class Admission:
         match event:
             case Hello(protocol=protocol):
                 self._claim(copy, protocol)
-            case Claimed(boot_id=boot_id, incarnation=incarnation) if not copy.boot_id:
-                copy.boot_id, copy.incarnation = boot_id, incarnation
+            case Claimed(boot_id=boot_id, incarnation=incarnation, folder=folder) if not copy.boot_id:
+                copy.boot_id, copy.incarnation, copy.folder = boot_id, incarnation, folder
                 self._agents.expect(node, "admit")
             case Admitted(gpus=gpus, port=port):
                 copy.phase, copy.port = Phase.ADMITTED, port
@@ -154,7 +158,7 @@ class Admission:
         lease = lease_request(self._request, answer, self._name, self._hidden_gpus)
         if unread := unread_gpus(answer, self._request, self._hidden_gpus):
             copy.untold = [f"all GPUs are visible to the job, because their state could not be read: {unread}"]
-        self._agents.ask(copy.node, "claim", job=self._copies.label)
+        self._agents.ask(copy.node, "claim", job=self._copies.label, work=self._copies.have_work_folder)
         promised_cpus = self._allocation_limits.get(copy.node)
         capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
         asked: dict[str, Any] = {"lease": lease, "capacity": capacity, "tasks": self._for_tasks}
@@ -190,8 +194,12 @@ class LaunchSequence:
         stdin: JobInput,
         follow: Follow,
         start_within_s: float,
+        sending: "Sending | None" = None,
     ) -> None:
-        """`start_within_s`: from the order to start to the program's first process, in which it may enter folders."""
+        """`start_within_s`: from the order to start to the program's first process, in which it may enter folders.
+
+        `sending`: of the files that travel with the job.
+        """
         self._agents = agents
         self._copies = copies
         self._job = job
@@ -199,6 +207,7 @@ class LaunchSequence:
         self._stdin = stdin
         self._follow = follow
         self._start_within_s = start_within_s
+        self._sending = sending
         self._script = job.payload.content if isinstance(job.payload, Script) else None
         assert self._script is not None or not isinstance(job.payload, Script), "who starts a script has read it"
         files = ["stdin"] if self._script is None else ["script", "stdin"]
@@ -210,10 +219,15 @@ class LaunchSequence:
 
         def is_ordered() -> bool:
             leases.keep()
+            self._look_at_sending()
             return all(copy.phase >= Phase.STARTING for copy in self._copies)
 
         self.begin()
-        self._listen(self.on_event, is_ordered, Phase.READY, listener, clock)
+        try:
+            self._listen(self.on_event, is_ordered, Phase.READY, listener, clock)
+        finally:
+            if self._sending is not None:
+                self._sending.stop()
 
     def await_starts(self, listener: SweepListener, clock: Clock) -> None:
         """Follow until every copy has started, or one has printed something: nothing may be drawn into its output."""
@@ -251,9 +265,26 @@ class LaunchSequence:
 
     def begin(self) -> None:
         """Send the first pieces."""
+        if self._sending is not None:
+            self._sending.begin({copy.node: copy.folder for copy in self._copies})
         for copy in self._copies:
             copy.phase = Phase.STORING
             self._put(copy)
+
+    def _look_at_sending(self) -> None:
+        """Take note of the end of the sending. It may take long, so a cancel is heeded meanwhile."""
+        if self._sending is None:
+            return
+        self._follow.is_over()
+        sent = self._sending.take_result()
+        if sent is None:
+            return
+        for copy in self._copies:
+            copy.untold += sent.warnings
+            if (reason := sent.failures.get(copy.node)) and copy.phase < Phase.STARTING:
+                copy.may_start_elsewhere = not sent.is_ours
+                self._follow.not_started(copy, NotStarted(reason=reason))
+        self._start_if_all_ready()
 
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """Handle an event of one node; those that do not concern files go to `follow`."""
@@ -296,7 +327,7 @@ class LaunchSequence:
         return self._stdin.read(offset, CHUNK_BYTES)
 
     def _start_if_all_ready(self) -> None:
-        if not self._copies.all_in(Phase.READY):
+        if not self._copies.all_in(Phase.READY) or (self._sending is not None and not self._sending.is_done):
             return
         for copy in self._copies:
             copy.phase = Phase.STARTING
@@ -310,4 +341,5 @@ class LaunchSequence:
         peers = self._peers
         env = environment(self._job, copy.node, copy.rank, peers=peers, port=self._copies[peers.nodes[0]].port)
         hosts = "" if self._job.slots else peers.hosts
-        return start_spec(self._job, copy.env | env, hosts=hosts, fed=self._stdin.live is not None)
+        fed = self._stdin.live is not None
+        return start_spec(self._job, copy.env | env, hosts=hosts, fed=fed, folder=copy.folder)

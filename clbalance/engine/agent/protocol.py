@@ -64,12 +64,13 @@ class Hello(msgspec.Struct, tag_field="ev", tag="hello", frozen=True):
 class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True, rename={"incarnation": "birth"}):
     """The job's folder was made for us: a second start of the same claim would be refused.
 
-    `boot_id` and `incarnation` show later whether the node was booted or its folder was wiped.
+    `boot_id` and `incarnation` show later whether the node was booted or its folder was wiped. `folder`: its path.
     """
 
     job: str
     boot_id: str
     incarnation: str
+    folder: Annotated[str, msgspec.Meta(max_length=4096)] = ""
 
 
 class Admitted(msgspec.Struct, tag_field="ev", tag="admitted", frozen=True):

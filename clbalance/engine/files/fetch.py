@@ -1,16 +1,26 @@
 """Fetch files and folders from nodes: on each, look at what is there, plan, and read what differs."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Protocol
 
 from clbalance.engine.files.remote_sources import ArrivingFile, RemoteSources
 from clbalance.engine.files.transfers import Progress, Transfers, on_each
 from clbalance.engine.files.values import FileError, NodeRefusedError, check_deletions, conflict_reason, failure_of
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.files import MOST_ENTRIES, Entry, FileKind, FilesResult, Manifest, ManifestError, top_of
+from clbalance.model.files import (
+    MOST_ENTRIES,
+    Entry,
+    FileKind,
+    FilesResult,
+    LeftOut,
+    Manifest,
+    ManifestError,
+    top_of,
+)
 from clbalance.policy.files.plan import FilePlan, plan_copy
 from clbalance.ports import FileListener
 from clbalance.units import format_size
@@ -73,18 +83,42 @@ def fetch_from_nodes(
     def work(node: NodeName, progress: Progress) -> FilesResult:
         with transfers.session(node) as program, writer() as target:
             sources = RemoteSources(program, node, checksum=request.checksum, most=most_entries)
-            return _Fetch(node, sources, request, target, space, progress).carried_out()
+            return Fetching(node, sources, request, target, space, progress).carried_out()
 
     return on_each(nodes, work, transfers=transfers, fanout=fanout, listener=listener)
 
 
-class _Fetch:
+class FoundFiles(Protocol):
+    """What a node has of what is fetched, and under which names it is kept here."""
+
+    problems: list[FileError]
+    left_out: list[LeftOut]
+
+    @property
+    def tops(self) -> tuple[str, ...]:
+        """The first parts of the names here, of all that was found."""
+        ...
+
+    def find(self, source: str) -> Iterator[Entry]:
+        """What `source` names, with the names that it gets here, each folder before what is in it."""
+        ...
+
+    def read(self, entries: Iterable[Entry]) -> Iterator[ArrivingFile | FileError]:
+        """The content of these files, whose names have one first part, in this order."""
+        ...
+
+    def shown(self, path: str) -> str:
+        """A name here as the user knows it."""
+        ...
+
+
+class Fetching:
     """The fetch from one node."""
 
     def __init__(
         self,
         node: NodeName,
-        sources: RemoteSources,
+        sources: FoundFiles,
         request: FetchRequest,
         writer: TreeWriter,
         space: Space,

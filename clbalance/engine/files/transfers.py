@@ -10,7 +10,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol, TypeAlias
@@ -87,6 +87,30 @@ class Transfers:
         self._closed.set()
         for link in list(self._links.values()):
             link.close()
+
+
+class FailPointListener:
+    """`FileListener` that shows nothing. Its process can be killed at a point when a node is about to get its files."""
+
+    def __init__(self, fail_point: Callable[[str], None], point: str) -> None:
+        self._fail_point = fail_point
+        self._point = point
+
+    def planned(self, node: NodeName, plan: FilePlan) -> None:
+        del node, plan
+        self._fail_point(self._point)
+
+    def asked(self, nodes: Collection[NodeName]) -> None: ...
+
+    def started(self, node: NodeName) -> None: ...
+
+    def moved(self, node: NodeName, count_bytes: int) -> None: ...
+
+    def ended(self, result: FilesResult) -> None: ...
+
+    def idle(self) -> None: ...
+
+    def done(self) -> None: ...
 
 
 class Progress(Protocol):

@@ -22,12 +22,16 @@ class Fetch:
     copies: tuple[CopyRecord, ...]
     streams: tuple[str, ...]
     listener: RunListener
+    remove: bool = False
+    """Remove the job's files from the node after that."""
+    keep_output: bool = True
+    """With `remove`: only those of its work folder."""
 
 
 def collect(services: Services, fetches: Sequence[Fetch], within_s: float) -> tuple[tuple[Outcome, ...], ...]:
     """Fetch the output, then return the outcomes of the copies, in the order of `fetches`.
 
-    A copy that did not answer has no outcome. All nodes are asked at once. Nothing is recorded and no copy is touched.
+    A copy that did not answer has no outcome. All nodes are asked at once. Nothing is recorded.
     """
     ends: dict[int, tuple[Outcome, ...]] = {}
     for theirs, places in by_login(services, [one.spec.user for one in fetches]):
@@ -45,7 +49,7 @@ def _as_one_user(services: Services, fetches: Sequence[Fetch], within_s: float) 
                 label_of(one.spec),
                 one.copies,
                 one.listener,
-                FollowMode(streams=one.streams, void=False),
+                FollowMode(streams=one.streams, void=False, retire=one.remove, retire_work_only=one.keep_output),
                 limit_s=one.spec.time_limit_s,
             )
             for one in fetches
@@ -53,4 +57,6 @@ def _as_one_user(services: Services, fetches: Sequence[Fetch], within_s: float) 
         for leg in legs:
             leg.begin()
         multiplexer.listen(lambda: not [leg for leg in legs if not leg.follow.is_over()], within_s)
+        if any(one.remove for one in fetches):
+            multiplexer.finish(within_s)
     return [leg.copies.outcomes() for leg in legs]

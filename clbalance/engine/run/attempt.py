@@ -114,10 +114,10 @@ def _dispatch(
 
 
 def _not_started(tried: AttemptResult) -> dict[NodeName, str]:
-    """The nodes that stopped answering before the start, and why, if that alone is why no copy was started."""
+    """The nodes that could not start it for a reason of their own, if that alone is why no copy was started."""
     if tried.dispatched is None:
         return {}
-    outcomes, silent = tried.dispatched.outcomes, tried.dispatched.went_silent
+    outcomes, silent = tried.dispatched.outcomes, tried.dispatched.may_start_elsewhere
     failed = {one.node: one.end.reason for one in outcomes if isinstance(one.end, NotStarted)}
     none_ran = all(isinstance(one.end, NotStarted | Cancelled) and not one.seconds for one in outcomes)
     return failed if none_ran and silent.issuperset(failed) else {}

@@ -26,13 +26,16 @@ from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Intent
 from clbalance.nodeset import NodeSets, fold
 from clbalance.ports import JobInput, LiveInput, RunListener, SessionEvent, Sessions
+from clbalance.units import format_size
 
-if TYPE_CHECKING:  # most jobs are never migrated
+if TYPE_CHECKING:  # most jobs are never migrated, and few have files that travel
+    from clbalance.engine.files.sending import Sending
     from clbalance.engine.run.migration import Migration
 
 _END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
 _LINGER_S = 1.0  # for agents to clean up after an ended job
 _LINGER_STOPPED_S = 0.1
+_TOLD_BYTES = 64 << 20  # files that take a moment
 
 
 class Dispatch:
@@ -55,7 +58,8 @@ class Dispatch:
         self._node_list = fold(plan.chosen)
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
         self._feed: InputFeed | None = None
-        self._copies = Copies(label_of(job), [Copy(node, rank) for rank, node in enumerate(in_order)])
+        copies = [Copy(node, rank) for rank, node in enumerate(in_order)]
+        self._copies = Copies(label_of(job), copies, have_work_folder=job.files is not None)
 
     def reserve(
         self, snapshot: Snapshot, allocation_limits: Mapping[NodeName, float]
@@ -116,6 +120,7 @@ class Dispatch:
             stdin=stdin,
             follow=follow,
             start_within_s=self._services.answer_within_s,
+            sending=self._sending(listener),
         )
         try:
             start.order(self._services.listener, self._services.clock)
@@ -129,6 +134,21 @@ class Dispatch:
             return self._interrupted(follow, _number(stop), mode, move)
         return self._lingered(follow)
 
+    def _sending(self, listener: RunListener) -> "Sending | None":
+        """Of the files that travel with the job; None: it has none. The job tells meanwhile why it waits."""
+        if self.job.files is None or not self.job.files.sent:
+            return None
+        from clbalance.engine.files.sending import Sending  # few jobs have files that travel
+
+        size = sum(one.size_bytes for one in self.job.files.sent)
+        reason = f"sending its files: {format_size(size)}"
+        with self._services.without_store():
+            self._services.journal.set_pending_reason(self.job.id, reason)
+        if size >= _TOLD_BYTES:
+            listener.waiting(reason)
+        services = self._services
+        return Sending(self.job.files, services.transfers(services), self.agents.wake, services.fail_point)
+
     def _feed_from(self, source: LiveInput | None) -> InputFeed | None:
         if source is None:
             return None
@@ -141,8 +161,8 @@ class Dispatch:
             follow.linger(_LINGER_S)
         except (Interrupted, BrokenPipeError) as stop:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=_number(stop))
-        silent = frozenset(copy.node for copy in self._copies if copy.went_silent)
-        return DispatchResult(outcomes=self._copies.outcomes(), went_silent=silent)
+        silent = frozenset(copy.node for copy in self._copies if copy.may_start_elsewhere)
+        return DispatchResult(outcomes=self._copies.outcomes(), may_start_elsewhere=silent)
 
     def _interrupted(
         self, follow: Follow, number: Signals, mode: FollowMode, move: "Migration | None"

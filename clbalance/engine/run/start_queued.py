@@ -52,7 +52,7 @@ class NotAcquired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controlled:
-    """A controller was started for the job: a job of tasks needs one for as long as it runs."""
+    """A controller was started for the job: of tasks, for as long as it runs; with files, to send and return them."""
 
 
 QueuedStart: TypeAlias = JobStarted | Controlled | StillQueued | NotAcquired
@@ -125,7 +125,7 @@ def start_waiting(
     nodes: tuple[NodeName, ...] = (),
 ) -> QueuedStart:
     """Start a queued job. `nodes`: where it was planned; asked first. If they refuse, all candidates are tried."""
-    if submitted.rules is not None:
+    if submitted.rules is not None or submitted.job.files is not None:
         return Controlled() if submitted_inputs.control(record) else NotAcquired(reason="another process controls it")
     services = services.as_user(submitted.job.user)
     try:

@@ -36,8 +36,8 @@ class DispatchResult:
 
     outcomes: tuple[Outcome, ...]
     interrupted: int | None = None
-    went_silent: frozenset[NodeName] = frozenset()
-    """The nodes that stopped answering before the start, and have not started it."""
+    may_start_elsewhere: frozenset[NodeName] = frozenset()
+    """The nodes that have not started it, for a reason of their own: `Copy.may_start_elsewhere`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

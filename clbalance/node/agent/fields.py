@@ -31,7 +31,7 @@ KINDS = {
 
 # By name: the kind and the default. A field whose default is None may also be null.
 REQUESTS: "dict[str, dict[str, Any]]" = {
-    "claim": {},
+    "claim": {"work": (bool, False)},
     "admit": {"lease": (dict, REQUIRED), "capacity": (dict, REQUIRED), "tasks": (bool, False)},
     "put": {"file": (str, REQUIRED), "data": (str, REQUIRED)},
     "start": {"spec": (dict, REQUIRED)},
@@ -52,7 +52,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "signal": {"signal": (int, REQUIRED)},
     "checkpoint": {"signal": (int, REQUIRED), "file": (str, None)},
     "end": {"grace_s": (float, REQUIRED), "why": (str, REQUIRED)},
-    "forget": {},
+    "forget": {"work": (bool, False)},
     "status": {},
     "ping": {},
     "settle": {"boot_id": (str, REQUIRED), "birth": (str, REQUIRED), "void": (bool, REQUIRED)},
@@ -135,6 +135,7 @@ SPEC: "dict[str, Any]" = {
     "pty": (dict, None),
     "input": (bool, False),
     "hosts": (str, ""),
+    "results_s": (float, 0.0),
 }
 
 PTY: "dict[str, Any]" = {"rows": (Count, REQUIRED), "columns": (Count, REQUIRED)}

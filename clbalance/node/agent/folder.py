@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import stat
+import time
 
 from clbalance.node.agent.protocol import (
     FOLDER,
@@ -110,12 +111,17 @@ class JobsFolder:
         where = "%s/%s … %s" % (shown(base), names[0], names[-1])
         raise RefusedError("node_dir", "%s are all taken by other users or links, or writable by others" % where)
 
-    def claim(self, name: str) -> None:
-        """Make the job's folder: only its maker may start the job here. `RefusedError` if it exists."""
+    def claim(self, name: str, work: bool) -> None:
+        """Make the job's folder: only its maker may start the job here. `RefusedError` if it exists.
+
+        `work`: make the folder for its files, too.
+        """
         try:
             os.mkdir(name, 0o700, dir_fd=self.fd)
         except FileExistsError:
             raise RefusedError("exists", "%s was claimed before" % name) from None
+        if work:
+            os.mkdir(name + "/work", 0o700, dir_fd=self.fd)
 
     def claim_if_absent(self, name: str) -> None:
         with contextlib.suppress(FileExistsError):
@@ -144,6 +150,20 @@ class JobsFolder:
             empty_folder(folder, keep | {"fate"})
         finally:
             os.close(folder)
+
+    def set_time(self, name: str, at: float) -> None:
+        """Set the time of a job's `spec`: `reap` leaves its folder alone until then."""
+        with contextlib.suppress(FileNotFoundError):  # the job may have removed it
+            os.utime(name + "/spec", (at, at), dir_fd=self.fd, follow_symlinks=False)
+
+    def drop_work(self, name: str) -> None:
+        """Remove the job's files, which its user has by now."""
+        folder = self.open(name)
+        try:
+            empty_folder(folder, frozenset(os.listdir(folder)) - {"work"})
+        finally:
+            os.close(folder)
+        self.set_time(name, time.time())
 
     def retire(self, name: str) -> None:
         """Empty the folder of a job whose end its user has seen. `exit` stays, and so does small output.

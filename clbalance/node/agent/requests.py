@@ -96,11 +96,12 @@ class Requests:
         if name in self.session.jobs:
             raise MisfitError("claim: %s was claimed here before" % name)
         incarnation = ensure_incarnation(self.session.folder.home_fd)
-        self.session.folder.claim(name)
+        self.session.folder.claim(name, request["work"])
         fail_point("claimed")
         self.session.refused.discard(name)
         self.session.jobs[name] = Job(name)
-        self.session.channel.say("claimed", job=name, boot_id=read_boot_id(), birth=incarnation)
+        where = shown(self.session.folder.path(name))
+        self.session.channel.say("claimed", job=name, boot_id=read_boot_id(), birth=incarnation, folder=where)
 
     def admit(self, request: "dict[str, Any]") -> None:
         job = self.unlaunched(request)
@@ -152,6 +153,8 @@ class Requests:
         if job.is_slot:
             files.update(queue=b"", log=b"")  # made here: a follower opens it at once
         self.session.folder.write(job.name, files)
+        if spec.results_s:
+            self.session.folder.set_time(job.name, time.time() + spec.results_s)
         job.link.order("start")  # the supervisor reads the spec from the file
         job.launched = True
         job.fed = spec.fed
@@ -273,7 +276,10 @@ class Requests:
             raise MisfitError("forget: %s has not ended" % job.name)
         job.hang_up()
         del self.session.jobs[job.name]
-        self.session.folder.retire(job.name)
+        if request["work"]:
+            self.session.folder.drop_work(job.name)
+        else:
+            self.session.folder.retire(job.name)
 
     def drain(self, request: "dict[str, Any]") -> None:
         """Write or replace this user's drain mark; with `key`, make that proposal permanent."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, NodeName, Qos, Request
 from clbalance.model.job import OutputState
+from clbalance.model.job_files import JobFiles, ReturnRecord, ReturnState
 from clbalance.model.job_record import FinalUsage, JobRecord, JobState, Lost, Outcome, Usage
 from clbalance.model.task import TaskSummary
 from clbalance.nodeset import fold
@@ -28,6 +29,29 @@ class OutputFacts:
     error: str | None
     state: OutputState = OutputState.PENDING
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """The files that travel with a job, and the results of each copy of its last attempt."""
+
+    files: JobFiles
+    returns: tuple[ReturnRecord, ...] = ()
+
+    @property
+    def is_returned(self) -> bool:
+        """Whether all results are here."""
+        return all(one.state is ReturnState.COMPLETE for one in self.returns)
+
+    @property
+    def missing(self) -> str:
+        """Which results of an ended job are not here, and why; empty: none."""
+        pending = [one for one in self.returns if one.state is ReturnState.PENDING]
+        lost = [one for one in self.returns if one.state is ReturnState.LOST]
+        parts = [f"results still on {fold(one.node for one in pending)}"] if pending else []
+        parts += [f"results of {fold(one.node for one in lost)} are lost"] if lost else []
+        why = next((one.reason for one in (*pending, *lost) if one.reason), "")
+        return ", ".join(parts) + (f": {why}" if why and parts else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +110,8 @@ class JobRow:
     """What it has used, once it has ended. None: not known."""
     output: OutputFacts | None = None
     """None: it has no output files, or was submitted on another host."""
+    files: FileFacts | None = None
+    """None: no files travel with it, or it was submitted on another host."""
     elsewhere: str = ""
     """What to type for it, if `id` is None."""
     over_share: tuple[tuple[NodeName, ShareExcess], ...] = ()
@@ -103,9 +129,10 @@ class JobRow:
 
     @property
     def remark(self) -> str:
-        """Its reason, and how its tasks stand."""
+        """Its reason, how its tasks stand, and which results are missing."""
         if self.tasks is None:
-            return self.reason
+            missing = self.files.missing if self.files is not None and JobState(self.state).is_over else ""
+            return "; ".join(filter(None, (self.reason, missing)))
         return counts_and_reason(self.tasks, self.reason, is_over=JobState(self.state).is_over)
 
     @property
@@ -179,6 +206,7 @@ def job_document(row: JobRow) -> dict[str, Json]:
         "cpu_s": row.cpu_s,
         "mem_bytes": None if row.usage is None else row.usage.mem_bytes,
         "output": None if row.output is None else output_document(row.output),
+        "job_files": None if row.files is None else files_document(row.files),
         "key": row.key or None,
         "submitted_at": instant(row.submitted_at),
         "started_at": instant(row.started_at),
@@ -212,6 +240,30 @@ def output_document(output: OutputFacts) -> dict[str, Json]:
         "complete": output.state is OutputState.COMPLETE,
         "state": output.state.value,
         "reason": output.reason or None,
+    }
+
+
+def files_document(facts: FileFacts) -> dict[str, Json]:
+    """The files that travel with a job."""
+    return {
+        "sent": [
+            {"path": one.path, "name": one.name, "files": one.files, "bytes": one.size_bytes}
+            for one in facts.files.sent
+        ],
+        "return": list(facts.files.returned),
+        "return_to": facts.files.into or None,
+        "returned": facts.is_returned if facts.files.returned else None,
+        "returns": [
+            {
+                "node": one.node,
+                "state": one.state.value,
+                "reason": one.reason or None,
+                "files": one.files,
+                "bytes": one.size_bytes,
+                "folder": one.folder or None,
+            }
+            for one in facts.returns
+        ],
     }
 
 

@@ -11,9 +11,10 @@ from clbalance.cli.balance.drain_marks import drain_request_of, end_typed
 from clbalance.engine.drain import drain_message
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
-from tests.cli.command import Command, ended, eventually
+from tests.cli.command import Command, ended
 from tests.cli.nodes.test_load import HOSTILE
 from tests.cli.run.test_run_ends import PYTHONS, await_output
+from tests.waiting import eventually
 
 
 def node_of(clbalance: Command, node: str) -> dict[str, Any]:

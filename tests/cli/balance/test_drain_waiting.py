@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually
+from tests.cli.command import Command, ended
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
+from tests.waiting import eventually
 
 WHY = ("--reason", "upgrade")
 

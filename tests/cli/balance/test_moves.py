@@ -8,7 +8,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.model.job_record import JobState
-from tests.cli.command import Command, eventually, nothing_left
+from tests.cli.command import Command, nothing_left
 from tests.cli.held_jobs import detached, job, let_go
 from tests.cli.migrations import (
     BY_CODE,
@@ -36,6 +36,7 @@ from tests.cli.migrations import (
     word,
 )
 from tests.cli.run.test_run_ends import await_output
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("controller", ["keeper", "nobody"])

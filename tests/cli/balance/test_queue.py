@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, Done, ended, eventually, nothing_left
+from tests.cli.command import Command, Done, ended, nothing_left
 from tests.cli.held_jobs import await_file, detached, held, job, let_go
+from tests.waiting import eventually
 
 WAITING = "0/1 nodes fit: 1 allocated whole"
 TEXT = "echo $CLBALANCE_NODE >> diary; exit 3"

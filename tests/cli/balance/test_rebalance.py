@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import ARGV, Command, eventually
+from tests.cli.command import ARGV, Command
 from tests.cli.held_jobs import await_file, detached, held, job, let_go
+from tests.waiting import eventually
 
 AT_ONCE = "[rebalance]\nconfirm = 1\n"
 """Settings by which a node is relieved the first time that it is over."""

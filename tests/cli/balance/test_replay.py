@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command, eventually, send
+from tests.cli.command import Command, send
+from tests.waiting import eventually
 
 NODES = "name,cpus,mem_bytes,gpus,gpu_model,gpu_mem_bytes\nn1,4,1024,2,T4,16\nn2,8,1024,0,,\n"
 JOBS = """job,submit_s,duration_s,cpus,mem_bytes,gpus,gpu_share,gpu_model

@@ -5,9 +5,10 @@ import signal
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually, nothing_left
+from tests.cli.command import Command, ended, nothing_left
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
 from tests.cli.run.test_run_ends import STUBBORN, await_output
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("words", [("1",), ("train",), ("last",), ("-w", "node[1,5]"), ("--all",)], ids=" ".join)

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually, nothing_left
+from tests.cli.command import Command, nothing_left
 from tests.cli.held_jobs import await_file, detached, held, job, let_go
 from tests.cli.run.test_promise import kill_controllers
+from tests.waiting import eventually
 
 NOT_PENDING = "only a pending job can be"
 

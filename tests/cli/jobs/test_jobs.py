@@ -5,9 +5,10 @@ import json
 import os
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
 from tests.cli.run.test_run_ends import await_output
+from tests.waiting import eventually
 
 
 def test_jobs_shows_what_is_not_over_and_with_ended_also_what_is(lab: Lab, clbalance: Command) -> None:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
 from tests.cli.held_jobs import detached, held, let_go
+from tests.waiting import eventually
 
 
 def test_times_command_and_resources_are_told(clbalance: Command) -> None:

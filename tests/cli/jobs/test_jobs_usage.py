@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
+from tests.waiting import eventually
 
 MIB = 1 << 20
 HOLD = "import time; kept = bytearray(b'x') * (64 << 20); open('held', 'a').write('x'); time.sleep(600)"

@@ -7,9 +7,10 @@ from contextlib import closing
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually, nothing_left
+from tests.cli.command import Command, ended, nothing_left
 from tests.cli.held_jobs import SOON, await_file, detached, held, job, let_go
 from tests.cli.run.test_run_ends import await_output
+from tests.waiting import eventually
 
 WAITS = "cancel asked for, node does not answer: node1: "
 

@@ -4,9 +4,10 @@ import json
 import time
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually, nothing_left
+from tests.cli.command import Command, ended, nothing_left
 from tests.cli.held_jobs import SOON, await_file, detached, held, job, let_go
 from tests.cli.run.test_run_ends import await_output
+from tests.waiting import eventually
 
 FAILS_FIRST = 'echo "$CLBALANCE_NODE after $CLBALANCE_PREV_NODES" >> tried; exit $((9 - CLBALANCE_RESTART_COUNT))'
 

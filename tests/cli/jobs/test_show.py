@@ -5,8 +5,9 @@ import sys
 from typing import Any
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
+from tests.waiting import eventually
 
 MIB = 1 << 20
 

@@ -3,8 +3,9 @@
 import json
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually
+from tests.cli.command import Command, ended
 from tests.cli.held_jobs import detached, held, let_go
+from tests.waiting import eventually
 
 ODD_FAIL = "[ $((CLBALANCE_TASK_ID % 2)) = 0 ]"
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually, local_ssh
+from tests.cli.command import Command, local_ssh
+from tests.waiting import eventually
 
 FULL_TIME_S = 30.0
 PATIENT = ("-t", f"{FULL_TIME_S:g}", "-u", f"{FULL_TIME_S:g}")

@@ -8,8 +8,9 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.load import MIB, GpuLoad
-from tests.cli.command import Command, Done, eventually
+from tests.cli.command import Command, Done
 from tests.render.reports.test_metrics import of
+from tests.waiting import eventually
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m[red]evil[/red]\u202e"
 

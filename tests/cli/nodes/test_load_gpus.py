@@ -9,7 +9,8 @@ from typing import Any
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.load import MIB, GpuLoad
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
+from tests.waiting import eventually
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 GIB = 1024 * MIB

@@ -3,7 +3,8 @@
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, Terminal, eventually, local_ssh
+from tests.cli.command import Command, Terminal, local_ssh
+from tests.waiting import eventually
 
 RESET_ONLY = {"default"}
 

@@ -7,7 +7,8 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.gpu_devices import parse_gpu_load
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
+from tests.waiting import eventually
 
 LABELS = """
 [[nodes]]

@@ -5,8 +5,9 @@ import signal
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually, local_ssh, nothing_left
+from tests.cli.command import Command, ended, local_ssh, nothing_left
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
+from tests.waiting import eventually
 
 from .test_run_ends import await_output
 

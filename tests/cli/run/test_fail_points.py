@@ -17,10 +17,11 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.balance import test_move_fail_points, test_queue
-from tests.cli.command import Command, ended, eventually, local_ssh, nothing_left
+from tests.cli.command import Command, ended, local_ssh, nothing_left
 from tests.cli.held_jobs import job
+from tests.waiting import eventually
 
-from . import test_tasks
+from . import test_tasks, test_travelling_files
 
 TEXT = "echo $CLBALANCE_NODE >> diary; exit 3"
 NOT_STARTED = "not started: "
@@ -91,6 +92,7 @@ def test_every_window_that_is_told_is_one_where_somebody_dies() -> None:
     passed |= died_at(test_queue.test_whoever_dies_starting_it_the_job_runs_once_or_waits)
     passed |= died_at(test_tasks.test_whoever_dies_each_task_runs_once)
     passed |= died_at(test_move_fail_points.test_who_moves_a_job_of_nobodys_dies)
+    passed |= died_at(test_travelling_files.test_whoever_dies_the_job_runs_once_with_all_files_and_all_results_come)
     assert passed == told()
 
 

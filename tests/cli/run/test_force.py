@@ -8,9 +8,10 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
 from tests.cli.held_jobs import detached, held, let_go
 from tests.cli.run.test_run_ends import PYTHONS
+from tests.waiting import eventually
 
 ECHO = ("-c", "echo $CLBALANCE_NODE")
 

@@ -13,8 +13,9 @@ import pytest
 from clbalance.cli.run.job_input import MOST_KEPT_BYTES, NoInput, copied_input
 from clbalance.errors import UsageError
 from clbalance.lab.cluster import Lab
-from tests.cli.command import ARGV, TIMEOUT_S, Command, eventually
+from tests.cli.command import ARGV, TIMEOUT_S, Command
 from tests.cli.held_jobs import job
+from tests.waiting import eventually
 
 ON = ("-q", "-w", "node1")
 PASSED_ON = "not passed on"

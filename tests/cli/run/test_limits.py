@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Command, eventually
+from tests.cli.command import Command
+from tests.waiting import eventually
 
 from .test_resources import job, leases_of, picked
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually, nothing_left
+from tests.cli.command import Command, nothing_left
 from tests.cli.held_jobs import await_file, detached, held, job, let_go
 from tests.cli.migrations import keepers
+from tests.waiting import eventually
 
 TEXT = "echo x >> diary; exit 3"
 ATTENDED = [

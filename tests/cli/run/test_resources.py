@@ -9,7 +9,8 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.load import MIB, GpuLoad
-from tests.cli.command import Command, ended, eventually
+from tests.cli.command import Command, ended
+from tests.waiting import eventually
 
 from .test_run_ends import await_output
 

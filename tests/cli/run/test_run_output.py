@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import ARGV, Command, ended, eventually, nothing_left, send
+from tests.cli.command import ARGV, Command, ended, nothing_left, send
+from tests.waiting import eventually
 
 EVERY_BYTE = r'i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done'
 MIB = 1 << 20

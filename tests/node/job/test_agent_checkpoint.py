@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.node.agent_client import AgentClient, gone
-from tests.node.lives import Claim, Lives, ask_start, collect, eventually
+from tests.node.lives import Claim, Lives, ask_start, collect
+from tests.waiting import eventually
 
 USR1 = int(signal.SIGUSR1)
 SAVES = """

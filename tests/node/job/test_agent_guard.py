@@ -22,10 +22,11 @@ from tests.node.agent_client import (
     without_prctl,
     without_sessions_in_spawn,
 )
-from tests.node.lives import Claim, carriers, eventually, kill, marks_in
+from tests.node.lives import Claim, carriers, kill, marks_in
 from tests.node.slots import Slots, ends, follow_to_the_end
 from tests.node.test_agent_age import pythons
 from tests.node.test_agent_tree import DEAF
+from tests.waiting import eventually
 
 FAMILY = f"""{DEAF}
 echo $$ >> pids

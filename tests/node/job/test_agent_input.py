@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.node.agent_client import AgentClient, gone, lives
-from tests.node.lives import WITHIN_S, Lives, begin_to_follow, collect, eventually
+from tests.node.lives import WITHIN_S, Lives, begin_to_follow, collect
 from tests.node.test_agent_tree import close_input
+from tests.waiting import eventually
 
 READS = "cat > read; touch saw_end"
 

@@ -21,11 +21,11 @@ from tests.node.lives import (
     ask_start,
     carriers,
     collect,
-    eventually,
     kill,
     marks_in,
 )
 from tests.node.nodes import Node, public_folder, remove
+from tests.waiting import eventually
 
 AGENTS = st.integers(0, 2)
 SELDOM = st.sampled_from([False, False, True])

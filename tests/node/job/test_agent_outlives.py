@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from tests.node.agent_client import AgentClient, gone, lives, pids_in
-from tests.node.lives import WITHIN_S, Lives, begin_to_follow, carriers, collect, eventually, kill, marks_in
+from tests.node.lives import WITHIN_S, Lives, begin_to_follow, carriers, collect, kill, marks_in
 from tests.node.test_agent_tree import DEAF, FAMILY, MEMBERS, close_input
+from tests.waiting import eventually
 
 from .test_agent_output import producer
 
@@ -134,7 +135,7 @@ def test_the_end_is_told_soon(jobs: Lives) -> None:
     began = time.monotonic()
     go(jobs)
     late.until("ended", claim.job)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_two_agents_follow_at_once(jobs: Lives) -> None:

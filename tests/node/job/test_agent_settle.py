@@ -20,12 +20,12 @@ from tests.node.lives import (
     ask_start,
     carriers,
     collect,
-    eventually,
     kill,
     marks_in,
 )
 from tests.node.nodes import wait_until_void
 from tests.node.test_agent_tree import DEAF, FAMILY, MEMBERS
+from tests.waiting import eventually
 
 OTHER_BOOT = "11111111-2222-3333-4444-555555555555"
 REBOOTED = {"state": "gone", "why": "the node was booted again"}

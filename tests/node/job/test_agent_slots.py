@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.node.agent_client import gone, pids_in
-from tests.node.lives import ask_settle, eventually, kill, marks_in
+from tests.node.lives import ask_settle, kill, marks_in
 from tests.node.slots import STREAMS, Slots, ends, entries, follow_to_the_end
+from tests.waiting import eventually
 
 
 def test_tasks_run_in_their_order_and_the_log_tells_whose_output_is_whose(slots: Slots) -> None:

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from tests.node.agent_client import AgentClient, new_job
-from tests.node.lives import Lives, collect, eventually
+from tests.node.lives import Lives, collect
+from tests.waiting import eventually
 
 MIB = 1 << 20
 BURN = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.3: pass'"

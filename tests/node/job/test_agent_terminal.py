@@ -15,8 +15,9 @@ import pytest
 from clbalance.engine.agent.job_messages import relay_line
 from clbalance.node import relay_source
 from tests.node.agent_client import NOTHING, AgentClient, gone, job_folder, new_job, pids_in
-from tests.node.lives import Lives, eventually
+from tests.node.lives import Lives
 from tests.node.nodes import Node, locker_of
+from tests.waiting import eventually
 
 SIZE = {"rows": 24, "columns": 80}
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from clbalance.model import NodeName, Qos, Request
 from clbalance.model.job import Checkpoint, Command, JobSpec, OutputState, RestartPolicy, Script, Submitted, TaskRules
+from clbalance.model.job_files import JobFiles, ReturnRecord, ReturnState, SentPath
 from clbalance.model.job_record import (
     CopyRecord,
     End,
@@ -21,7 +22,7 @@ from clbalance.model.job_record import (
 from clbalance.model.request import Constraints, Preference
 from clbalance.model.task import TaskSummary
 from clbalance.policy.jobs.usage import JobUsage, usage_in_all
-from clbalance.render.jobs.row import OutputFacts, job_row
+from clbalance.render.jobs.row import FileFacts, OutputFacts, job_row
 from clbalance.render.report import Report
 from clbalance.render.reports.jobs.show import JobDetails, ShowReport
 from tests.render.examples import Example
@@ -72,10 +73,23 @@ _COPIES = (
     copy(2, "node2", None),
 )
 _ENDED = [one.outcome for one in _COPIES[1:] if one.outcome is not None]
+_FILES = JobFiles(
+    sent=(SentPath(base="/home/ann", name="data/x.csv", files=1, size_bytes=3 << 20, newest_ns=0),),
+    returned=("out/*.csv",),
+    into="/home/ann/%j",
+)
+_RETURNS = (
+    ReturnRecord(
+        job=7, claim=2, rank=0, node=NodeName("node1"), folder="/var/tmp/clbalance-1000/jobs/k.2",
+        state=ReturnState.COMPLETE, reason="out/l.csv: left out: it is a link", files=2, size_bytes=2048,
+    ),
+    ReturnRecord(job=7, claim=2, rank=1, node=NodeName("node2"), folder="", reason="no space left on the file system"),
+)  # fmt: skip
 _WHOLE = JobDetails(
     row=replace(
         job_row(_RECORD, _ENDED, user="ann", now=NOON, request=_REQUEST, command="train.sh --epochs 3 '[b] x'"),
         output=OutputFacts(output="/home/ann/%j-%n.log", error=None, state=OutputState.LOST, reason="the disk is full"),
+        files=FileFacts(files=_FILES, returns=_RETURNS),
     ),
     record=_RECORD,
     submitted=_SUBMITTED,

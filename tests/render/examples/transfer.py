@@ -44,7 +44,7 @@ def _said(report: FilesReport) -> str:
 
 
 EXAMPLES = (
-    Example("files", (_DONE,), one_file("files-human.txt", "80", "140", "pipe"), beside=_said(_DONE)),
+    Example("files", (_DONE,), one_file("files-human.txt", "80", "140"), beside=_said(_DONE)),
     Example("files-diff", (_DIFF,), beside=_said(_DIFF)),
 )
 

@@ -45,6 +45,7 @@ class Spec:
         self.grace_s = fields["grace_s"]
         self.tied = fields["tied"]
         self.fed = fields["input"]
+        self.results_s = fields["results_s"]
         self.hosts = encoded(fields["hosts"], "hosts")
         self.pty = None if fields["pty"] is None else checked(fields["pty"], PTY, "pty")
         if self.pty is not None and max(self.pty.values()) > 0xFFFF:

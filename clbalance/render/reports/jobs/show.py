@@ -6,6 +6,7 @@ from datetime import datetime
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.job import STANDARD_INPUT, Submitted
+from clbalance.model.job_files import ReturnState
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Placed
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.record import is_queued
@@ -21,7 +22,7 @@ from clbalance.render.jobs.details import (
     submitted_document,
 )
 from clbalance.render.jobs.limits import job_limits, limits_document, limits_lines
-from clbalance.render.jobs.row import JobRow, instant, job_document
+from clbalance.render.jobs.row import FileFacts, JobRow, instant, job_document
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
@@ -125,6 +126,7 @@ def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
     yield from _waiting(job)
     yield "usage", _usage_text(job)
     yield from _output(job)
+    yield from _job_files(job.row.files)
     yield "restart", restart_text(submitted.restart_policy) if submitted is not None else ""
     yield "notify", "" if submitted is None else submitted.notify or ""
 
@@ -199,6 +201,17 @@ def _output(job: JobDetails) -> Iterator[tuple[str, str]]:
         return
     state = output.state.value + (f": {output.reason}" if output.reason else "")
     yield "output", f"{', '.join(job.paths)} ({state})"
+
+
+def _job_files(facts: FileFacts | None) -> Iterator[tuple[str, str]]:
+    if facts is None:
+        return
+    files = facts.files
+    yield "sends", ", ".join(f"{one.name} ({counted(one.files, 'file')}, {iec(one.size_bytes)})" for one in files.sent)
+    yield "returns", f"{' '.join(files.returned)} to {files.into}" if files.returned else ""
+    for one in facts.returns:
+        came = f"{counted(one.files, 'file')}, {iec(one.size_bytes)}" if one.state is ReturnState.COMPLETE else ""
+        yield "returned", "; ".join(filter(None, (f"from {one.node}: {came or one.state.value}", one.reason)))
 
 
 def _copy_cells(copy: CopyRecord, unended: str) -> tuple[Cell, ...]:

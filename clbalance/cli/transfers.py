@@ -1,0 +1,24 @@
+"""Makes what carries files to and from nodes."""
+
+from typing import TYPE_CHECKING
+
+from clbalance.engine.services import Services
+
+if TYPE_CHECKING:
+    from clbalance.engine.files.transfers import Transfers
+
+_IDLE_S = 30.0
+"""Without a byte that moves: a node that writes to a slow disk says so more often."""
+
+
+def file_transfers(services: Services) -> "Transfers":
+    """For one job, with the login and the deadlines of these services."""
+    from clbalance.engine.files.transfers import Transfers  # few jobs have files that travel (docs/design/startup.md)
+    from clbalance.node import files_source
+
+    return Transfers(
+        services.transport,
+        program=files_source(),
+        within_s=services.answer_within_s,
+        idle_s=max(_IDLE_S, services.answer_within_s),
+    )
