@@ -105,7 +105,7 @@ def sshd_config(listener: Listener) -> str:
         "PrintMotd no",
         "PrintLastLog no",
         f"MaxStartups {listener.max_startups}",
-        "Subsystem sftp internal-sftp",
+        *([] if "Subsystem" in listener.overrides else ["Subsystem sftp internal-sftp"]),  # sshd takes only one
         "AcceptEnv CLBALANCE_FAIL_AT",
         "SetEnv " + " ".join(f"{name}={value}" for name, value in listener.environment.items()),
     ]

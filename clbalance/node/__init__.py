@@ -1,7 +1,7 @@
 """The programs that run on nodes, as text. They are sent, never imported, and import nothing of this package."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -38,7 +38,12 @@ _AGENT = [
 ]
 """The agent's files, each after its imports. `protocol` says hello, so it comes first."""
 
-_IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.[\w.]+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
+_FILES = ["frames", "folders", "receive", "examine", "serve"]
+"""The files of the file program, each after its imports."""
+
+_IMPORTS_OF_OURS = re.compile(
+    r"^from clbalance\.node\.(?:agent|files)\.[\w.]+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE
+)
 
 _DOCSTRINGS = re.compile(r'\n( *)"""\S[^"]*(?:"[^"]+)*"""(?=\n)')
 _COMMENTS = re.compile(r"\n *# [^\n]*")
@@ -79,7 +84,17 @@ def relay_source() -> str:
 @cache
 def agent_source() -> str:
     """The Python text of the agent: its files one after the other, each after a line `# -- NAME.py`."""
-    return "".join(f"# -- {name}.py\n{_stripped(_text(f'agent/{name}.py'))}" for name in _AGENT)
+    return _joined("agent", _AGENT)
+
+
+@cache
+def files_source() -> str:
+    """The Python text of the file program (docs/design/copy.md), in the same form."""
+    return _joined("files", _FILES)
+
+
+def _joined(folder: str, names: Sequence[str]) -> str:
+    return "".join(f"# -- {name}.py\n{_stripped(_text(f'{folder}/{name}.py'))}" for name in names)
 
 
 def _stripped(text: str) -> str:

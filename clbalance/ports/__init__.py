@@ -1,23 +1,38 @@
 """The interfaces that the engine needs, as Protocols. One contract suite per port tests every implementation."""
 
-from clbalance.ports.listeners import InputOf, JobInput, LiveInput, RunListener, SweepListener, TaskListener
+from clbalance.ports.links import Link, LinkError, Sftp, SftpFacts, SftpWriter
+from clbalance.ports.listeners import (
+    FileListener,
+    InputOf,
+    JobInput,
+    LiveInput,
+    RunListener,
+    SweepListener,
+    TaskListener,
+)
 from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store, TaskLog, WrittenTasks
 from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
 __all__ = [
     "Clock",
     "Closed",
+    "FileListener",
     "IndexValues",
     "InputOf",
     "JobInput",
     "JobLock",
     "Journal",
     "Line",
+    "Link",
+    "LinkError",
     "LiveInput",
     "Remembered",
     "RunListener",
     "SessionEvent",
     "Sessions",
+    "Sftp",
+    "SftpFacts",
+    "SftpWriter",
     "Store",
     "SweepListener",
     "TaskListener",

@@ -10,7 +10,9 @@ from clbalance.model.job import JobSpec, Submitted
 from clbalance.model.job_record import Outcome
 
 if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
+    from clbalance.model.files import FilesResult
     from clbalance.model.task import TaskEnded, TaskProgress
+    from clbalance.policy.files.plan import FilePlan
     from clbalance.ports.store import Journal
 
 
@@ -133,4 +135,36 @@ class SweepListener(Protocol):
 
     def store_failed(self, reason: str) -> None:
         """The store failed. Rates are unknown now or next time; all else continues."""
+        ...
+
+
+class FileListener(Protocol):
+    """Is told the progress of a copy or a fetch. All calls come from one thread, one at a time."""
+
+    def asked(self, nodes: Collection[NodeName]) -> None:
+        """Called once, before anything is sent."""
+        ...
+
+    def started(self, node: NodeName) -> None:
+        """The node's turn has come: it is being connected to."""
+        ...
+
+    def planned(self, node: NodeName, plan: FilePlan) -> None:
+        """Called once for each node that answers with what it has; nothing is transferred or deleted before."""
+        ...
+
+    def moved(self, node: NodeName, count_bytes: int) -> None:
+        """So many more bytes of files' contents were transferred."""
+        ...
+
+    def ended(self, result: FilesResult) -> None:
+        """Called once for each node."""
+        ...
+
+    def idle(self) -> None:
+        """Nothing has happened for a while: called at least once a second, so that a display can show it."""
+        ...
+
+    def done(self) -> None:
+        """No node is awaited now: called at the end, also when the copying is cut short."""
         ...

@@ -32,7 +32,7 @@ class PlayJournal(Protocol):
     def start_turn(self, number: int, node: NodeName) -> int | None:
         """Record that the node's turn begins: its state is `RUNNING`. None: it may.
 
-        Otherwise nothing is recorded: the number of another living run that has the node in a turn.
+        Otherwise nothing is recorded, and the number of another run is returned, which has the node in a turn.
         """
         ...
 

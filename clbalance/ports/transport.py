@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
+from clbalance.ports.links import Link, Sftp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,22 @@ class Transport(Protocol):
 
     def terminal(self, node: NodeName, command: str) -> list[str]:
         """The command line to execute here so that `command` runs on `node` in the current terminal."""
+        ...
+
+    def link(self, node: NodeName, command: str, *, within_s: float, idle_s: float, subsystem: bool = False) -> Link:
+        """A pipe to `command` on `node`, which the login shell there parses; of ours alone, never with user text.
+
+        It connects meanwhile: `LinkError` comes from the first `recv`. `within_s`: to the first byte received;
+        `idle_s`: see `Link`. `subsystem`: `command` is the name of a subsystem of sshd, such as `sftp`. `UsageError`
+        if there is no ssh program.
+        """
+        ...
+
+    def sftp(self, connect: Callable[..., Link]) -> Sftp:
+        """SFTP over `connect(command)` or `connect(command, subsystem=True)`. `LinkError`.
+
+        If sshd has no such subsystem, its program is looked for in the usual places.
+        """
         ...
 
     def as_user(self, user: str) -> Transport:

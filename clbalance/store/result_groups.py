@@ -1,4 +1,4 @@
-"""The nodes of the last jobs, and of the last runs of playbooks, by result: a group file for ClusterShell, `clb.yaml`.
+"""The nodes of the last jobs and runs of playbooks, by result, as a group file for ClusterShell: `clb.yaml`.
 
 JSON is YAML. The file is replaced as a whole, so a reader never sees half of it. A lock lets one process write at a
 time.

@@ -4,6 +4,7 @@ import resource
 import shlex
 import shutil
 import socket
+from collections.abc import Callable
 from dataclasses import field, replace
 
 from ClusterShell.Event import EventHandler
@@ -11,11 +12,20 @@ from ClusterShell.NodeSet import NodeSet
 
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName
+from clbalance.model import Cause, NodeName
 from clbalance.nodeset import check_user_name
+from clbalance.ports import Link, Sftp
 from clbalance.transport.clush import ClushSessions
-from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker, ssh_argv, ssh_call
+from clbalance.transport.session_client import (
+    REMOTE_COMMAND,
+    LocalWorker,
+    SessionWorker,
+    SshWorker,
+    ssh_argv,
+    ssh_call,
+)
 from clbalance.transport.session_state import Retries
+from clbalance.transport.ssh_failure import Failure
 
 # With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
 _SHELL = "exec /bin/sh -s"
@@ -36,6 +46,8 @@ class SshTransport:
     """Nodes that are this machine and are reached without ssh."""
     lacks: set[str] = field(default_factory=set)
     """Options that this ssh turned out to be too old for."""
+    unshared: set[NodeName] = field(default_factory=set)
+    """Nodes to which a link by a shared connection (ControlMaster) has failed."""
 
     def as_user(self, user: str) -> "SshTransport":
         """This transport with another login name."""
@@ -43,10 +55,7 @@ class SshTransport:
 
     def sessions(self) -> ClushSessions:
         """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
-        if not self.here and ssh_program(self.path) is None:
-            raise UsageError(f"`{self.path}` is not on the PATH", hint="install OpenSSH's client (`openssh-client`)")
-        if self.user:
-            check_user_name(self.user)
+        self._check(has_other_ways=bool(self.here))
         info = {
             "ssh_path": self.path,
             "ssh_lacks": self.lacks,
@@ -76,6 +85,46 @@ class SshTransport:
             lacks=self.lacks,
             terminal=True,
         )
+
+    def link(self, node: NodeName, command: str, *, within_s: float, idle_s: float, subsystem: bool = False) -> Link:
+        """A pipe to `command` on `node`."""
+        from clbalance.transport.link import ProcessLink  # most verbs need none
+
+        if node in self.here:
+            argv = ["/bin/sh", "-c", command]
+        else:
+            self._check(has_other_ways=bool(self.here))
+            argv = ssh_argv(
+                node,
+                command,
+                path=self.path,
+                options=[*shlex.split(self.options), *(["-oControlPath=none"] if node in self.unshared else [])],
+                user=self.user,
+                connect_timeout_s=self.connect_timeout_s,
+                lacks=self.lacks,
+                subsystem=subsystem,
+            )
+
+        def failed(failure: Failure) -> None:
+            if failure.cause is Cause.MUX:
+                self.unshared.add(node)
+            elif failure.cause is Cause.LOCAL and failure.again:
+                self.lacks.add(REMOTE_COMMAND)
+
+        return ProcessLink(node, argv, within_s=within_s, idle_s=idle_s, failed=failed)
+
+    def sftp(self, connect: Callable[..., Link]) -> Sftp:
+        """SFTP over a link."""
+        from clbalance.transport.sftp import open_sftp  # paramiko takes 0.2 s to import
+
+        return open_sftp(connect)
+
+    def _check(self, *, has_other_ways: bool) -> None:
+        """Raise `UsageError` if nodes cannot be reached by ssh, or `user` is no user name."""
+        if not has_other_ways and ssh_program(self.path) is None:
+            raise UsageError(f"`{self.path}` is not on the PATH", hint="install OpenSSH's client (`openssh-client`)")
+        if self.user:
+            check_user_name(self.user)
 
     def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
         if str(node) in self.here:

@@ -195,7 +195,7 @@ def ssh_call(path: str, options: Sequence[str]) -> list[str]:
     return [os.path.expanduser(word) for word in (*shlex.split(path), *options)]  # noqa: PTH111 - not a path only
 
 
-def ssh_argv(
+def ssh_argv(  # noqa: PLR0913 - each is a part of one command line
     node: str,
     command: str,
     *,
@@ -205,10 +205,11 @@ def ssh_argv(
     connect_timeout_s: float,
     lacks: Collection[str] = (),
     terminal: bool = False,
+    subsystem: bool = False,
 ) -> list[str]:
     """The argv that runs `command` on `node`. `command` never contains user input.
 
-    `lacks`: options that this ssh is too old for.
+    `lacks`: options that this ssh is too old for. `subsystem`: `command` names one of sshd.
     """
     return [
         *ssh_call(path, options),
@@ -226,6 +227,7 @@ def ssh_argv(
         "-oServerAliveInterval=5",
         "-oServerAliveCountMax=3",
         *(["-l", user] if user else []),
+        *(["-s"] if subsystem else []),
         "--",
         node,
         command,

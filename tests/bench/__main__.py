@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import gpu_states, placing, rebalancing, running, startup, sweeping, tasks
+from . import copying, fetching, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
 from .figure import Aggregate, table
 from .machine import machine
 from .site import Site, WrongRunError
@@ -23,6 +23,9 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "throttled": sweeping.throttled,
     "output": running.output,
     "tasks": tasks.tasks,
+    "copy": copying.copy,
+    "fetch": fetching.fetch,
+    "play": playing.play,
     "place": placing.place,
     "policies": placing.policies,
     "names": placing.names,

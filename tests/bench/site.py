@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +62,16 @@ class Site:
         pairs: int | None = None,
         warm_up: bool = True,
         timeout_s: float = _TIMEOUT_S,
+        before: Callable[[], None] = lambda: None,
     ) -> tuple[list[Run], list[Run]]:
-        """Runs of both in turn, after one of each that does not count."""
+        """Runs of both in turn, after one of each that does not count. `before` prepares each run."""
+
+        def one(argv: Sequence[str]) -> Run:
+            before()
+            return timed(argv, env, timeout_s=timeout_s)
 
         def pair() -> tuple[Run, Run]:
-            return timed(ours, env, timeout_s=timeout_s), timed(theirs, env, timeout_s=timeout_s)
+            return one(ours), one(theirs)
 
         if warm_up:
             pair()

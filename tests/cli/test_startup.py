@@ -44,6 +44,12 @@ def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
     assert packages(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
 
 
+def test_copy_imports_paramiko_only_where_a_node_has_no_python(clbalance: Command) -> None:
+    (clbalance.folder / "file").touch()
+    assert packages(clbalance, "copy", "--help").isdisjoint({"ClusterShell", "rich", "msgspec", "paramiko"})
+    assert packages(clbalance, "copy", "-w", "node1", "file", ".").isdisjoint({"rich", "psutil", "paramiko"})
+
+
 def test_the_engine_of_patterns_is_imported_where_a_pattern_is_typed(clbalance: Command) -> None:
     assert "re2" not in packages(clbalance, "load", "-w", "node1", "--where", "node = node1")
     assert "re2" in packages(clbalance, "load", "-w", "node1", "--where", 'node ~ "1$"')

@@ -79,7 +79,7 @@ class SqlitePlays:
             self._wait_longer()
             forget_old_runs(self._connection, self._control.is_alive)
             with transaction(self._connection):
-                self._refuse_second(values["file"])
+                self._refuse_second(storable(run.file))
                 number = self._connection.execute(statement, tuple(values.values())).lastrowid
                 assert number is not None
                 self._connection.executemany(

@@ -1,0 +1,1 @@
+"""Carry out `copy` and `fetch`."""

@@ -1,0 +1,1 @@
+"""Which files are copied, which are the same, and which are deleted. Pure."""
