@@ -39,7 +39,7 @@ def test_the_exit_code_and_both_streams_come_back_apart(shell: list[str]) -> Non
 
 
 def test_values_reach_the_program_as_they_are() -> None:
-    value = "it's \"quoted\" $(id) `id` \\ \n second line \udcff é"
+    value = 'it\'s "quoted" $(id) `id` \\ \n second line \udcff é'
     result = ran(shell_text('printf "%s|" "$VAR_x" | od -An -tx1 | tr -d " \\n"', VAR_x=value))
     assert result is not None
     assert bytes.fromhex(result.out).decode("utf-8", "surrogateescape") == f"{value}|"
