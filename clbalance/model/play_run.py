@@ -119,6 +119,7 @@ class PlayRun:
     playbook: str
     """Its name."""
     file: str
+    """Its absolute path, or the name of one that ships: what tells two playbooks apart."""
     text: str
     text_hash: str
     typed: Mapping[str, str] = field(default_factory=dict)
@@ -132,6 +133,20 @@ class PlayRun:
     nodes: tuple[NodeName, ...] = ()
     """In the order of their turns."""
     pool: tuple[NodeName, ...] = ()
+    pid: int | None = None
+    """Of the process that has it; None: it has ended."""
+    since: datetime | None = None
+    """When that process, or the last one, began or continued it."""
+    continued: int = 0
+    """How often it was continued."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaySummary:
+    """A run in a list: without its text and nodes, but with the number of nodes in each state."""
+
+    run: PlayRun
+    counts: Mapping[NodeState, int] = field(default_factory=dict)
 
 
 # -- what is written down while it runs ----------------------------------------------------------------------

@@ -39,7 +39,7 @@ from clbalance.playbook.names import NAME, TEMPLATE, WHOLE_VARIABLE, Names
 from clbalance.playbook.problems import Path, near
 from clbalance.playbook.scalars import Scalars
 
-GivenProgram: TypeAlias = str | list[str | int | float]
+GivenProgram: TypeAlias = str | list[str | int | float | bool]
 
 _LONGEST_TEXT = 256 << 10
 

@@ -1,10 +1,11 @@
 """The record of the runs of playbooks on this host, as the engine needs it (docs/design/playbooks.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from clbalance.model.play_run import NodeProgress, PlayEvent, PlayRun, RunState
+from clbalance.model import NodeName
+from clbalance.model.play_run import NodeProgress, PlayEvent, PlayRun, PlaySummary, RunState
 
 
 class PlayJournal(Protocol):
@@ -21,10 +22,17 @@ class PlayJournal(Protocol):
         """
         ...
 
-    def go_on(self, number: int) -> None:
-        """The run that was recorded before goes on in this process: its state is `RUNNING` again.
+    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> None:
+        """The run that was recorded before goes on in this process, by this text: its state is `RUNNING` again.
 
         `LockedError` if it runs already, or another run of its playbook file does.
+        """
+        ...
+
+    def start_turn(self, number: int, node: NodeName) -> int | None:
+        """Record that the node's turn begins: its state is `RUNNING`. None: it may.
+
+        Otherwise nothing is recorded, and the number of another run is returned, which has the node in a turn.
         """
         ...
 
@@ -36,6 +44,33 @@ class PlayJournal(Protocol):
         """Record how the run has ended, and release its lock."""
         ...
 
-    def progress(self, number: int) -> Sequence[NodeProgress]:
-        """What is recorded of each node, in the order of turns."""
+    def progress(self, number: int, *, output: bool = True) -> Sequence[NodeProgress]:
+        """What is recorded of each node, in the order of turns. Not `output`: results without their text.
+
+        A drain that was refused and then tried again is one record.
+        """
+        ...
+
+
+class PlayHistory(Protocol):
+    """The runs as readers see them: a run whose process is gone is `INTERRUPTED`. Errors: `StoreError`."""
+
+    def runs(self, *, playbook: str | None = None, newest: int = 20) -> Sequence[PlaySummary]:
+        """The newest runs, newest first; of one playbook, by its name or file."""
+        ...
+
+    def run(self, number: int) -> PlayRun | None:
+        """One run; None if there is none of that number."""
+        ...
+
+    def unfinished(self) -> int | None:
+        """The newest run with a node that is not `OK`."""
+        ...
+
+    def progress(self, number: int, *, output: bool = True) -> Sequence[NodeProgress]:
+        """As of `PlayJournal`."""
+        ...
+
+    def keep_results(self, number: int, sets: Mapping[str, str]) -> None:
+        """Store the folded node sets of a run by result, for other programs (docs/design/groups.md)."""
         ...

@@ -1,4 +1,4 @@
-"""The nodes of the last jobs by result, as a group file for ClusterShell: `clb.yaml` in the state folder.
+"""The nodes of the last jobs and runs of playbooks, by result, as a group file for ClusterShell: `clb.yaml`.
 
 JSON is YAML. The file is replaced as a whole, so a reader never sees half of it. A lock lets one process write at a
 time.
@@ -21,13 +21,13 @@ from clbalance.user_files import FileFailedError, FileRefusedError, replace_file
 FILE = "clb.yaml"
 SOURCE = "clb"
 JOBS = 100
-"""The number of jobs kept: clush reads the whole file each time, which takes 30 ms for these."""
+"""The number of jobs kept, and of runs: clush reads the whole file each time, which takes 30 ms for these."""
 
 _LOCK_WITHIN_S = 10.0
 _LOCK_AGAIN_S = 0.01
 """At most, and by chance: of several waiting processes, none that looks at fixed times is always too late."""
 
-_OF_A_JOB = re.compile(r"([a-z]+)-([0-9]{1,18})")
+_NUMBERED = re.compile(r"([a-z]+(?:-[a-z]+)*)-([0-9]{1,18})")
 
 
 def read_groups(folder: Path) -> dict[str, str]:
@@ -54,34 +54,38 @@ def groups_text(groups: Mapping[str, str]) -> str:
     return json.dumps({SOURCE: groups}, indent=1) + "\n"
 
 
-def add_results(groups: Mapping[str, str], job: int | None, sets: Mapping[str, str]) -> dict[str, str]:
-    """`groups` with the sets of one more job. The unnumbered groups are those of the job with the highest number.
+def add_results(groups: Mapping[str, str], number: int | None, sets: Mapping[str, str]) -> dict[str, str]:
+    """`groups` with the sets of one more job or run. The unnumbered groups are those of the highest number.
 
-    `job` None: of a call that was refused before it had a number; only the unnumbered groups become its own.
-    Empty numbered sets are left out: for ClusterShell a missing group is an empty one.
+    `number` None: of a call that was refused before it had one; only the unnumbered groups become its own. Empty
+    numbered sets are left out: for ClusterShell a missing group is an empty one. Groups of other names stay: those of
+    jobs and those of runs (`play-ok`) have numbers of their own.
     """
-    if job is None:
+    if number is None:
         return {**groups, **sets}
-    jobs: dict[int, dict[str, str]] = {}
+    others: dict[str, str] = {}
+    numbered: dict[int, dict[str, str]] = {}
     for name, nodes in groups.items():
-        if found := _OF_A_JOB.fullmatch(name):
-            jobs.setdefault(int(found[2]), {})[found[1]] = nodes
-    jobs[job] = {name: nodes for name, nodes in sets.items() if nodes}
-    kept = sorted(jobs, reverse=True)[:JOBS]
-    newest = {name: jobs[kept[0]].get(name, "") for name in sets}
-    return newest | {f"{name}-{number}": nodes for number in kept for name, nodes in jobs[number].items()}
+        found = _NUMBERED.fullmatch(name)
+        if (found[1] if found else name) not in sets:
+            others[name] = nodes
+        elif found:
+            numbered.setdefault(int(found[2]), {})[found[1]] = nodes
+    numbered[number] = {name: nodes for name, nodes in sets.items() if nodes}
+    kept = sorted(numbered, reverse=True)[:JOBS]
+    newest = {name: numbered[kept[0]].get(name, "") for name in sets}
+    return newest | {f"{name}-{at}": nodes for at in kept for name, nodes in numbered[at].items()} | others
 
 
-def keep_results(folder: Path, job: int | None, sets: Mapping[str, str]) -> None:
-    """Add the sets of one more job to the file. `StoreError` if that fails."""
+def keep_results(folder: Path, number: int | None, sets: Mapping[str, str], *, what: str = "job") -> None:
+    """Add the sets of one more job, or of another kind of work, to the file. `StoreError` if that fails."""
     try:
         with _alone(folder):
-            write_groups(folder, add_results(read_groups(folder), job, sets))
+            write_groups(folder, add_results(read_groups(folder), number, sets))
     except (OSError, FileRefusedError, FileFailedError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
-        raise StoreError(
-            f"the groups of {'the call' if job is None else f'job {job}'} are not kept: `{folder / FILE}`: {reason}"
-        ) from error
+        whose = "the call" if number is None else f"{what} {number}"
+        raise StoreError(f"the groups of {whose} are not kept: `{folder / FILE}`: {reason}") from error
 
 
 def write_groups(folder: Path, groups: Mapping[str, str]) -> None:

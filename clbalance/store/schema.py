@@ -171,6 +171,64 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE strain ADD COLUMN refused_at_s REAL NOT NULL DEFAULT 0",
         "ALTER TABLE strain ADD COLUMN worked_in_boot TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        # Runs of playbooks (store/plays/). `typed`, `pool`: JSON. `controller`, `pid`: the process that has it.
+        # `bytes`: what its steps take here; NULL: not counted yet.
+        """
+        CREATE TABLE play (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            playbook TEXT NOT NULL,
+            file TEXT NOT NULL,
+            text_hash TEXT NOT NULL,
+            typed TEXT NOT NULL,
+            by TEXT NOT NULL,
+            submit_host TEXT NOT NULL,
+            started_us INTEGER NOT NULL,
+            since_us INTEGER NOT NULL,
+            ended_us INTEGER,
+            state TEXT NOT NULL,
+            reason TEXT NOT NULL DEFAULT '',
+            controller TEXT,
+            pid INTEGER,
+            continued INTEGER NOT NULL DEFAULT 0,
+            bytes INTEGER,
+            pool TEXT NOT NULL,
+            content TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE play_node (
+            run INTEGER NOT NULL,
+            node TEXT NOT NULL,
+            rank INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            reason TEXT NOT NULL DEFAULT '',
+            rolled_back INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (run, node)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX play_node_running ON play_node (node) WHERE state = 'running'",
+        # One attempt at a step. `state` NULL: begun, and its end is not known.
+        """
+        CREATE TABLE play_step (
+            id INTEGER PRIMARY KEY,
+            run INTEGER NOT NULL,
+            node TEXT NOT NULL,
+            list TEXT NOT NULL,
+            step INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            begun_us INTEGER NOT NULL,
+            ended_us INTEGER,
+            state TEXT,
+            changed INTEGER NOT NULL DEFAULT 1,
+            rc INTEGER,
+            reason TEXT NOT NULL DEFAULT '',
+            out TEXT NOT NULL DEFAULT '',
+            err TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "CREATE INDEX play_step_of ON play_step (run, node)",
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
@@ -27,6 +27,9 @@ from clbalance.store.readings import (
     write_trend_samples,
 )
 from clbalance.store.schema import migrate
+
+if TYPE_CHECKING:
+    from clbalance.store.plays.journal import SqlitePlays
 
 DATABASE = "state.db"
 
@@ -60,6 +63,12 @@ class SqliteStore:
     def journal(self, lock: JobLock | None = None) -> SqliteJournal:
         """The journal of jobs, in the same database. `lock`: of jobs that another process has handed over to us."""
         return SqliteJournal(self._connection, self._database, lock)
+
+    def plays(self) -> "SqlitePlays":
+        """The runs of playbooks, in the same database."""
+        from clbalance.store.plays.journal import SqlitePlays  # for `play` alone (docs/design/startup.md)
+
+        return SqlitePlays(self._connection, self._database)
 
     def __enter__(self) -> Self:
         return self

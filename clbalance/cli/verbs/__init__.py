@@ -23,6 +23,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "rebalance": ("balance", "Start queued jobs, and move jobs off overloaded nodes."),
     "drain": ("balance", "Keep new jobs off nodes, with a reason (maintenance)."),
     "resume": ("balance", "Return nodes to service that you have drained."),
+    "play": ("balance", "Run a playbook over nodes, least loaded first."),
     "reap": ("admin", "Find and remove what your ended jobs left on nodes."),
     "history": ("nodes", "Draw the load of nodes over time."),
     "metrics": ("nodes", "Print the load of nodes in Prometheus' text format."),

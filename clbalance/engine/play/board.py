@@ -59,8 +59,13 @@ class Board:
     # -- changes
 
     def start(self, node: NodeName) -> None:
-        """The node's turn begins."""
-        self._change(NodeChanged(node=node, state=NodeState.RUNNING), None)
+        """The node's turn begins; unless another run is at work there, which leaves the node out."""
+        other = self._journal.start_turn(self._number, node)
+        if other is not None:
+            reason = f"run {other} is at work there"
+            self._change(NodeChanged(node=node, state=NodeState.LEFT_OUT, reason=reason), None)
+            return
+        self._changed(NodeChanged(node=node, state=NodeState.RUNNING), None)
 
     def roll_back(self, node: NodeName, why: str) -> None:
         """The node's turn has ended well, and it is rolled back nevertheless."""
@@ -97,6 +102,9 @@ class Board:
 
     def _change(self, changed: NodeChanged, ended_at: datetime | None) -> None:
         self._journal.write(self._number, changed)
+        self._changed(changed, ended_at)
+
+    def _changed(self, changed: NodeChanged, ended_at: datetime | None) -> None:
         self._places[changed.node] = _Place(changed=changed, ended_at=ended_at)
         self.version += 1
         self._running.pop(changed.node, None)

@@ -60,5 +60,5 @@ class StepRunner(Protocol):
         ...
 
     def keep_drained(self, node: NodeName, reason: str, facts: StepFacts, stop: threading.Event) -> StepEnded:
-        """The turn of a drained node has failed: its drain mark says why from now on. `reason` is bounded text."""
+        """The turn of a drained node has failed: its drain mark names the run and this reason from now on."""
         ...

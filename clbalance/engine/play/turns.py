@@ -194,8 +194,7 @@ class Turns:
     def _end_turn(self, node: NodeName, over: TurnOver) -> None:
         self._board.end(node, over, self._ports.clock.now())
         if over.state in (NodeState.FAILED, NodeState.UNCERTAIN) and self._board.is_drained(node):
-            reason = f"play {self._playbook.name}, run {self._request.number}: {over.reason}"
-            self._send(node, _KEEP, partial(self._ports.runner.keep_drained, node, reason, self._plain_facts()))
+            self._send(node, _KEEP, partial(self._ports.runner.keep_drained, node, over.reason, self._plain_facts()))
 
     # -- what is carried out, and its answers
 

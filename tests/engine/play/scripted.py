@@ -93,8 +93,12 @@ class InMemoryPlayJournal:
         self.run = run
         return 1
 
-    def go_on(self, number: int) -> None:
+    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> None:
         pass
+
+    def start_turn(self, number: int, node: NodeName) -> int | None:
+        self.write(number, NodeChanged(node=node, state=NodeState.RUNNING))
+        return None
 
     def write(self, number: int, event: PlayEvent) -> None:
         self.events.append(event)
@@ -102,7 +106,7 @@ class InMemoryPlayJournal:
     def end(self, number: int, at: datetime, state: RunState, reason: str) -> None:
         self.ends.append((state, reason))
 
-    def progress(self, number: int) -> Sequence[NodeProgress]:
+    def progress(self, number: int, *, output: bool = True) -> Sequence[NodeProgress]:
         found: dict[NodeName, NodeProgress] = {}
         for event in self.events:
             before = found.get(event.node, NodeProgress(node=event.node))

@@ -83,7 +83,7 @@ def test_a_failed_node_is_rolled_back_and_left_drained_with_its_reason() -> None
     world = World(script=scripted({("n1", "a"): failed("exit code 3")}))
     ended = world.play(drained_book(ran("a"), rollback=[ran("undo")]), 1)
     assert rolled_back(ended) == {"n1"} or "rollback" in ended.nodes[0].reason
-    assert world.kept == {"n1": "play upgrade, run 1: a: exit code 3"}
+    assert world.kept == {"n1": "a: exit code 3"}
     assert world.facts["n1", "undo"].failed == "a: exit code 3"
     assert not world.began("resume")
 
@@ -92,7 +92,7 @@ def test_a_node_whose_drain_fails_has_nothing_to_roll_back() -> None:
     world = World(script=scripted({("n1", "drain"): failed("jobs still run")}))
     world.play(drained_book(ran("a"), rollback=[ran("undo")]), 1)
     assert not world.began("undo")
-    assert world.kept == {"n1": "play upgrade, run 1: drain: jobs still run"}
+    assert world.kept == {"n1": "drain: jobs still run"}
 
 
 def test_a_step_whose_end_is_unknown_leaves_its_node_uncertain_and_is_not_rolled_back() -> None:
@@ -150,7 +150,7 @@ def test_a_canary_that_is_sick_after_its_soak_is_drained_and_rolled_back() -> No
     ended = world.play(drained_book(ran("a"), rollback=[ran("undo")], canary=canary, health=health), 3)
     assert [name for _, _, name in world.calls] == ["drain", "a", "resume", "health again", "drain", "undo"]
     assert rolled_back(ended) == {"n1"}
-    assert world.kept == {"n1": "play upgrade, run 1: the canary failed: n1"}
+    assert world.kept == {"n1": "the canary failed: n1"}
 
 
 def test_an_inconclusive_canary_pauses_the_run_where_nobody_answers() -> None:

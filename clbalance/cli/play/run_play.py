@@ -1,0 +1,184 @@
+"""Carry out `play NAME`: plan, show, ask, run, report (docs/design/playbooks.md)."""
+
+import contextlib
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from clbalance.cli.audit import AuditTrail
+from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.console import Console
+from clbalance.cli.node_settings import me
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.play.check import show_checks
+from clbalance.cli.play.options import PlayOptions
+from clbalance.cli.play.plan import PlannedPlay, plan_play
+from clbalance.cli.play.progress import PlayProgress
+from clbalance.cli.play.runner import play_journal, step_runner
+from clbalance.cli.play.trail import PlayTrail
+from clbalance.engine.play.play import PlayEnded, play
+from clbalance.engine.play.turns import PlayPorts, PlayRequest
+from clbalance.engine.play.workers import ThreadWorkers
+from clbalance.engine.services import Services
+from clbalance.errors import ExitCode, Interrupted, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model.play_run import NodeState, PlayRun
+from clbalance.model.playbook import DrainNode, Playbook, Reboot
+from clbalance.policy.play.resume import Continued
+from clbalance.ports.plays import PlayJournal
+from clbalance.render import messages
+from clbalance.render.format import Format
+from clbalance.render.reports.play.result import PlayResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayText:
+    """A playbook as it was read. `file`: its absolute path, or the name of one that ships."""
+
+    playbook: Playbook
+    file: str
+    text: str
+    typed: Mapping[str, str]
+
+    @property
+    def folder(self) -> str:
+        """Where the sources of `copy` are."""
+        return str(Path(self.file).parent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayCall:
+    """One call of `clbalance play NAME`."""
+
+    nodes: NodeOptions
+    ssh: SshOptions
+    console: Console
+    options: PlayOptions
+
+    def carry_out(self, text: PlayText) -> int:
+        """The exit code."""
+        playbook = text.playbook
+        cluster = cluster_context(nodes_meant(self.nodes, playbook), self.ssh, self.console)
+        with cluster.services(needs_store=not self.options.dry_run) as services:
+            planned = plan_play(cluster, self.nodes, self.ssh, services, playbook)
+            if self.options.dry_run:
+                self.console.show(planned.report)
+                return show_checks(
+                    self.console, step_runner(cluster, self.ssh, services, text.folder), planned, playbook
+                )
+            if sys.stderr.isatty() or self.options.verbose:  # cron is told of what fails, not of what is planned
+                self.console.say(replace(self.console.display_aside, form=Format.HUMAN).text(planned.report))
+            if asks_first(playbook) and not self.options.yes and ask_on_terminal("begin?") is False:
+                self.console.say(messages.note("nothing was done"))
+                return ExitCode.FAILED
+            with contextlib.closing(play_journal(services)) as journal:
+                number = journal.begin(_run_of(text, planned))
+                return self.run(cluster, services, journal, planned, text, number)
+
+    def run(
+        self,
+        cluster: ClusterContext,
+        services: Services,
+        journal: PlayJournal,
+        planned: PlannedPlay,
+        text: PlayText,
+        number: int,
+        before: Continued | None = None,
+    ) -> int:
+        """Run it, or go on with it after `before`, and report. The exit code."""
+        playbook = text.playbook
+        trail = PlayTrail(AuditTrail(services, self.console), playbook.name, number)
+        progress = PlayProgress(self.console, playbook, len(planned.nodes), trail, each_step=self.options.verbose)
+        goes_on = before is not None
+
+        def ask(question: str) -> bool | None:
+            progress.clear()
+            # Whoever continues a run that has paused means that it goes on.
+            return True if (answer := ask_on_terminal(question)) is None and goes_on else answer
+
+        request = PlayRequest(
+            number=number,
+            playbook=playbook,
+            nodes=planned.nodes,
+            pool=planned.pool,
+            min_available=planned.min_available,
+            most_at_once=cluster.settings.ssh.fanout,
+            before=before,
+        )
+        ports = PlayPorts(
+            journal=journal,
+            clock=services.clock,
+            workers=ThreadWorkers(),
+            runner=step_runner(cluster, self.ssh, services, text.folder),
+            listener=progress,
+            ask=ask,
+        )
+        try:
+            ended = play(ports, request)
+        except Interrupted:
+            progress.clear()
+            self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
+            raise
+        progress.clear()
+        return self._report(number, playbook, ended)
+
+    def _report(self, number: int, playbook: Playbook, ended: PlayEnded) -> int:
+        result = PlayResult(number=number, playbook=playbook, state=ended.state, reason=ended.reason, nodes=ended.nodes)
+        is_good = all(one.state in (NodeState.OK, NodeState.LEFT_OUT) for one in ended.nodes)
+        if self.console.display.form is not Format.HUMAN or not is_good or sys.stdout.isatty():
+            self.console.show(result)
+        if not is_good:
+            self.console.say(
+                messages.note(f"`clbalance play --continue {number}` does the nodes that failed or were not started")
+            )
+        return exit_code(ended)
+
+
+def exit_code(ended: PlayEnded) -> int:
+    """0 if each node is done or was left out, 3 if the minimum could not be held, else 4."""
+    if ended.minimum:
+        return ExitCode.NOTHING_FITS
+    is_good = all(one.state in (NodeState.OK, NodeState.LEFT_OUT) for one in ended.nodes)
+    return ExitCode.DONE if is_good else ExitCode.SOME_NODES_FAILED
+
+
+def nodes_meant(nodes: NodeOptions, playbook: Playbook) -> NodeOptions:
+    """The nodes as typed, or those of the playbook's `hosts`. `-x` and `-X` count for both."""
+    if nodes.names_nodes:
+        return nodes
+    if not playbook.hosts:
+        raise UsageError("no nodes named", hint="`-w NODES`, `-g GROUP` or `-a`: the playbook has no `hosts`")
+    return replace(nodes, nodes=[playbook.hosts])
+
+
+def asks_first(playbook: Playbook) -> bool:
+    """Whether there is a question before the first turn: the playbook takes nodes from their users."""
+    return any(isinstance(step.action, DrainNode | Reboot) for step in playbook.steps)
+
+
+def ask_on_terminal(question: str) -> bool | None:
+    """Whether somebody says yes; None: there is no terminal to ask on."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    sys.stderr.write(f"{question} [y/N] ".replace("\x1b", "?"))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _run_of(text: PlayText, planned: PlannedPlay) -> PlayRun:
+    return PlayRun(
+        number=0,
+        playbook=text.playbook.name,
+        file=text.file,
+        text=text.text,
+        text_hash=text.playbook.text_hash,
+        typed=text.typed,
+        by=me(),
+        submit_host=socket.gethostname(),
+        started_at=datetime.now(UTC),
+        nodes=planned.nodes,
+        pool=planned.pool,
+    )

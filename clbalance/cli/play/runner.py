@@ -1,0 +1,127 @@
+"""Wires what carries out steps, in threads, and the journal of runs."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.console import Console
+from clbalance.cli.files.transfers import transfers_of
+from clbalance.cli.node_settings import me
+from clbalance.cli.options import SshOptions
+from clbalance.engine.files.transfers import Transfers
+from clbalance.engine.play.step_runner import StepFacts
+from clbalance.engine.play.steps.nodes import NodeDrains
+from clbalance.engine.play.steps.runner import SshSteps
+from clbalance.engine.services import Services
+from clbalance.errors import StoreError
+from clbalance.model import NodeName, Reading, Trend
+from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.ports import IndexValues, Remembered, Transport
+from clbalance.render import messages
+from clbalance.store.in_memory import InMemoryStore
+from clbalance.store.plays.journal import SqlitePlays
+from clbalance.store.state import SqliteStore
+
+
+def step_runner(cluster: ClusterContext, ssh: SshOptions, services: Services, folder: str) -> SshSteps:
+    """Carries out steps over ssh. `folder`: of the playbook."""
+    in_threads = replace(services, store=SharedStore(), listener=_Unseen())
+
+    def transfers_over(transport: Transport) -> Transfers:
+        return transfers_of(replace(cluster, transport=transport), ssh)
+
+    return SshSteps(
+        services=in_threads,
+        drains=NodeDrains(in_threads, me(), lambda nodes: _tell_doubt(cluster.console, nodes), threading.Lock()),
+        transfers_over=transfers_over,
+        rebalance=lambda facts: _rebalance(cluster, ssh, facts),
+        folder=folder,
+    )
+
+
+def play_journal(services: Services) -> SqlitePlays:
+    """The record of runs, in the state database of this host."""
+    if not isinstance(services.store, SqliteStore):
+        raise StoreError("a run of a playbook must be recorded, and there is no state database")
+    return services.store.plays()
+
+
+def _tell_doubt(console: Console, nodes: Sequence[NodeName]) -> None:
+    for node in nodes:
+        console.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
+
+
+def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> str:
+    """In a process of its own, as `rebalance` uses the state database and signals."""
+    import subprocess  # for this action alone
+    import sys
+
+    words = [sys.executable, "-m", "clbalance", "rebalance", "--apply", "-q", "-w", ",".join(facts.nodes)]
+    words += [word for option in ssh.ssh_options or () for word in ("-o", option)]
+    if cluster.groups_conf is not None:
+        words += ["--groups-conf", str(cluster.groups_conf)]
+    ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=3600)
+    return "" if ended.returncode == 0 else ended.stderr.strip()[-400:] or f"exit code {ended.returncode}"
+
+
+class SharedStore(InMemoryStore):
+    """What steps have seen of nodes in this run, for rates. Any thread may use it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.RLock()
+
+    def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
+        with self._lock:
+            return super().last_readings(nodes)
+
+    def remember(
+        self,
+        at: datetime,
+        readings: Mapping[NodeName, Reading],
+        samples: Mapping[NodeName, IndexValues] | None = None,
+        past: Mapping[NodeName, NodeSample] | None = None,
+        *,
+        came_at: Mapping[NodeName, datetime] | None = None,
+    ) -> None:
+        with self._lock:
+            super().remember(at, readings, samples, past, came_at=came_at)
+
+    def history(
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+    ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
+        with self._lock:
+            return super().history(nodes, since, until)
+
+    def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
+        with self._lock:
+            return super().trends(nodes, at)
+
+    def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
+        with self._lock:
+            return super().failure_streaks(nodes)
+
+    def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
+        with self._lock:
+            super().save_failure_streaks(at, streaks)
+
+
+class _Unseen:
+    """The sweeps of steps are not shown."""
+
+    def asked(self, total: int) -> None:
+        """Nothing."""
+
+    def answered(self, node: NodeName) -> None:
+        """Nothing."""
+
+    def awaiting(self, nodes: Collection[NodeName]) -> None:
+        """Nothing."""
+
+    def store_failed(self, reason: str) -> None:
+        """Nothing."""
+
+    def done(self) -> None:
+        """Nothing."""
