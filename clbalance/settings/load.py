@@ -28,12 +28,18 @@ def settings_files(environment: Mapping[str, str], folder: Path, system_file: Pa
 
 
 def _user_file(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    folder = user_folder(environment)
+    return () if folder is None else (folder / FILE_NAME,)
+
+
+def user_folder(environment: Mapping[str, str]) -> Path | None:
+    """The folder for what the user has configured; None: there is none."""
     # By the XDG specification relative paths are ignored. Under cron HOME may be missing: then there is no user file.
     if (configured := environment.get("XDG_CONFIG_HOME", "")).startswith("/"):
-        return (Path(configured) / "clbalance" / FILE_NAME,)
+        return Path(configured) / "clbalance"
     if (home := environment.get("HOME", "")).startswith("/"):
-        return (Path(home) / ".config" / "clbalance" / FILE_NAME,)
-    return ()
+        return Path(home) / ".config" / "clbalance"
+    return None
 
 
 DEFAULT = "default"

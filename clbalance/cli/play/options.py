@@ -19,3 +19,12 @@ class PlayOptions:
     ] = False
     yes: Annotated[bool, Option("--yes", help="Begin without a question.")] = False
     verbose: Annotated[bool, Option("-v", "--verbose", help="Tell of each step on stderr.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayLooks:
+    """What to show in place of a run."""
+
+    check: Annotated[bool, Option("--check", help="Only check the playbook: is it valid?")] = False
+    list_all: Annotated[bool, Option("--list", help="List the playbooks that are found by name.")] = False
+    schema: Annotated[bool, Option("--schema", help="Print the JSON Schema of playbooks, for editors.")] = False

@@ -6,14 +6,14 @@ import typer
 from typer import Argument
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
-from clbalance.cli.play.options import PlayOptions
+from clbalance.cli.play.options import PlayLooks, PlayOptions
 
 _HELP = """Run a playbook over nodes: upgrades, configuration, repairs.
 
 The plan is shown first: which nodes in which order, and why. On a terminal it asks before nodes are drained. The run
 stops by itself when too many nodes fail; `play --continue` goes on.
 
-So: clbalance play rolling-upgrade.yml -g gpu-nodes
+So: clbalance play rolling-upgrade -g gpu-nodes
 """
 
 
@@ -24,17 +24,24 @@ def register(app: typer.Typer) -> None:
 
 @takes
 def play(
-    name: Annotated[str, Argument(metavar="PLAYBOOK", help="The file of a playbook.")],
     nodes: NodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
     options: PlayOptions,
+    looks: PlayLooks,
+    name: Annotated[str | None, Argument(metavar="PLAYBOOK", help="Its name, or its file.")] = None,
 ) -> int:
     """Exits 3 if `min_available` cannot be held, 4 if a node failed, 75 if the playbook runs already."""
     from clbalance.cli.console import Console
-    from clbalance.cli.play.read import read_play
-    from clbalance.cli.play.run_play import PlayCall
     from clbalance.playbook.names import parse_variables
 
-    text = read_play(name, parse_variables(options.variables or ()))
-    return PlayCall(nodes=nodes, ssh=ssh, console=Console.of(output), options=options).carry_out(text)
+    console, typed = Console.of(output), parse_variables(options.variables or ())
+    if looks.check or looks.list_all or looks.schema:
+        from clbalance.cli.play.show_playbooks import show_playbooks
+
+        return show_playbooks(console, looks, name, typed)
+    from clbalance.cli.play.files import named, read_playbook
+    from clbalance.cli.play.run_play import PlayCall
+
+    text = read_playbook(named(name), typed)
+    return PlayCall(nodes=nodes, ssh=ssh, console=console, options=options).carry_out(text)

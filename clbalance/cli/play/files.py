@@ -1,0 +1,94 @@
+"""Find a playbook: a file that was named, or one with this name in the user's folder, the system's, or the program's.
+
+A playbook makes commands run. So no other user may be able to write it, as with settings (`settings/trusted_file.py`).
+"""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import clbalance
+from clbalance.cli.play.run_play import PlayText
+from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.playbook.document import MOST_BYTES
+from clbalance.playbook.load import load_playbook
+from clbalance.settings.load import user_folder
+from clbalance.settings.trusted_file import read_trusted
+
+_ENDS = (".yml", ".yaml")
+_SYSTEM = Path("/etc/clbalance/playbooks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybookFile:
+    """A playbook's file. `name`: as typed for one that is found by its name."""
+
+    name: str
+    path: Path
+
+    def read(self) -> bytes:
+        """Its bytes. `UsageError` if it cannot be read, or others may write it."""
+        try:
+            return read_trusted(self.path, MOST_BYTES)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            hint = "`clbalance play --list` shows those that are found by name"
+            raise UsageError(f"{self.path}: {reason}", hint=hint if error.errno == errno.ENOENT else "") from error
+
+
+def read_playbook(word: str, typed: Mapping[str, str]) -> PlayText:
+    """The playbook that `word` names. `UsageError` for one that cannot be found, read or used."""
+    found = find_playbook(word)
+    data = found.read()
+    playbook = load_playbook(data, str(found.path), typed, name=found.name)
+    text = data.decode("utf-8-sig", "replace")
+    return PlayText(playbook=playbook, file=os.path.realpath(found.path), text=text, typed=typed)
+
+
+def named(word: str | None) -> str:
+    """The playbook as typed. `UsageError` if none was."""
+    if word is None:
+        raise UsageError("no playbook named", hint="`clbalance play NAME`; `clbalance play --list` shows them")
+    return word
+
+
+def find_playbook(word: str) -> PlaybookFile:
+    """A file if `word` has a slash or ends as YAML does; otherwise the first playbook with this name."""
+    if "/" in word or word.endswith(_ENDS):
+        path = Path(word)
+        return PlaybookFile(name=path.name.removesuffix(path.suffix), path=path)
+    named = {one.name: one for one in reversed(list(playbook_files()))}
+    if word in named:
+        return named[word]
+    near = get_close_matches(word, list(named), n=1, cutoff=0.6)
+    hint = (
+        f"did you mean `{near[0]}`?" if near else "`clbalance play --list` shows them; a file needs its path: `./FILE`"
+    )
+    raise UsageError(f"there is no playbook `{word}`", hint=hint)
+
+
+def playbook_files(folders: Sequence[Path] | None = None) -> Iterator[PlaybookFile]:
+    """All that are found by name, the one that counts first, in the order of their names in each folder."""
+    for folder in _folders() if folders is None else folders:
+        try:
+            names = sorted(one.name for one in folder.iterdir())
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith(_ENDS) and not name.startswith("."):
+                yield PlaybookFile(name=name.rpartition(".")[0], path=folder / name)
+
+
+def _folders() -> list[Path]:
+    own = user_folder(os.environ)
+    return [*([own / "playbooks"] if own else []), _SYSTEM, shipped_folder()]
+
+
+def shipped_folder() -> Path:
+    """Of the playbooks that come with the program: in the package of a wheel, or beside it in a source tree."""
+    package = Path(clbalance.__file__).parent
+    installed = package / "playbooks"
+    return installed if installed.is_dir() else package.parent / "playbooks"

@@ -1,0 +1,45 @@
+"""`play --check`, `--list` and `--schema`: look at playbooks, and run nothing."""
+
+from collections.abc import Iterator, Mapping
+
+from clbalance.cli.console import Console
+from clbalance.cli.play.files import PlaybookFile, named, playbook_files, read_playbook
+from clbalance.cli.play.options import PlayLooks
+from clbalance.errors import ExitCode, UsageError
+from clbalance.playbook.load import load_playbook
+from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
+
+
+def show_playbooks(console: Console, looks: PlayLooks, name: str | None, typed: Mapping[str, str]) -> int:
+    """The exit code. `UsageError` for a playbook that is not valid, or if two things are asked for."""
+    if looks.check + looks.list_all + looks.schema > 1:
+        raise UsageError("`--check`, `--list` and `--schema` exclude each other", hint="type one of them")
+    if looks.schema:
+        from clbalance.playbook.forms import json_schema
+
+        console.print(json_schema().decode())
+    elif looks.list_all:
+        console.show(Playbooks(tuple(_rows())))
+    else:
+        read = read_playbook(named(name), typed)
+        console.show(CheckedPlaybook(playbook=read.playbook, file=read.file))
+    return ExitCode.DONE
+
+
+def _rows() -> Iterator[PlaybookRow]:
+    """Each name once; a playbook that cannot be used is in the list with the reason."""
+    seen = set()
+    for file in playbook_files():
+        if file.name not in seen:
+            seen.add(file.name)
+            yield _row(file)
+
+
+def _row(file: PlaybookFile) -> PlaybookRow:
+    try:
+        playbook = load_playbook(file.read(), str(file.path), name=file.name)
+    except UsageError as error:
+        return PlaybookRow(name=file.name, file=str(file.path), fault=error.message.splitlines()[0])
+    return PlaybookRow(
+        name=file.name, file=str(file.path), description=playbook.description, variables=playbook.variables
+    )

@@ -1,0 +1,78 @@
+"""Examples of the reports on playbooks and their runs."""
+
+from dataclasses import replace
+
+from clbalance.model import NodeName
+from clbalance.model.play_run import NodeProgress, NodeState, RunState
+from clbalance.model.playbook import Canary, DrainNode, OnDeadline, Share, Step
+from clbalance.render.report import Report
+from clbalance.render.reports.play.plan import PlannedTurn, PlayPlan
+from clbalance.render.reports.play.result import PlayResult
+from tests.engine.play.scripted import book, ran
+from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
+from tests.playbook.build import WHOLE, read
+
+from . import Example
+
+_DRAIN = Step(name="drain", path="drain", line=1, action=DrainNode(deadline_s=7200.0, on_deadline=OnDeadline.SKIP))
+_BOOK = book(
+    _DRAIN,
+    ran("upgrade"),
+    rollback=[ran("downgrade")],
+    canary=Canary(nodes=Share(number=1), soak_s=300.0),
+    window=Share(number=4),
+    max_fail_percentage=25.0,
+)
+
+
+def _plan() -> PlayPlan:
+    turns = (
+        PlannedTurn(node="node3", part="canary", why="load 0.02, no jobs"),
+        PlannedTurn(node="node1", part="", why="load 0.55, 2 jobs"),
+        PlannedTurn(node="node2", part="", why="last, its load is unknown: no answer", is_known=False),
+    )
+    return PlayPlan(playbook=_BOOK, turns=turns, at_once=4, pool=10, min_available=8)
+
+
+def _result() -> PlayResult:
+    nodes = (
+        NodeProgress(node="node3", state=NodeState.OK),
+        NodeProgress(node="node1", state=NodeState.FAILED, reason="upgrade: exit code 3", rolled_back=True),
+        NodeProgress(node="node4", state=NodeState.OK),
+        NodeProgress(node="node2", state=NodeState.UNCERTAIN, reason="upgrade: \x1b[31mconnection lost"),
+        NodeProgress(node="node5"),
+    )
+    return PlayResult(number=12, playbook=_BOOK, state=RunState.STOPPED, reason="2 of 5 nodes have failed", nodes=nodes)
+
+
+_ROWS = (
+    PlaybookRow(
+        name="rolling-upgrade",
+        file="/usr/share/clbalance/rolling-upgrade.yml",
+        description="upgrade and reboot nodes with work on them, least loaded first",
+        variables={"upgrade": "apt-get upgrade", "reboot": "reboot"},
+    ),
+    PlaybookRow(name="broken", file="/etc/clbalance/playbooks/broken.yml", fault="broken.yml:3:1: it is empty"),
+)
+_WHOLE = read(WHOLE)
+
+EXAMPLES = (
+    Example("playbooks", (Playbooks(_ROWS),)),
+    Example("playbook-checked", (CheckedPlaybook(playbook=_WHOLE, file="/etc/clbalance/playbooks/everything.yml"),)),
+    Example("play-plan", (_plan(),)),
+    Example("play-result", (_result(),)),
+)
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    row = PlaybookRow(name=one, file=other, description=other, variables={one: other}, fault=one)
+    step = replace(_DRAIN, name=one)
+    playbook = replace(_BOOK, name=one, steps=(step,), hosts=other)
+    turns = (PlannedTurn(node=NodeName(one), part="", why=other),)
+    nodes = (NodeProgress(node=NodeName(one), state=NodeState.FAILED, reason=other),)
+    return [
+        Playbooks((row,)),
+        CheckedPlaybook(playbook=playbook, file=other),
+        PlayPlan(playbook=playbook, turns=turns, at_once=1, pool=1, min_available=None),
+        PlayResult(number=1, playbook=playbook, state=RunState.STOPPED, reason=other, nodes=nodes),
+    ]
