@@ -6,6 +6,7 @@ import pytest
 
 from clbalance.render.reports.play.live import LivePlay, LiveTurn, live_lines
 
+
 def live(turns: int) -> LivePlay:
     return LivePlay(
         total=40,
