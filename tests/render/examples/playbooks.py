@@ -7,9 +7,9 @@ from clbalance.model.play_run import NodeProgress, NodeState, RunState
 from clbalance.model.playbook import Canary, DrainNode, OnDeadline, Share, Step
 from clbalance.render.report import Report
 from clbalance.render.reports.play.plan import PlannedTurn, PlayPlan
+from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
 from clbalance.render.reports.play.result import PlayResult
 from tests.engine.play.scripted import book, ran
-from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
 from tests.playbook.build import WHOLE, read
 
 from . import Example
