@@ -1,6 +1,6 @@
 """A lab between two tests: every node up, idle, clean and without a fault again."""
 
-from clbalance.lab import nvidia_smi, processes
+from clbalance.lab import nvidia_smi, processes, reboot
 from clbalance.lab import start as folders
 from clbalance.lab.cluster import Lab
 from clbalance.lab.config_files import sshd_config
@@ -8,6 +8,7 @@ from clbalance.lab.load import IDLE
 from clbalance.lab.node import LabNode, LabNodeState, boot_nodes, set_loads
 
 _END_WITHIN_S = 10.0
+_OWN_PROGRAMS = {nvidia_smi.TOOL, nvidia_smi.KERNEL_LOG_TOOL, *reboot.NAMES, reboot.HEALTH_TOOL}
 
 
 def restore(lab: Lab) -> None:
@@ -50,7 +51,7 @@ def _clean(node: LabNode) -> None:
     for place in (folder.tmp, folder.var, *(folder.path / "home").iterdir()):
         folders.empty(place)
     for program in folder.bin.iterdir():
-        if program.name not in {nvidia_smi.TOOL, nvidia_smi.KERNEL_LOG_TOOL}:
+        if program.name not in _OWN_PROGRAMS:
             program.unlink()
     if node.gpus:
         nvidia_smi.write_tables(folder, node.gpus, node.current_load())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import clbalance
 from clbalance.errors import LabError
-from clbalance.lab import config_files, nvidia_smi
+from clbalance.lab import config_files, nvidia_smi, reboot
 from clbalance.lab.config_files import Programs
 from clbalance.lab.layout import NodeConfig, NodeFolder
 from clbalance.lab.namespaces import Isolation
@@ -151,9 +151,12 @@ def _lay_out_node(node: LabNode, record: Record) -> None:
         swap_bytes=spec.swap_bytes,
         isolation=record.isolation,
         sshd=record.sshd,
-        binds=_stand_ins(folder, owner, spec.users),
+        binds=(*_stand_ins(folder, owner, spec.users), *reboot.stand_ins(folder)),
     )
     folder.config.write_text(config.to_json())
+    for name in reboot.NAMES:
+        _write_program(folder.bin / name, reboot.tool_text(folder, record.isolation))
+    _write_program(folder.bin / reboot.HEALTH_TOOL, reboot.health_tool_text(folder))
     if node.gpus:
         _write_program(folder.bin / nvidia_smi.TOOL, nvidia_smi.tool_text(folder))
         _write_program(folder.bin / nvidia_smi.KERNEL_LOG_TOOL, nvidia_smi.kernel_log_tool_text(folder))

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import NoReturn, assert_never
 
 from clbalance.lab import namespaces, processes
-from clbalance.lab.layout import NodeConfig, NodeFolder, replace_file
+from clbalance.lab.layout import NodeConfig, NodeFolder, empty, replace_file
 from clbalance.lab.load import IDLE, Counters, Machine, Order, Own, advance, render
 from clbalance.lab.namespaces import Isolation
 
 _TICK_S = 1.0
 _SSHD_START_S = 15.0
-_WAKERS = frozenset({signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM})
+_WAKERS = frozenset({signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1})
+_KILLED_WITHIN_S = 10.0
 # The work of sshd itself (key exchanges) must not count as load. Names before and since OpenSSH 9.8.
 _SSHD_NAMES = frozenset({"sshd", "sshd-session", "sshd-auth"})
 _REAL_FILES = ("locks", "self", "mounts", "version", "filesystems")
@@ -41,7 +42,7 @@ class Init:
             cpus=config.cpus,
             mem_bytes=config.mem_bytes,
             swap_bytes=config.swap_bytes,
-            boot_id=Path("/proc/sys/kernel/random/uuid").read_text().strip(),
+            boot_id=_new_boot_id(),
             booted_at_s=time.time(),
         )
         self._counters = Counters()
@@ -72,6 +73,10 @@ class Init:
             woken = signal.sigtimedwait(_WAKERS, max(0.0, next_tick - time.monotonic()))
             if woken is not None and woken.si_signo == signal.SIGTERM:
                 return
+            if woken is not None and woken.si_signo == signal.SIGUSR1:
+                if not self._reboot():
+                    return
+                continue
             if self._reap_sees_sshd_end() or self._is_untied():
                 return
             if woken is not None and woken.si_signo == signal.SIGHUP:
@@ -79,6 +84,36 @@ class Init:
             elif woken is None:
                 self._count()
                 next_tick = time.monotonic() + _TICK_S
+
+    def _reboot(self) -> bool:
+        """End all other processes, stay away for a while, and start again. False: the node stays off."""
+        load = self._order.load
+        self._sshd = 0
+        self._spinners = []
+        processes.end_all(self._own_pids, within_s=_KILLED_WITHIN_S)
+        if load.reboot == "never" or not self._stays_off(load.reboot_s):
+            return False
+        empty(self._folder.tmp)
+        self._folder.sshd_pid.unlink(missing_ok=True)
+        self._folder.sick.unlink(missing_ok=True)
+        if load.reboot == "sick":
+            self._folder.sick.touch()
+        if load.reboot != "same":
+            self._machine = replace(self._machine, boot_id=_new_boot_id(), booted_at_s=time.time())
+        self._counters = Counters()
+        replace_file(self._folder.order, Order(number=self._order.number, load=IDLE).to_json())
+        self.start()
+        return True
+
+    def _stays_off(self, seconds: float) -> bool:
+        """Wait; False if the node is ended meanwhile."""
+        until = time.monotonic() + seconds
+        while (left_s := until - time.monotonic()) > 0:
+            woken = signal.sigtimedwait(_WAKERS, min(left_s, _TICK_S))
+            self._reap_sees_sshd_end()
+            if self._is_untied() or (woken is not None and woken.si_signo == signal.SIGTERM):
+                return False
+        return True
 
     def _link_real_files(self) -> None:
         for name in _REAL_FILES:
@@ -149,6 +184,10 @@ class Init:
         with suppress(BlockingIOError):
             return os.read(self._tie, 1) == b""
         return False
+
+
+def _new_boot_id() -> str:
+    return Path("/proc/sys/kernel/random/uuid").read_text().strip()
 
 
 def _be_init(folder: NodeFolder, config: NodeConfig, ready: int, tie: int | None) -> None:

@@ -1,6 +1,7 @@
 """The paths in a lab, and the configuration of a node's init. Standard library only, quick to import."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -90,6 +91,11 @@ class NodeFolder:
         return self.path / "run" / "applied"
 
     @property
+    def sick(self) -> Path:
+        """Exists if the node came back sick from a reboot."""
+        return self.path / "run" / "sick"
+
+    @property
     def sshd_pid(self) -> Path:
         """sshd's pid file, written once it listens."""
         return self.path / "run" / "sshd.pid"
@@ -129,3 +135,17 @@ def replace_file(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text)
     beside.replace(path)
+
+
+def empty(directory: Path) -> None:
+    """Remove what is in `directory`, without following links."""
+    for entry in directory.iterdir():
+        remove_entry(entry)
+
+
+def remove_entry(entry: Path) -> None:
+    """Remove a file, a link, or a folder with its content."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()

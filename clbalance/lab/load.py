@@ -59,6 +59,11 @@ class Load:
     gpu_tool: str = "well"
     """How `nvidia-smi` answers: `well`, `slow` (after 0.7 s), `fail`, `hang`, or `nolog` (only its log hangs)."""
 
+    reboot: str = "new"
+    """How the next reboot from inside ends: one of `REBOOTS`."""
+    reboot_s: float = 1.0
+    """How long that reboot takes."""
+
     def gpu(self, index: int, part: int | None = None) -> GpuLoad:
         """The load of one GPU; idle if none was set."""
         return next(
@@ -82,6 +87,8 @@ class Load:
 
 
 IDLE = Load()
+REBOOTS = ("new", "same", "never", "sick")
+"""With a new boot_id, with the old one, not at all, or with a `node-health` that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from clbalance.lab.layout import NodeFolder
 from clbalance.lab.load import GpuLoad, Load, Order
 from clbalance.lab.namespaces import Isolation
 from clbalance.lab.processes import ProcessId, descendants, end_all, end_strays, living, read_stat, send, stat_of
+from clbalance.lab.reboot import check_reboot
 from clbalance.lazy_dataclass import dataclass
 
 _SIGNAL_EFFECT_S = 10.0  # a process in D state handles a signal only after its I/O
@@ -53,6 +54,8 @@ class LoadChanges(TypedDict, total=False):
     gpu_parts: tuple[tuple[int, int], ...]
     gpu_faults: tuple[tuple[int, str], ...]
     gpu_tool: str
+    reboot: str
+    reboot_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,7 @@ def set_loads(loads: Sequence[tuple[LabNode, Load]]) -> None:
 
 def _check_load(node: LabNode, load: Load) -> None:
     nvidia_smi.check_devices(node.name, node.gpus, load)
+    check_reboot(load.reboot, load.reboot_s)
     gpu_percents = (device.use_pct for device in load.gpus)
     percents = (load.ut_pct, load.psi_cpu_pct, load.psi_mem_pct, load.psi_io_pct, *gpu_percents)
     if not all(0 <= percent <= 100 for percent in percents):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -15,7 +14,7 @@ import clbalance
 from clbalance.errors import LabError, UsageError
 from clbalance.lab import nvidia_smi, processes
 from clbalance.lab.config_files import SYSTEM_PATH
-from clbalance.lab.layout import NodeFolder, replace_file
+from clbalance.lab.layout import NodeFolder, empty, remove_entry, replace_file
 from clbalance.lab.load import IDLE, Load, Order
 from clbalance.lab.processes import ProcessId
 
@@ -187,19 +186,6 @@ def remove(directory: Path) -> None:
     """Remove a lab's folder. The record goes last, so that after an interruption the rest still counts as a lab."""
     for entry in directory.iterdir():
         if entry.name != RECORD:
-            _remove(entry)
+            remove_entry(entry)
     (directory / RECORD).unlink(missing_ok=True)
     directory.rmdir()
-
-
-def empty(directory: Path) -> None:
-    """Remove what is in `directory`, without following links."""
-    for entry in directory.iterdir():
-        _remove(entry)
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink()

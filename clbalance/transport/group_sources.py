@@ -106,13 +106,23 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
         return self._read().get(group, "")
 
     def resolv_list(self) -> list[str]:
-        """For each recorded job, a group of each kind; groups that are not recorded are empty."""
-        kinds = {name for name in self._read() if "-" not in name}
-        jobs = {name.rpartition("-")[2] for name in self._read() if "-" in name}
-        return sorted(kinds | {f"{kind}-{job}" for kind in kinds for job in jobs})
+        """For each recorded job and run, a group of each kind; groups that are not recorded are empty."""
+        kinds, numbers = set[str](), dict[bool, set[str]]({False: set(), True: set()})
+        for name in self._read():
+            kind, _, number = name.rpartition("-")
+            if number.isdecimal():
+                numbers[_is_of_play(kind)].add(number)
+            else:
+                kinds.add(name)
+        return sorted(kinds | {f"{kind}-{number}" for kind in kinds for number in numbers[_is_of_play(kind)]})
 
     def resolv_all(self) -> str:
         raise GroupSourceNoUpcall("all", self)
+
+
+def _is_of_play(kind: str) -> bool:
+    """Whether it is a result of a run of a playbook, such as `play-ok`; else of a job."""
+    return kind.startswith("play-")
 
 
 class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types

@@ -76,3 +76,19 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="the groups of job 1 are not kept"):
         keep_results(tmp_path, 1, EMPTY)
     assert {path.name for path in tmp_path.iterdir()} == {FILE, f"{FILE}.lock"}
+
+
+def test_jobs_and_runs_of_playbooks_leave_each_others_groups_alone() -> None:
+    groups = add_results({}, 7, EMPTY | {"ok": "a"})
+    groups = add_results(groups, 1, {"play-ok": "b", "play-failed": "c"})
+    groups = add_results(groups, 8, EMPTY | {"failed": "d"})
+    assert groups == {
+        "ok": "",
+        "failed": "d",
+        "failed-8": "d",
+        "ok-7": "a",
+        "play-ok": "b",
+        "play-failed": "c",
+        "play-ok-1": "b",
+        "play-failed-1": "c",
+    }

@@ -49,6 +49,13 @@ class LoadOptions:
     gpu_tool: Annotated[
         str | None, Option("--gpu-tool", metavar="HOW", help="nvidia-smi answers: well, slow, fail, hang, or nolog.")
     ] = None
+    reboot: Annotated[
+        str | None,
+        Option("--reboot", metavar="HOW", help="The next `reboot` typed on the node: new, same, never, or sick."),
+    ] = None
+    reboot_s: Annotated[
+        float | None, Option("--reboot-takes", metavar="SECONDS", help="How long that reboot takes.")
+    ] = None
     spin: Annotated[int | None, Option("--spin", metavar="K", help="Busy processes that really run.")] = None
 
     def changed(self, present: "Load") -> "Load":
@@ -78,6 +85,8 @@ class LoadOptions:
             "io_kib_per_s": self.io,
             "net_kib_per_s": self.net,
             "spin": self.spin,
+            "reboot": self.reboot,
+            "reboot_s": self.reboot_s,
             "gpu_tool": self.gpu_tool,
         }
         return {name: value for name, value in given.items() if value is not None}  # type: ignore[return-value]

@@ -56,6 +56,7 @@ def test_nodes_with_jobs_are_left_out_and_a_sick_one_is_rolled_back_and_stays_dr
     assert {name for name, one in found.items() if one["state"] == "left_out"} == {"node1", "node2"}
     assert (found["node8"]["state"], found["node8"]["rolled_back"]) == ("failed", True)
     assert list(found)[-2:] == ["node1", "node2"], "the least loaded go first"
+    assert clbalance("load", "-w", "@clb:play-failed", "--format", "plain").lines[0].startswith("node8")
     (row,) = clbalance("load", "-w", "node8").lines[1:]
     assert "drained" in row
     assert "play upgrade run" in row
