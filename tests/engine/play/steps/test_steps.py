@@ -1,0 +1,331 @@
+"""Steps on the lab's nodes, over real ssh."""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from clbalance.engine.files.transfers import Transfers
+from clbalance.engine.play.step_runner import StepFacts
+from clbalance.engine.play.steps.nodes import NodeDrains
+from clbalance.engine.play.steps.runner import SshSteps
+from clbalance.lab.cluster import Lab
+from clbalance.lab.node import Fault
+from clbalance.lab.spec import LabSpec, LabUser
+from clbalance.model import NodeName
+from clbalance.model.play_run import MOST_OUTPUT_BYTES, Result, StepEnded, StepState
+from clbalance.model.playbook import (
+    Action,
+    Argv,
+    Assert,
+    CheckHealth,
+    CopyFiles,
+    DrainNode,
+    FetchFiles,
+    Notify,
+    Playbook,
+    Reboot,
+    ResumeNode,
+    RunProgram,
+    ShellText,
+    Step,
+    Variable,
+    WaitFor,
+)
+from clbalance.node import agent_source, files_source, probe_script
+from clbalance.transport.reach import SshTransport
+from tests.conftest import NewLab
+from tests.engine.services import Notes, world_of
+
+NODE = NodeName("node1")
+
+
+def steps_of(lab: Lab, folder: Path, within_s: float = 20.0) -> SshSteps:
+    transport = SshTransport(path=str(lab.directory / "bin/ssh"))
+    services = replace(
+        world_of({}),
+        transport=transport,
+        listener=Notes(),
+        probe_script=probe_script(),
+        agent_source=agent_source(),
+        answer_within_s=within_s,
+    )
+    return SshSteps(
+        services=services,
+        drains=NodeDrains(services, "tester", lambda _: None, threading.Lock()),
+        transfers_over=lambda way: Transfers(way, program=files_source(), within_s=20, idle_s=20),
+        rebalance=lambda _: "",
+        folder=str(folder),
+    )
+
+
+def facts(variables: Mapping[str, str] | None = None, *steps: Step, run: int = 7) -> StepFacts:
+    book = Playbook(
+        name="book",
+        description="",
+        file="book.yml",
+        text_hash="",
+        hosts="@all",
+        variables=variables or {},
+        steps=steps,
+    )
+    return StepFacts(playbook=book, run=run, nodes=(NODE,))
+
+
+def step(action: Action, *, timeout_s: float | None = None, user: str | None = None, sudo: bool = False) -> Step:
+    return Step(
+        name="it", path="steps[0]", line=1, action=action, register="was", timeout_s=timeout_s, user=user, sudo=sudo
+    )
+
+
+def shell(text: str) -> RunProgram:
+    return RunProgram(program=ShellText(text=text))
+
+
+def done(steps: SshSteps, one: Step | Action, known: StepFacts | None = None, node: str = NODE) -> StepEnded:
+    one = one if isinstance(one, Step) else step(one)
+    return steps.run(NodeName(node), one, known or facts(), threading.Event())
+
+
+@pytest.fixture
+def steps(lab: Lab, tmp_path: Path) -> SshSteps:
+    return steps_of(lab, tmp_path)
+
+
+# -- run
+
+
+def test_a_program_gets_variables_and_results_and_returns_its_own(steps: SshSteps) -> None:
+    known = replace(facts({"x": "a 'b'\n$(c)"}), registered={"before": Result(rc=3, out="said\n")})
+    text = 'printf "%s|%s|%s|%s|%s" "$VAR_x" "$VAR_before" "$VAR_before_rc" "$CLBALANCE_NODE" "$CLBALANCE_PLAY_RUN"'
+    ended = done(steps, shell(text), known)
+    assert ended.result == Result(rc=0, out="a 'b'\n$(c)|said|3|node1|7")
+    words = Argv(words=("printf", "[%s]", Variable(name="x")))
+    assert done(steps, RunProgram(program=words), known).result == Result(rc=0, out="[a 'b'\n$(c)]")
+
+
+def test_an_exit_code_fails_with_the_last_line_unless_it_is_named(steps: SshSteps) -> None:
+    ended = done(steps, shell("echo no space >&2; exit 4"))
+    assert (ended.state, ended.reason) == (StepState.FAILED, "exit code 4: no space")
+    named = RunProgram(program=ShellText(text="exit 4"), ok_codes=frozenset({0, 4}))
+    assert done(steps, named).state is StepState.OK
+
+
+def test_a_timeout_says_so_and_nothing_is_left(steps: SshSteps) -> None:
+    ended = done(steps, step(shell("sleep 5432 & sleep 5432"), timeout_s=0.5))
+    assert (ended.state, ended.reason) == (StepState.FAILED, "ended after its timeout of 0.5 s")
+    left = done(steps, shell("ps -e -o args | grep -c '[s]leep 5432'"))
+    assert left.result is not None
+    assert left.result.out == "0"
+
+
+def test_an_endless_output_is_bounded(steps: SshSteps) -> None:
+    result = done(steps, step(shell("yes"), timeout_s=1.0)).result
+    assert result is not None
+    assert MOST_OUTPUT_BYTES <= len(result.out) < MOST_OUTPUT_BYTES + 100
+
+
+def test_a_node_that_is_lost_in_the_middle_is_uncertain_and_one_that_is_down_has_not_begun(
+    steps: SshSteps, lab: Lab
+) -> None:
+    assert done(steps, shell("reboot; sleep 60")).state is StepState.UNKNOWN
+    lab.nodes[1].kill()
+    ended = done(steps, shell("true"), node="node2")
+    assert ended.state is StepState.FAILED
+    assert ended.reason.startswith("not begun")
+
+
+def test_a_frozen_node_ends_at_the_deadline_and_a_stop_ends_it_at_once(lab: Lab, tmp_path: Path) -> None:
+    lab.nodes[0].hang()
+    ended = done(steps_of(lab, tmp_path, within_s=2.0), shell("true"))
+    assert ended.state is StepState.FAILED
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    one = step(shell("sleep 60"))
+    assert steps_of(lab, tmp_path).run(NodeName("node2"), one, facts(), stop).state is StepState.UNKNOWN
+
+
+def test_a_node_needs_sh_and_no_python(steps: SshSteps, lab: Lab) -> None:
+    lab.nodes[0].boot(Fault(without=("python3", "python")))
+    assert done(steps, shell("command -v python3 || echo none")).result == Result(rc=0, out="none")
+    health = CheckHealth(program=ShellText(text="node-health"), within_s=10.0)
+    assert done(steps, health).state is StepState.OK
+    assert done(steps, WaitFor(within_s=5.0, every_s=0.5, port=2222)).state is StepState.OK
+
+
+def test_a_banner_and_a_login_shell_that_is_no_sh_do_not_matter(new_lab: NewLab, tmp_path: Path) -> None:
+    banner = tmp_path / "banner"
+    banner.write_text("rc 0\n" * 50)
+    found = [one for one in ("/bin/csh", "/bin/tcsh", "/usr/bin/fish") if Path(one).exists()] or ["/bin/bash"]
+    users = tuple(LabUser(name=f"user{at}", uid=2001 + at, shell=one) for at, one in enumerate(found))
+    lab = new_lab(LabSpec(nodes=1, tied=True, users=users))
+    lab.nodes[0].boot(Fault(sshd_options={"Banner": str(banner)}))
+    for user in users:
+        ended = done(steps_of(lab, tmp_path), step(shell("id -un; exit 3"), user=user.name))
+        assert ended.result == Result(rc=3, out=user.name)
+
+
+def test_sudo_that_is_not_there_or_not_allowed_has_a_clear_reason(steps: SshSteps, lab: Lab) -> None:
+    lab.nodes[0].boot(Fault(without=("sudo",)))
+    ended = done(steps, step(shell("true"), sudo=True))
+    assert (ended.state, ended.reason) == (StepState.FAILED, "the node has no sudo")
+    sudo = lab.nodes[0].folder.bin / "sudo"
+    sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    sudo.chmod(0o755)
+    ended = done(steps, step(shell("true"), sudo=True))
+    assert ended.reason == "`sudo -n` is not possible: a password is required"
+
+
+# -- drain, resume, reboot
+
+
+def test_a_drain_names_its_run_and_is_resumed_by_it_alone(steps: SshSteps) -> None:
+    assert done(steps, DrainNode(deadline_s=5.0, reason="kernel")).state is StepState.OK
+    other = done(steps, DrainNode(deadline_s=5.0), facts(run=8))
+    assert other.state is StepState.REFUSED
+    assert "play book run 7: kernel" in other.reason
+    assert not done(steps, ResumeNode(), facts(run=8)).changed
+    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK  # again, as after an interruption
+    assert done(steps, ResumeNode()).changed
+    assert not done(steps, ResumeNode()).changed
+
+
+def test_a_node_that_an_earlier_run_has_left_is_taken_over(steps: SshSteps) -> None:
+    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK
+    assert steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event()).state is StepState.OK
+    later = facts(run=8)
+    assert done(steps, DrainNode(deadline_s=5.0), later).state is StepState.OK
+    assert done(steps, ResumeNode(), later).changed
+
+
+def test_a_reboot_waits_for_another_boot(steps: SshSteps, lab: Lab) -> None:
+    reboot = Reboot(within_s=30.0, program=ShellText(text="systemctl reboot || reboot"))
+    before = lab.nodes[0].boot_id()
+    ended = done(steps, reboot)
+    assert ended.state is StepState.OK, ended.reason
+    assert lab.nodes[0].boot_id() != before
+    assert ended.reason.startswith("back after")
+
+
+def test_a_reboot_that_brings_the_same_boot_id_has_failed(steps: SshSteps, lab: Lab) -> None:
+    lab.nodes[0].load(reboot="same", reboot_s=0.1)
+    ended = done(steps, Reboot(within_s=5.0, program=ShellText(text="reboot")))
+    assert ended.state is StepState.FAILED
+    assert "same boot_id" in ended.reason
+
+
+def test_no_reboot_without_the_drain_of_the_playbook(steps: SshSteps, lab: Lab) -> None:
+    before = lab.nodes[0].boot_id()
+    known = facts(None, replace(step(DrainNode()), path="drain"))
+    ended = done(steps, Reboot(within_s=5.0, program=ShellText(text="reboot")), known)
+    assert (ended.state, ended.reason) == (StepState.FAILED, "not rebooted: its drain mark has gone")
+    assert lab.nodes[0].boot_id() == before
+
+
+# -- waiting, health, conditions
+
+
+def test_waiting_ends_at_its_deadline_with_what_is_missing(steps: SshSteps) -> None:
+    ended = done(steps, WaitFor(within_s=1.0, every_s=0.3, port=1))
+    assert (ended.state, ended.reason) == (StepState.FAILED, "after 1 s: nothing listens on port 1")
+    assert done(steps, WaitFor(within_s=5.0, every_s=0.3, where="r1m < 5", no_jobs=True)).state is StepState.OK
+    assert done(steps, WaitFor(within_s=0.5, every_s=0.3, where="r1m > 500")).state is StepState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("exit 0", StepState.OK),
+        ("exit 1", StepState.FAILED),
+        ("exit 2", StepState.FAILED),
+        ("exit 3", StepState.UNKNOWN),
+        ("exit 99", StepState.UNKNOWN),
+        ("sleep 60", StepState.UNKNOWN),
+    ],
+)
+def test_health_is_told_by_the_codes_of_nagios(steps: SshSteps, text: str, state: StepState) -> None:
+    health = CheckHealth(program=ShellText(text=text), passes=2, fails=2, every_s=0.1, within_s=2.5)
+    assert steps.check_health(NODE, health, facts(), threading.Event()).state is state
+
+
+def test_conditions_are_about_results_and_load_and_unknown_is_not_true(steps: SshSteps) -> None:
+    known = replace(facts(None, step(shell("true"))), registered={"was": Result(rc=0, out="result.rc = 0")})
+    skipped = done(steps, replace(step(shell("true")), when="was.rc = 1"), known)
+    assert skipped.state is StepState.SKIPPED
+    assert done(steps, Assert(that="r1m < 5 and was.rc = 0"), known).state is StepState.OK
+    ended = done(steps, Assert(that="result.rc = 0", message="say why"), known)
+    assert (ended.state, ended.reason) == (StepState.FAILED, "say why")
+    again = replace(step(shell("echo no; exit 1")), until="result.rc = 1")
+    assert done(steps, again, known).state is StepState.OK
+
+
+# -- files, notify, check mode
+
+
+def test_files_go_there_and_come_back(steps: SshSteps, tmp_path: Path) -> None:
+    (tmp_path / "it.conf").write_text("x")
+    copy = CopyFiles(sources=("it.conf",), destination="conf/", mode=0o600)
+    would = steps.check(NODE, step(copy), facts(), threading.Event())
+    assert would.reason == "would transfer 1 file"
+    assert done(steps, copy).changed
+    assert not done(steps, copy).changed
+    assert done(steps, shell("stat -c %a conf/it.conf")).result == Result(rc=0, out="600")
+    back = tmp_path / "back"
+    back.mkdir()
+    assert done(steps, FetchFiles(sources=("conf/it.conf",), folder=str(back))).state is StepState.OK
+    assert [one.name for one in back.iterdir()] == ["it.conf.node1"]
+    gone = done(steps, CopyFiles(sources=("nowhere",), destination="x"))
+    assert gone.state is StepState.FAILED
+
+
+def test_somebody_is_told_and_a_failure_is_only_a_remark(steps: SshSteps, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    program = Argv(words=("/bin/sh", "-c", f'echo "$CLBALANCE_NODE $CLBALANCE_MESSAGE" >{told}'))
+    assert done(steps, Notify(program=program, message="it's done")).reason == ""
+    assert told.read_text() == "node1 it's done\n"
+    bad = done(steps, Notify(program=Argv(words=("/nowhere",))))
+    assert bad.state is StepState.OK
+    assert bad.reason.startswith("nobody was told")
+
+
+def test_a_webhook_gets_one_json_value_and_redirects_are_not_followed(steps: SshSteps) -> None:
+    bodies: list[bytes] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(302 if self.path == "/away" else 204)
+            self.send_header("Location", "file:///etc/passwd")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert done(steps, Notify(url=f"{url}/here", message="done")).reason == ""
+        assert done(steps, Notify(url=f"{url}/away")).reason.startswith("nobody was told")
+        server.shutdown()
+        thread.join()
+    assert json.loads(bodies[0])["text"] == "done"
+
+
+def test_check_mode_touches_nothing(steps: SshSteps, lab: Lab) -> None:
+    before = lab.nodes[0].boot_id()
+    actions: list[Action] = [
+        shell("touch here"),
+        DrainNode(),
+        Reboot(within_s=1, program=ShellText(text="reboot")),
+        WaitFor(within_s=1, every_s=1, port=22, no_jobs=True),
+    ]
+    for action in actions:
+        would = steps.check(NODE, step(action), facts(), threading.Event())
+        assert would.reason.startswith("would ")
+    assert lab.nodes[0].boot_id() == before
+    assert done(steps, shell("ls here")).state is StepState.FAILED
