@@ -27,7 +27,7 @@ class Problem:
         """The problem in one line: `rolling.yml:10:14: steps[1].retries: must be a whole number`."""
         place = f"{file}:{self.line}:{self.column}" if self.line else file
         path = f"{path_text(self.path)}: " if self.path else ""
-        return f"{place}: {path}{self.message}"
+        return f"{place}: {path}{self.message}".replace("\n", "\\n")
 
 
 def path_text(path: Path) -> str:

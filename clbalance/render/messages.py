@@ -1,6 +1,6 @@
 """Lines for standard error. Each begins with `clbalance:`, so that its source is clear in mails from cron."""
 
-from clbalance.errors import ClbalanceError, ExpressionError
+from clbalance.errors import ClbalanceError, ExpressionError, PlaybookError
 from clbalance.render.text import escape_line
 from clbalance.units import counted
 
@@ -11,7 +11,9 @@ def error(failure: ClbalanceError) -> str:
     """The error and, on a line of its own, the hint what to type instead."""
     hint = f"hint: {escape_line(failure.hint)}\n" if failure.hint else ""
     place = _place(failure) if isinstance(failure, ExpressionError) and failure.text else ""
-    return f"clbalance: {escape_line(failure.message)}\n{place}{hint}"
+    # A line for each problem of a playbook; `Problem.text` has escaped the line breaks of its file.
+    lines = failure.message.split("\n") if isinstance(failure, PlaybookError) else [failure.message]
+    return "".join(f"clbalance: {escape_line(line)}\n" for line in lines) + place + hint
 
 
 def _place(failure: ExpressionError) -> str:
