@@ -1,4 +1,4 @@
-"""hatchling's build hook: puts the man pages into share/man of a wheel."""
+"""hatchling's build hook: puts the man pages into share/man of a wheel, and the playbooks into its package."""
 
 import shutil
 import sys
@@ -18,6 +18,8 @@ class ManPagesHook(BuildHookInterface[Any]):
         """Make the pages in a temporary folder, and have them packed."""
         if version == "editable":
             return
+        for playbook in Path(self.root, "playbooks").glob("*.yml"):
+            build_data["force_include"][str(playbook)] = f"clbalance/playbooks/{playbook.name}"
         sys.path.insert(0, self.root)  # this program, as it is here
         from man_pages.pages import write_pages
 
