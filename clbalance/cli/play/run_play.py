@@ -15,6 +15,7 @@ from clbalance.cli.node_settings import me
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.play.check import show_checks
 from clbalance.cli.play.options import PlayOptions
+from clbalance.cli.play.past import keep_node_sets
 from clbalance.cli.play.plan import PlannedPlay, plan_play
 from clbalance.cli.play.progress import PlayProgress
 from clbalance.cli.play.runner import play_journal, step_runner
@@ -28,10 +29,10 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model.play_run import NodeState, PlayRun
 from clbalance.model.playbook import DrainNode, Playbook, Reboot
 from clbalance.policy.play.resume import Continued
-from clbalance.ports.plays import PlayJournal
 from clbalance.render import messages
 from clbalance.render.format import Format
 from clbalance.render.reports.play.result import PlayResult
+from clbalance.store.plays.journal import SqlitePlays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class PlayCall:
         self,
         cluster: ClusterContext,
         services: Services,
-        journal: PlayJournal,
+        journal: SqlitePlays,
         planned: PlannedPlay,
         text: PlayText,
         number: int,
@@ -122,6 +123,8 @@ class PlayCall:
             progress.clear()
             self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
             raise
+        finally:
+            keep_node_sets(journal, number, self.console)
         progress.clear()
         return self._report(number, playbook, ended)
 

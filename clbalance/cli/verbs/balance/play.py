@@ -7,6 +7,7 @@ from typer import Argument
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
 from clbalance.cli.play.options import PlayOptions
+from clbalance.cli.play.record_options import RecordOptions
 
 _HELP = """Run a playbook over nodes: upgrades, configuration, repairs.
 
@@ -24,17 +25,37 @@ def register(app: typer.Typer) -> None:
 
 @takes
 def play(
-    name: Annotated[str, Argument(metavar="PLAYBOOK", help="The file of a playbook.")],
     nodes: NodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
     options: PlayOptions,
+    record: RecordOptions,
+    name: Annotated[
+        str | None, Argument(metavar="PLAYBOOK|RUN", help="The file of a playbook; with --show, --continue: a run.")
+    ] = None,
 ) -> int:
     """Exits 3 if `min_available` cannot be held, 4 if a node failed, 75 if the playbook runs already."""
     from clbalance.cli.console import Console
-    from clbalance.cli.play.read import read_play
+    from clbalance.cli.play.past import show_history, show_run
+    from clbalance.errors import UsageError
+
+    console = Console.of(output)
+    if record.history:
+        return show_history(console, name, record.newest)
+    if record.show:
+        return show_run(console, name, each_step=options.verbose)
     from clbalance.cli.play.run_play import PlayCall
+
+    call = PlayCall(nodes=nodes, ssh=ssh, console=console, options=options)
+    if record.go_on:
+        from clbalance.cli.play.go_on import Continuing
+
+        return Continuing(
+            call=call, word=name, changed=record.changed, repeat_uncertain=record.repeat_uncertain
+        ).carry_out()
+    if name is None:
+        raise UsageError("no playbook named", hint="`clbalance play FILE`")
+    from clbalance.cli.play.read import read_play
     from clbalance.playbook.names import parse_variables
 
-    text = read_play(name, parse_variables(options.variables or ()))
-    return PlayCall(nodes=nodes, ssh=ssh, console=Console.of(output), options=options).carry_out(text)
+    return call.carry_out(read_play(name, parse_variables(options.variables or ())))
