@@ -148,8 +148,9 @@ def result_file() -> Path:
 
 def _or_empty(groups: dict[str, str]) -> dict[str, str]:
     from clbalance.policy.jobs.outcome import Result
+    from clbalance.policy.play.outcome import PlayResult
 
-    return {result.value: "" for result in Result} | groups
+    return {result.value: "" for result in (*Result, *PlayResult)} | groups
 
 
 # The named nodes, for verbs that do not connect to nodes.

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -64,11 +64,11 @@ class SqliteStore:
         """The journal of jobs, in the same database. `lock`: of jobs that another process has handed over to us."""
         return SqliteJournal(self._connection, self._database, lock)
 
-    def plays(self) -> "SqlitePlays":
-        """The runs of playbooks, in the same database."""
+    def plays(self, reached: Callable[[str], None] | None = None) -> "SqlitePlays":
+        """The runs of playbooks, in the same database. `reached`: see there."""
         from clbalance.store.plays.journal import SqlitePlays  # for `play` alone (docs/design/startup.md)
 
-        return SqlitePlays(self._connection, self._database)
+        return SqlitePlays(self._connection, self._database, reached)
 
     def __enter__(self) -> Self:
         return self

@@ -106,23 +106,20 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
         return self._read().get(group, "")
 
     def resolv_list(self) -> list[str]:
-        """For each recorded job and run, a group of each kind; groups that are not recorded are empty."""
-        kinds, numbers = set[str](), dict[bool, set[str]]({False: set(), True: set()})
-        for name in self._read():
-            kind, _, number = name.rpartition("-")
-            if number.isdecimal():
-                numbers[_is_of_play(kind)].add(number)
-            else:
-                kinds.add(name)
-        return sorted(kinds | {f"{kind}-{number}" for kind in kinds for number in numbers[_is_of_play(kind)]})
+        """For each recorded job or run, a group of each of its kinds; groups that are not recorded are empty."""
+        numbered = {name.rpartition("-")[::2] for name in self._read() if name.rpartition("-")[2].isdigit()}
+        kinds = {name for name in self._read() if not name.rpartition("-")[2].isdigit()}
+        return sorted(
+            kinds | {f"{kind}-{number}" for kind in kinds for other, number in numbered if _same_work(kind, other)}
+        )
 
     def resolv_all(self) -> str:
         raise GroupSourceNoUpcall("all", self)
 
 
-def _is_of_play(kind: str) -> bool:
-    """Whether it is a result of a run of a playbook, such as `play-ok`; else of a job."""
-    return kind.startswith("play-")
+def _same_work(kind: str, other: str) -> bool:
+    """Whether both are kinds of runs of playbooks (`play-ok`), or both of jobs: each have numbers of their own."""
+    return kind.startswith("play-") == other.startswith("play-")
 
 
 class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from clbalance.cli.audit import AuditTrail
 from clbalance.cli.cluster import ClusterContext, cluster_context
@@ -16,6 +15,7 @@ from clbalance.cli.node_settings import me
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.play.check import show_checks
 from clbalance.cli.play.options import PlayOptions
+from clbalance.cli.play.past import keep_node_sets
 from clbalance.cli.play.plan import PlannedPlay, plan_play
 from clbalance.cli.play.progress import PlayProgress
 from clbalance.cli.play.runner import play_journal, step_runner
@@ -24,26 +24,15 @@ from clbalance.engine.play.play import PlayEnded, play
 from clbalance.engine.play.turns import PlayPorts, PlayRequest
 from clbalance.engine.play.workers import ThreadWorkers
 from clbalance.engine.services import Services
-from clbalance.errors import ExitCode, Interrupted, StoreError, UsageError
+from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName
 from clbalance.model.play_run import NodeState, PlayRun
 from clbalance.model.playbook import DrainNode, Playbook, Reboot
-from clbalance.nodeset import fold
 from clbalance.policy.play.resume import Continued
 from clbalance.render import messages
 from clbalance.render.format import Format
 from clbalance.render.reports.play.result import PlayResult
 from clbalance.store.plays.journal import SqlitePlays
-
-_SETS: Final = {
-    NodeState.OK: "play-ok",
-    NodeState.FAILED: "play-failed",
-    NodeState.UNCERTAIN: "play-failed",
-    NodeState.RUNNING: "play-failed",
-    NodeState.NOT_STARTED: "play-notstarted",
-}
-"""The node sets of a run; those that were left out are in none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,23 +121,12 @@ class PlayCall:
             ended = play(ports, request)
         except Interrupted:
             progress.clear()
-            self._keep_results(journal, number)
             self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
             raise
-        self._keep_results(journal, number)
+        finally:
+            keep_node_sets(journal, number, self.console)
         progress.clear()
         return self._report(number, playbook, ended)
-
-    def _keep_results(self, journal: SqlitePlays, number: int) -> None:
-        """For `-w @clb:play-failed`."""
-        sets: dict[str, list[NodeName]] = {"play-ok": [], "play-failed": [], "play-notstarted": []}
-        for one in journal.progress(number, output=False):
-            if (name := _SETS.get(one.state)) is not None:
-                sets[name].append(one.node)
-        try:
-            journal.keep_results(number, {name: fold(nodes) for name, nodes in sets.items()})
-        except StoreError as error:
-            self.console.say(messages.warning(error.message))
 
     def _report(self, number: int, playbook: Playbook, ended: PlayEnded) -> int:
         result = PlayResult(number=number, playbook=playbook, state=ended.state, reason=ended.reason, nodes=ended.nodes)

@@ -45,7 +45,7 @@ def play_journal(services: Services) -> SqlitePlays:
     """The record of runs, in the state database of this host."""
     if not isinstance(services.store, SqliteStore):
         raise StoreError("a run of a playbook must be recorded, and there is no state database")
-    return services.store.plays()
+    return services.store.plays(services.fail_point)
 
 
 def _tell_doubt(console: Console, nodes: Sequence[NodeName]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, assert_never
@@ -44,9 +44,13 @@ _BUSY_TIMEOUT_MS: Final = 60_000
 class SqlitePlays:
     """`ports.PlayJournal` and `ports.PlayHistory` on a database that `SqliteStore` has opened."""
 
-    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, database: Path, reached: Callable[[str], None] | None = None
+    ) -> None:
+        """`reached`: is told of the points at which tests kill the process."""
         self._connection = connection
         self._database = database
+        self._reached = reached or _nothing
         self._control = JobControl(connection, database, None)
 
     def close(self) -> None:
@@ -119,6 +123,13 @@ class SqlitePlays:
         return None
 
     def write(self, number: int, event: PlayEvent) -> None:
+        if isinstance(event, StepRecord) and event.ended is not None:
+            self._reached("step_done")
+        self._write(number, event)
+        if isinstance(event, StepRecord):
+            self._reached("step_begun" if event.ended is None else "step_ended")
+
+    def _write(self, number: int, event: PlayEvent) -> None:
         with as_store_error(self._database), transaction(self._connection):
             match event:
                 case StepRecord(ended=None):
@@ -237,3 +248,7 @@ class SqlitePlays:
             )
             for node, state, reason, rolled_back in rows
         )
+
+
+def _nothing(_point: str) -> None:
+    """Without a test, each point is passed."""

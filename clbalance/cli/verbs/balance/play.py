@@ -7,6 +7,7 @@ from typer import Argument
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
 from clbalance.cli.play.options import PlayLooks, PlayOptions
+from clbalance.cli.play.record_options import RecordOptions
 
 _HELP = """Run a playbook over nodes: upgrades, configuration, repairs.
 
@@ -29,7 +30,10 @@ def play(
     output: OutputOptions,
     options: PlayOptions,
     looks: PlayLooks,
-    name: Annotated[str | None, Argument(metavar="PLAYBOOK", help="Its name, or its file.")] = None,
+    record: RecordOptions,
+    name: Annotated[
+        str | None, Argument(metavar="PLAYBOOK|RUN", help="Its name or file; with --show, --continue: a run.")
+    ] = None,
 ) -> int:
     """Exits 3 if `min_available` cannot be held, 4 if a node failed, 75 if the playbook runs already."""
     from clbalance.cli.console import Console
@@ -40,8 +44,21 @@ def play(
         from clbalance.cli.play.show_playbooks import show_playbooks
 
         return show_playbooks(console, looks, name, typed)
-    from clbalance.cli.play.files import named, read_playbook
+    if record.history or record.show:
+        from clbalance.cli.play.past import show_history, show_run
+
+        if record.history:
+            return show_history(console, name, record.newest)
+        return show_run(console, name, each_step=options.verbose)
     from clbalance.cli.play.run_play import PlayCall
 
-    text = read_playbook(named(name), typed)
-    return PlayCall(nodes=nodes, ssh=ssh, console=console, options=options).carry_out(text)
+    call = PlayCall(nodes=nodes, ssh=ssh, console=console, options=options)
+    if record.go_on:
+        from clbalance.cli.play.go_on import Continuing
+
+        return Continuing(
+            call=call, word=name, changed=record.changed, repeat_uncertain=record.repeat_uncertain
+        ).carry_out()
+    from clbalance.cli.play.files import named, read_playbook
+
+    return call.carry_out(read_playbook(named(name), typed))

@@ -1,0 +1,60 @@
+"""From the record of a run: its nodes by result, and whether another text of its playbook can go on with it. Pure."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from clbalance.model import NodeName
+from clbalance.model.play_run import NodeProgress, NodeState, StepList
+from clbalance.model.playbook import Playbook
+from clbalance.policy.play.schedule import count_of
+
+
+class PlayResult(StrEnum):
+    """The node sets of a run, as groups of the source `clb`."""
+
+    OK = "play-ok"
+    FAILED = "play-failed"
+    NOT_STARTED = "play-notstarted"
+
+
+_RESULTS = {
+    NodeState.OK: PlayResult.OK,
+    NodeState.FAILED: PlayResult.FAILED,
+    NodeState.UNCERTAIN: PlayResult.FAILED,
+    NodeState.RUNNING: PlayResult.FAILED,
+    NodeState.NOT_STARTED: PlayResult.NOT_STARTED,
+    NodeState.LEFT_OUT: PlayResult.NOT_STARTED,
+}
+
+
+def play_sets(progress: Sequence[NodeProgress]) -> Mapping[PlayResult, tuple[NodeName, ...]]:
+    """Each node of a run without a living process, in exactly one set. A turn that was interrupted has failed."""
+    return {result: tuple(one.node for one in progress if _RESULTS[one.state] is result) for result in PlayResult}
+
+
+def step_name(playbook: Playbook | None, steps: StepList, index: int) -> str:
+    """The name of a step; without a readable playbook, its place."""
+    names = () if playbook is None else tuple(step.name for step in playbook.steps_of(steps))
+    return names[index] if index < len(names) else f"{steps.value}[{index}]"
+
+
+def moved_step(before: Playbook, now: Playbook, progress: Sequence[NodeProgress]) -> str:
+    """A step that was begun and is not at its place in the changed text; empty: the run can go on by it."""
+    begun = sorted({(record.steps, record.index) for one in progress for record in one.records})
+    for steps, index in begun:
+        name = step_name(before, steps, index)
+        if name != step_name(now, steps, index):
+            return name
+    return ""
+
+
+def is_canary_passed(playbook: Playbook, progress: Sequence[NodeProgress], *, paused_to_ask: bool) -> bool:
+    """Whether the others follow without a further look at the canary: they have begun, or somebody was asked."""
+    canary = playbook.rollout.canary
+    if canary is None:
+        return False
+    counted = [one for one in progress if one.state is not NodeState.LEFT_OUT]
+    size = count_of(canary.nodes, len(progress))
+    has_ended = all(one.state in (NodeState.OK, NodeState.UNCERTAIN) for one in counted[:size])
+    others_begun = any(one.state is not NodeState.NOT_STARTED for one in counted[size:])
+    return others_begun or (paused_to_ask and has_ended)
