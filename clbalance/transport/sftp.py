@@ -165,7 +165,7 @@ class ParamikoSftp:
 
 
 class _Ahead:
-    """Requests for the pieces of a file, many on their way. A link serves one thread; paramiko's prefetch has another."""
+    """Requests for the pieces of a file, many at once. A link serves one thread; paramiko's prefetch adds one."""
 
     def __init__(self, client: Any, handle: Any, request_bytes: int) -> None:
         self._client = client
