@@ -6,10 +6,12 @@ Only the protocol of SFTP is paramiko's. It makes no connection, and reads no co
 import contextlib
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
 import paramiko
+from paramiko import sftp as protocol
 
 from clbalance.model import Cause
 from clbalance.ports import Link, LinkError, Sftp, SftpFacts
@@ -27,8 +29,10 @@ _COMMAND: Final = (
     f"exec /bin/sh -c 'for one in {' '.join(_PROGRAMS)}; do test -x $one && exec $one; done;"
     " echo there is no sftp-server >&2; exit 127'"
 )
-_LEAST_PREFETCHED_BYTES: Final = 32 << 10  # below, its thread costs more than it saves
 _READ_BYTES: Final = 256 << 10
+_REQUEST_BYTES: Final = 32 << 10  # that every server takes
+_MOST_REQUEST_BYTES: Final = 255 << 10  # OpenSSH's limit; whatever a node says, we send no more
+_BYTES_AHEAD: Final = 2 << 20  # asked for, and not here yet
 
 
 class _Channel:
@@ -99,6 +103,8 @@ class ParamikoSftp:
     def __init__(self, link: Link, client: paramiko.SFTPClient) -> None:
         self._link = link
         self._client = client
+        with _errors():
+            self._request_bytes = _largest_request(client)
 
     def home(self) -> bytes:
         with _errors():
@@ -123,13 +129,18 @@ class ParamikoSftp:
         with _errors():
             file = self._client.open(path, "wx")
             file.set_pipelined(True)
+            file.MAX_REQUEST_SIZE = self._request_bytes
             return _Writer(file)
 
     def read(self, path: bytes) -> Iterator[bytes]:
         with _errors(), self._client.open(path, "rb") as file:
             size = file.stat().st_size or 0
-            if size >= _LEAST_PREFETCHED_BYTES:
-                file.prefetch(size)
+            file.MAX_REQUEST_SIZE = self._request_bytes
+            taken = 0
+            for piece in _Ahead(self._client, file.handle, self._request_bytes).pieces(size):
+                taken += len(piece)
+                yield piece
+            file.seek(taken)  # what came short, or has grown
             while piece := file.read(_READ_BYTES):
                 yield piece
 
@@ -153,6 +164,49 @@ class ParamikoSftp:
         self._link.__exit__(None, None, None)
 
 
+class _Ahead:
+    """Requests for the pieces of a file, many at once. A link serves one thread; paramiko's prefetch adds one."""
+
+    def __init__(self, client: Any, handle: Any, request_bytes: int) -> None:
+        self._client = client
+        self._handle = handle
+        self._request_bytes = request_bytes
+        self._early: dict[int, tuple[int, Any]] = {}
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The content, until it ends or a piece is shorter than asked for."""
+        asked, waiting = 0, deque[tuple[int, int]]()
+        while True:
+            while asked < size and len(waiting) < _BYTES_AHEAD // self._request_bytes:
+                length = min(self._request_bytes, size - asked)
+                waiting.append((self._ask(asked, length), length))
+                asked += length
+            if not waiting:
+                return
+            number, length = waiting.popleft()
+            piece = self._answer(number)
+            if piece:
+                yield piece
+            if len(piece) != length:
+                return
+
+    def _ask(self, offset: int, length: int) -> int:
+        request = (self._handle, protocol.int64(offset), length)
+        return int(self._client._async_request(self, protocol.CMD_READ, *request))  # noqa: SLF001
+
+    def _answer(self, number: int) -> bytes:
+        try:
+            early = self._early.pop(number, None)
+            kind, message = early or self._client._read_response(number)  # noqa: SLF001
+        except EOFError:  # the end of the file, or of the link: the next request tells
+            return b""
+        return bytes(message.get_string()) if kind == protocol.CMD_DATA else b""
+
+    def _async_response(self, kind: int, message: Any, number: int) -> None:
+        """paramiko calls it with an answer that came before its turn."""
+        self._early[number] = kind, message
+
+
 class _Writer:
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -164,6 +218,18 @@ class _Writer:
     def close(self) -> None:
         with _errors():
             self._file.close()
+
+
+def _largest_request(client: Any) -> int:
+    """How much content the server takes in one request. Larger requests cost less processor time."""
+    try:
+        kind, limits = client._request(protocol.CMD_EXTENDED, "limits@openssh.com")  # noqa: SLF001  # paramiko has no call for it
+    except OSError:  # the server does not know the question
+        return _REQUEST_BYTES
+    if kind != protocol.CMD_EXTENDED_REPLY:
+        return _REQUEST_BYTES
+    _, read, write = (int(limits.get_int64()) for _ in range(3))
+    return max(_REQUEST_BYTES, min(read, write, _MOST_REQUEST_BYTES))
 
 
 def _facts(found: paramiko.SFTPAttributes) -> SftpFacts:

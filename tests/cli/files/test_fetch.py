@@ -233,6 +233,16 @@ def test_a_node_without_python_is_fetched_from_by_sftp(
     assert fetched(clbalance, "-w", "node1", "results", "collected")["sent"] == 0
 
 
+def test_a_large_file_by_sftp_arrives_as_it_is(lab: Lab, clbalance: Command, target: Path) -> None:
+    lab.node("node1").boot(Fault(without=("python3",)))
+    content = os.urandom(40_000_123)
+    (home_of(lab, "node1") / "large").write_bytes(content)
+    done = clbalance("fetch", "-w", "node1", "large", "collected")
+    assert done.rc == 0, done
+    assert "Traceback" not in done.stderr
+    assert (target / "large.node1").read_bytes() == content
+
+
 def test_by_sftp_too_what_a_node_has_not_is_told(lab: Lab, clbalance: Command, target: Path) -> None:
     lab.node("node1").boot(NO_PYTHON)
     done = clbalance("fetch", "-w", "node1", "missing", "no/such/*", "collected")
