@@ -220,3 +220,27 @@ def test_old_runs_are_forgotten_but_never_the_newest_or_a_living_one(host: Host)
     assert len(left) <= old_runs.MOST_RUNS + 2
     assert plays.run(2) is None
     assert plays.progress(2) == ()
+
+
+def write_begins(plays: SqlitePlays, number: int, name: str) -> None:
+    for index in range(1, 1000):
+        plays.write(number, begun(name, index))
+
+
+def test_on_a_full_disk_a_step_is_not_begun_and_what_was_recorded_stays(tmp_path: Path) -> None:
+    SqliteStore.open(tmp_path).close()
+    with (
+        closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as database,
+        closing(SqlitePlays(database, tmp_path / "state.db")) as plays,
+    ):
+        number = plays.begin(a_run())
+        plays.write(number, begun("n1"))
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count = {int(pages)}")
+        with pytest.raises(StoreError, match="no space left for the state database"):
+            plays.write(number, ended("n1", out="x" * MOST_OUTPUT_BYTES))
+        with pytest.raises(StoreError, match="no space left for the state database"):
+            write_begins(plays, number, "n2")
+        first, second, _ = plays.progress(number)
+        assert first.records == (begun("n1"),)
+        assert [record.index for record in second.records] == list(range(1, len(second.records) + 1))
