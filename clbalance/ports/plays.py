@@ -22,10 +22,10 @@ class PlayJournal(Protocol):
         """
         ...
 
-    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> None:
+    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> PlayRun:
         """The run that was recorded before goes on in this process, by this text: its state is `RUNNING` again.
 
-        `LockedError` if it runs already, or another run of its playbook file does.
+        Returns the run as it was until now. `LockedError` if it runs already, or another run of its playbook file does.
         """
         ...
 

@@ -52,8 +52,11 @@ class Continuing:
         nodes = replace(call.nodes, nodes=[fold(run.nodes)])
         cluster = cluster_context(nodes, call.ssh, call.console)
         with cluster.services(needs_store=True) as services, closing(play_journal(services)) as plays:
+            if text.playbook.text_hash != run.text_hash:
+                _refuse_moved_steps(run, text, plays.progress(run.number))
+            # The record is read once nobody else can write it: a step that another process has done is not done again.
+            run = plays.go_on(run.number, datetime.now(UTC), text.text, text.playbook.text_hash)
             before = self._before(plays, run, text)
-            plays.go_on(run.number, datetime.now(UTC), text.text, text.playbook.text_hash)
             call.console.say(messages.note(_told(run, before)))
             plan = _plan_of(run, text, cluster.settings.ssh.fanout)
             return call.run(cluster, services, plays, plan, text, run.number, before)
@@ -75,8 +78,6 @@ class Continuing:
 
     def _before(self, plays: SqlitePlays, run: PlayRun, text: PlayText) -> Continued:
         progress = plays.progress(run.number)
-        if text.playbook.text_hash != run.text_hash:
-            _refuse_moved_steps(run, text, progress)
         passed = is_canary_passed(
             text.playbook,
             progress,

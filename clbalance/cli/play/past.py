@@ -84,8 +84,8 @@ def file_now(run: PlayRun) -> FileNow:
 
 def keep_node_sets(plays: PlayHistory, number: int, console: Console) -> None:
     """Write the nodes of a run by result, for clush and others; a warning if that fails."""
-    sets = play_sets(plays.progress(number, output=False))
     try:
+        sets = play_sets(plays.progress(number, output=False))
         plays.keep_results(number, {result.value: fold(nodes) for result, nodes in sets.items()})
     except StoreError as error:
         console.say(messages.warning(error.message))

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from typer import Option
 
+from clbalance.cli.play.options import PlayLooks
+from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 
 
@@ -21,3 +23,21 @@ class RecordOptions:
     repeat_uncertain: Annotated[
         bool, Option("--repeat-uncertain", help="With --continue: repeat steps that may have run.")
     ] = False
+
+
+def check_one_mode(looks: PlayLooks, record: RecordOptions) -> None:
+    """`UsageError` if two things are asked for at once, or an option has nothing to say."""
+    modes = {
+        "--check": looks.check,
+        "--list": looks.list_all,
+        "--schema": looks.schema,
+        "--history": record.history,
+        "--show": record.show,
+        "--continue": record.go_on,
+    }
+    typed = [name for name, is_typed in modes.items() if is_typed]
+    if len(typed) > 1:
+        raise UsageError(f"`{typed[0]}` and `{typed[1]}` exclude each other", hint="type one of them")
+    if (record.changed or record.repeat_uncertain) and not record.go_on:
+        name = "--changed" if record.changed else "--repeat-uncertain"
+        raise UsageError(f"`{name}` is for `--continue`", hint="`clbalance play --continue RUN` goes on with a run")

@@ -11,9 +11,7 @@ from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow
 
 
 def show_playbooks(console: Console, looks: PlayLooks, name: str | None, typed: Mapping[str, str]) -> int:
-    """The exit code. `UsageError` for a playbook that is not valid, or if two things are asked for."""
-    if looks.check + looks.list_all + looks.schema > 1:
-        raise UsageError("`--check`, `--list` and `--schema` exclude each other", hint="type one of them")
+    """The exit code. `UsageError` for a playbook that is not valid."""
     if looks.schema:
         from clbalance.playbook.forms import json_schema
 

@@ -31,6 +31,7 @@ from clbalance.store.plays.rows import (
     bounded_reason,
     ended_values,
     names_text,
+    node_state,
     play_run,
     step_record,
     variables_text,
@@ -92,7 +93,7 @@ class SqlitePlays:
                 )
         return number
 
-    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> None:
+    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> PlayRun:
         mine = self._control.mine()
         statement = """
             UPDATE play SET state = ?, reason = '', controller = ?, pid = ?, since_us = ?, ended_us = NULL,
@@ -107,7 +108,10 @@ class SqlitePlays:
                 if row is None:
                     raise StoreError(f"there is no run {number}", hint="`clbalance play --history` shows the runs")
                 self._refuse_second(row[0])
+                before = self.run(number)
+                assert before is not None
                 self._connection.execute(statement, values)
+        return before
 
     def start_turn(self, number: int, node: NodeName) -> int | None:
         running = NodeState.RUNNING.value
@@ -207,7 +211,7 @@ class SqlitePlays:
 
     def _counts(self, number: int) -> Mapping[NodeState, int]:
         query = "SELECT state, count(*) FROM play_node WHERE run = ? GROUP BY state"
-        return {NodeState(state): count for state, count in self._connection.execute(query, (number,))}
+        return {node_state(state): count for state, count in self._connection.execute(query, (number,))}
 
     def run(self, number: int) -> PlayRun | None:
         query = f"SELECT {RUN_COLUMNS}, content, pool FROM play WHERE id = ?"  # noqa: S608 (only our own text)
@@ -241,7 +245,7 @@ class SqlitePlays:
         return tuple(
             NodeProgress(
                 node=NodeName(node),
-                state=NodeState(state),
+                state=node_state(state),
                 reason=reason,
                 rolled_back=bool(rolled_back),
                 records=tuple(records.get(node, ())),

@@ -10,6 +10,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.play_run import (
     MOST_OUTPUT_BYTES,
+    NodeState,
     PlayRun,
     Result,
     RunState,
@@ -67,6 +68,14 @@ def play_run(row: Sequence[Any], is_alive: Callable[[str | None], bool], texts: 
         )
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise StoreError(f"run {number} was written by another version, or is damaged: {error}") from error
+
+
+def node_state(value: str) -> NodeState:
+    """A recorded state. `StoreError` for one that this version does not know."""
+    try:
+        return NodeState(value)
+    except ValueError as error:
+        raise StoreError(f"a remembered state of a node is unknown: {value!r}") from error
 
 
 def step_record(row: Sequence[Any], out: str = "", err: str = "") -> StepRecord:

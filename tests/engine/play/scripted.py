@@ -93,8 +93,8 @@ class InMemoryPlayJournal:
         self.run = run
         return 1
 
-    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> None:
-        pass
+    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> PlayRun:
+        raise NotImplementedError
 
     def start_turn(self, number: int, node: NodeName) -> int | None:
         self.write(number, NodeChanged(node=node, state=NodeState.RUNNING))

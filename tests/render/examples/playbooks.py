@@ -1,14 +1,17 @@
 """Examples of the reports on playbooks and their runs."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from clbalance.model import NodeName
-from clbalance.model.play_run import NodeProgress, NodeState, RunState
+from clbalance.model.play_run import NodeProgress, NodeState, PlayRun, PlaySummary, RunState
 from clbalance.model.playbook import Canary, DrainNode, OnDeadline, Share, Step
 from clbalance.render.report import Report
+from clbalance.render.reports.play.history import PlayHistoryReport
 from clbalance.render.reports.play.plan import PlannedTurn, PlayPlan
 from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
 from clbalance.render.reports.play.result import PlayResult
+from clbalance.render.reports.play.show import FileNow, PlayShow
 from tests.engine.play.scripted import book, ran
 from tests.playbook.build import WHOLE, read
 
@@ -56,11 +59,36 @@ _ROWS = (
 )
 _WHOLE = read(WHOLE)
 
+_NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+_RUN = PlayRun(
+    number=12,
+    playbook="rolling-upgrade",
+    file="/etc/clbalance/playbooks/rolling-upgrade.yml",
+    text="steps: [{run: a}]",
+    text_hash="ab" * 32,
+    typed={"package": "kernel"},
+    by="root",
+    submit_host="login1",
+    started_at=_NOW - timedelta(minutes=20),
+    ended_at=_NOW - timedelta(minutes=5),
+    state=RunState.STOPPED,
+    reason="2 of 5 nodes have failed",
+    nodes=tuple(one.node for one in _result().nodes),
+)
+_SUMMARY = PlaySummary(run=_RUN, counts={NodeState.OK: 2, NodeState.FAILED: 1, NodeState.NOT_STARTED: 1})
+
+
+def _show(run: PlayRun, nodes: tuple[NodeProgress, ...]) -> PlayShow:
+    return PlayShow(run=run, nodes=nodes, playbook=_BOOK, file_now=FileNow.CHANGED)
+
+
 EXAMPLES = (
     Example("playbooks", (Playbooks(_ROWS),)),
     Example("playbook-checked", (CheckedPlaybook(playbook=_WHOLE, file="/etc/clbalance/playbooks/everything.yml"),)),
     Example("play-plan", (_plan(),)),
     Example("play-result", (_result(),)),
+    Example("play-history", (PlayHistoryReport(runs=(_SUMMARY,), now=_NOW),)),
+    Example("play-show", (_show(_SUMMARY.run, _result().nodes),)),
 )
 
 
@@ -70,9 +98,12 @@ def hostile(one: str, other: str) -> list[Report]:
     playbook = replace(_BOOK, name=one, steps=(step,), hosts=other)
     turns = (PlannedTurn(node=NodeName(one), part="", why=other),)
     nodes = (NodeProgress(node=NodeName(one), state=NodeState.FAILED, reason=other),)
+    run = replace(_SUMMARY.run, playbook=one, file=other, by=one, submit_host=other, reason=one, typed={one: other})
     return [
         Playbooks((row,)),
         CheckedPlaybook(playbook=playbook, file=other),
         PlayPlan(playbook=playbook, turns=turns, at_once=1, pool=1, min_available=None),
         PlayResult(number=1, playbook=playbook, state=RunState.STOPPED, reason=other, nodes=nodes),
+        PlayHistoryReport(runs=(replace(_SUMMARY, run=run),), now=_NOW),
+        _show(run, nodes),
     ]

@@ -7,7 +7,7 @@ from typer import Argument
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
 from clbalance.cli.play.options import PlayLooks, PlayOptions
-from clbalance.cli.play.record_options import RecordOptions
+from clbalance.cli.play.record_options import RecordOptions, check_one_mode
 
 _HELP = """Run a playbook over nodes: upgrades, configuration, repairs.
 
@@ -39,6 +39,7 @@ def play(
     from clbalance.cli.console import Console
     from clbalance.playbook.names import parse_variables
 
+    check_one_mode(looks, record)
     console, typed = Console.of(output), parse_variables(options.variables or ())
     if looks.check or looks.list_all or looks.schema:
         from clbalance.cli.play.show_playbooks import show_playbooks
