@@ -22,7 +22,7 @@ def carry_out(arguments: Sequence[str]) -> int:
     except MistypedError as error:
         return _mistyped(arguments, error)
     except ClbalanceError as error:
-        return _tell(arguments, error)
+        return exit_code_of(arguments, error)
     except Interrupted as stop:
         if stop.signum == signal.SIGPIPE:
             _silence_stdout()
@@ -31,7 +31,7 @@ def carry_out(arguments: Sequence[str]) -> int:
         if error.filename == sys.stdout.name:
             _silence_stdout()
         where = f"{error.filename}: " if error.filename else ""
-        return _tell(arguments, ClbalanceError(f"{where}{error.strerror or error}"))
+        return exit_code_of(arguments, ClbalanceError(f"{where}{error.strerror or error}"))
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -100,10 +100,10 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
         sys.stderr.write(f"{message}\n")
         return ExitCode.USAGE
     failure = UsageError(message, hint=hint_for(arguments, error))
-    return _tell(arguments, failure, was_parsed=False)
+    return exit_code_of(arguments, failure, was_parsed=False)
 
 
-def _tell(arguments: Sequence[str], error: ClbalanceError, *, was_parsed: bool = True) -> int:
+def exit_code_of(arguments: Sequence[str], error: ClbalanceError, *, was_parsed: bool = True) -> int:
     """Report an error on stderr, and as JSON on stdout if JSON was asked for; the exit code."""
     from clbalance.render import messages
 

@@ -119,6 +119,8 @@ class transaction:  # noqa: N801 - reads as a function, as contextlib's own do
         self._connection = connection
 
     def __enter__(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.rollback()  # a signal came before the end of a block: transactions are never nested
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except BaseException:

@@ -25,7 +25,7 @@ from .soak import trials
 from .traces import CLIENT, JOB, comes_true, command_lines, marked
 
 _GONE_WITHIN_S = 12.0
-_CLEAN_WITHIN_S = 2.0
+_CLEAN_WITHIN_S = 15.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SWEPT = 16
 _SWEEP_LASTS_S = 0.8

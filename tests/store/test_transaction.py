@@ -41,6 +41,15 @@ def test_after_a_signal_the_next_transaction_can_begin(connection: Signalled, st
     assert connection.execute("SELECT id FROM job").fetchall() == [(2,)]
 
 
+def test_a_block_that_was_left_without_its_end_is_undone_by_the_next(connection: Signalled) -> None:
+    left = transaction(connection)
+    left.__enter__()  # a signal in the first moment of `__exit__` leaves it so
+    connection.execute("INSERT INTO job VALUES (1)")
+    with transaction(connection):
+        connection.execute("INSERT INTO job VALUES (2)")
+    assert connection.execute("SELECT id FROM job").fetchall() == [(2,)]
+
+
 def _fail() -> None:
     raise ValueError
 
