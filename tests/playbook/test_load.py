@@ -93,6 +93,7 @@ def test_short_forms_mean_the_same_as_long_ones() -> None:
         ("steps: [{run: a, register: result}]", "`result` is no name for a result"),
         ("steps: [{pause: 1, register: x}]", "`pause` has no result to register"),
         ("steps: [{pause: 1, sudo: true}]", "`sudo` has no effect on `pause`"),
+        ("steps: [{copy: {src: a, dest: b}, sudo: true}]", "`sudo` has no effect on `copy`"),
         ("steps: [{run: a, user: '-o'}]", "p.yml:1:24: steps[0].user:"),
         ("steps: [{run: a, name: n}, {run: b, name: n}]", "steps[1].name: there are two steps with the name `n`"),
         ("steps: [{run: a, when: r1m <}]", "steps[0].when: `when`: expected"),
