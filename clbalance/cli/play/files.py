@@ -72,7 +72,7 @@ def find_playbook(word: str) -> PlaybookFile:
 
 def playbook_files(folders: Sequence[Path] | None = None) -> Iterator[PlaybookFile]:
     """All that are found by name, the one that counts first, in the order of their names in each folder."""
-    for folder in _folders() if folders is None else folders:
+    for folder in playbook_folders() if folders is None else folders:
         try:
             names = sorted(one.name for one in folder.iterdir())
         except OSError:
@@ -82,7 +82,8 @@ def playbook_files(folders: Sequence[Path] | None = None) -> Iterator[PlaybookFi
                 yield PlaybookFile(name=name.rpartition(".")[0], path=folder / name)
 
 
-def _folders() -> list[Path]:
+def playbook_folders() -> list[Path]:
+    """Where playbooks are found by name, the strongest first."""
     own = user_folder(os.environ)
     return [*([own / "playbooks"] if own else []), _SYSTEM, shipped_folder()]
 

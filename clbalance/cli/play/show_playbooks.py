@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from clbalance.cli.console import Console
-from clbalance.cli.play.files import PlaybookFile, named, playbook_files, read_playbook
+from clbalance.cli.play.files import PlaybookFile, named, playbook_files, playbook_folders, read_playbook
 from clbalance.cli.play.options import PlayLooks
 from clbalance.errors import ExitCode, UsageError
 from clbalance.playbook.load import load_playbook
+from clbalance.render import messages
 from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
 
 
@@ -17,7 +18,11 @@ def show_playbooks(console: Console, looks: PlayLooks, name: str | None, typed: 
 
         console.print(json_schema().decode())
     elif looks.list_all:
-        console.show(Playbooks(tuple(_rows())))
+        rows = tuple(_rows())
+        if not rows:
+            folders = ", ".join(map(str, playbook_folders()))
+            console.say(messages.note(f"no playbook is found by name in {folders}; a file is named by its path"))
+        console.show(Playbooks(rows))
     else:
         read = read_playbook(named(name), typed)
         console.show(CheckedPlaybook(playbook=read.playbook, file=read.file))

@@ -5,10 +5,12 @@ no link is followed, and a file gets its name when it is whole and on disk. This
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from shlex import quote
 from types import TracebackType
 from typing import Final, Self
 
@@ -32,7 +34,7 @@ def opened_folder(path: str, *, into_shared: bool = False) -> Iterator[int]:
 
     `into_shared`: the user said that this is meant.
     """
-    with folder_at(path) as folder:
+    with _folder(path) as folder:
         reason = others_write(os.fstat(folder)) if os.geteuid() == 0 and not into_shared else None
         if reason:
             hint = "name a folder of root's, or add `--into-shared-folder` if it is meant"
@@ -42,6 +44,19 @@ def opened_folder(path: str, *, into_shared: bool = False) -> Iterator[int]:
         yield opened
     finally:
         os.close(opened)
+
+
+@contextlib.contextmanager
+def _folder(path: str) -> Iterator[int]:
+    """The folder as the kernel finds it, with hints that speak of a folder."""
+    hints = {errno.ENOENT: f"make it first: `mkdir -p {quote(path)}`", errno.ENOTDIR: "a file is there; name a folder"}
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(folder_at(path))
+        except FileRefusedError as error:
+            hint = hints.get(error.number, error.hint)
+            raise FileRefusedError(path, error.reason, hint=hint, number=error.number) from error
+        yield folder
 
 
 class TreeWriter(Teller):
