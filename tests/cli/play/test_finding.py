@@ -1,0 +1,66 @@
+"""Playbooks are found by name or by path, and looked at without running anything."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+
+VALID = "description: says hello\nvars: {greeting: hello}\nsteps: [{run: 'echo $VAR_greeting'}]\n"
+
+
+@pytest.fixture
+def own(clbalance: Command) -> Path:
+    folder = clbalance.folder / "config" / "clbalance" / "playbooks"
+    folder.mkdir(parents=True)
+    clbalance.env["XDG_CONFIG_HOME"] = str(clbalance.folder / "config")
+    return folder
+
+
+def test_ones_own_playbooks_are_found_by_name(clbalance: Command, own: Path) -> None:
+    (own / "greet.yml").write_text(VALID)
+    (own / "broken.yml").write_text("steps: 3")
+    listed = json.loads(clbalance("play", "--list", "--json").text)["playbooks"]
+    found = {one["name"]: one for one in listed}
+    assert found["greet"]["variables"] == {"greeting": "hello"}
+    assert "must be a list of steps" in found["broken"]["reason"]
+    assert clbalance("play", "greet", "--check").text == "greet: valid: 1 step; nodes: as typed\n"
+    missing = clbalance("play", "gret", "--check")
+    assert (missing.rc, "did you mean `greet`?" in missing.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.mkdir(), "is a directory"),
+        (lambda path: None, "No such file"),
+        (lambda path: path.write_bytes(b"#" * (10 << 20)), "larger than"),
+        (lambda path: path.write_bytes(b"\xff"), "not UTF-8"),
+        (lambda path: path.write_text(""), "it is empty"),
+        (lambda path: path.write_text("windw: 1\nsteps: [{}]"), ":1:1: windw: there is no key"),
+    ],
+    ids=["folder", "nothing", "large", "bytes", "empty", "mistakes"],
+)
+def test_what_is_no_playbook_is_refused_with_its_reason(clbalance: Command, make: object, said: str) -> None:
+    make(clbalance.folder / "it.yml")  # type: ignore[operator]
+    done = clbalance("play", "./it.yml", "--check")
+    assert (done.rc, done.text) == (2, "")
+    assert said.casefold() in done.stderr.casefold()
+    assert "Traceback" not in done.stderr
+
+
+def test_a_playbook_that_others_may_write_is_not_run(clbalance: Command) -> None:
+    file = clbalance.folder / "it.yml"
+    file.write_text(VALID)
+    file.chmod(0o666)
+    assert clbalance("play", "./it.yml", "--check").rc == 2
+
+
+def test_two_things_at_once_are_refused(clbalance: Command) -> None:
+    assert "exclude each other" in clbalance("play", "--list", "--history").stderr
+    assert "is for `--continue`" in clbalance("play", "--changed", "x").stderr
+
+
+def test_the_schema_is_printed_for_editors(clbalance: Command) -> None:
+    assert json.loads(clbalance("play", "--schema").text)["title"] == "A playbook of clbalance"
