@@ -79,7 +79,14 @@ class NodeDrains:
         return StepEnded(state=StepState.OK) if marked.done else _failed(marked.message)
 
     def keep(self, node: NodeName, reason: str, facts: StepFacts) -> StepEnded:
-        """Say in the mark why the node stays drained. A later run may take over a mark that says so."""
+        """Say in the mark why the node stays drained. A later run may take over a mark that says so.
+
+        A mark that somebody set by hand stays as it is.
+        """
+        answer = look(self.services, node)
+        found = None if isinstance(answer, Silent) else own_mark(answer)
+        if found is not None and not is_of_run(found, facts) and not _FAILED_EARLIER.match(found.reason):
+            return StepEnded(state=StepState.OK, reason=f"it stays drained: {found.reason}", changed=False)
         request = DrainRequest(reason=mark_reason(facts, reason, " failed"), by=self.by)
         return self._mark_anew(node, request) or StepEnded(state=StepState.OK)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clbalance.engine.drain import DrainRequest, drain_message, mark
 from clbalance.engine.files.transfers import Transfers
 from clbalance.engine.play.step_runner import StepFacts
 from clbalance.engine.play.steps.nodes import NodeDrains
@@ -200,6 +201,15 @@ def test_a_node_that_an_earlier_run_has_left_is_taken_over(steps: SshSteps) -> N
     later = facts(run=8)
     assert done(steps, DrainNode(deadline_s=5.0), later).state is StepState.OK
     assert done(steps, ResumeNode(), later).changed
+
+
+def test_a_mark_that_somebody_set_by_hand_stays_as_it_is(steps: SshSteps) -> None:
+    request = DrainRequest(reason="disk is failing", by="somebody")
+    assert all(one.done for one in mark(steps.services, [NODE], drain_message(request)))
+    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK
+    assert not steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event()).changed
+    resumed = done(steps, ResumeNode())
+    assert (resumed.changed, resumed.reason) == (False, "it stays drained: disk is failing")
 
 
 def test_a_reboot_waits_for_another_boot(steps: SshSteps, lab: Lab) -> None:
