@@ -1,17 +1,26 @@
 """`play --check`, `--list` and `--schema`: look at playbooks, and run nothing."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
+from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.play.files import PlaybookFile, named, playbook_files, playbook_folders, read_playbook
 from clbalance.cli.play.options import PlayLooks
+from clbalance.cli.play.plan import minimum_of
+from clbalance.cli.play.run_play import nodes_meant
 from clbalance.errors import ExitCode, UsageError
+from clbalance.model import NodeName
+from clbalance.model.playbook import CopyFiles, Playbook
 from clbalance.playbook.load import load_playbook
 from clbalance.render import messages
 from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
 
 
-def show_playbooks(console: Console, looks: PlayLooks, name: str | None, typed: Mapping[str, str]) -> int:
+def show_playbooks(
+    console: Console, looks: PlayLooks, name: str | None, typed: Mapping[str, str], nodes: NodeOptions, ssh: SshOptions
+) -> int:
     """The exit code. `UsageError` for a playbook that is not valid."""
     if looks.schema:
         from clbalance.playbook.forms import json_schema
@@ -25,8 +34,29 @@ def show_playbooks(console: Console, looks: PlayLooks, name: str | None, typed: 
         console.show(Playbooks(rows))
     else:
         read = read_playbook(named(name), typed)
-        console.show(CheckedPlaybook(playbook=read.playbook, file=read.file))
+        check_sources(read.playbook, Path(read.file).parent)
+        meant = _nodes_of(read.playbook, nodes, ssh, console)
+        console.show(CheckedPlaybook(playbook=read.playbook, file=read.file, nodes=meant))
     return ExitCode.DONE
+
+
+def check_sources(playbook: Playbook, folder: Path) -> None:
+    """`UsageError` if a file that a step copies is not there."""
+    for step in (*playbook.steps, *playbook.rollback):
+        for source in step.action.sources if isinstance(step.action, CopyFiles) else ():
+            if not (folder / source).exists():
+                hint = f"sources are relative to the playbook's folder, {folder}"
+                raise UsageError(f"{playbook.file}:{step.line}: {step.path}.copy.src: {source} is not there", hint=hint)
+
+
+def _nodes_of(playbook: Playbook, nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[NodeName, ...] | None:
+    """The nodes that it is for; None: none are named. `UsageError` for what is no node, or a minimum above them."""
+    if not (nodes.names_nodes or playbook.hosts):
+        return None
+    cluster = cluster_context(nodes_meant(nodes, playbook), ssh, console)
+    if not playbook.pool:
+        minimum_of(playbook, cluster.candidates.nodes)
+    return cluster.candidates.nodes
 
 
 def _rows() -> Iterator[PlaybookRow]:

@@ -25,9 +25,23 @@ def test_ones_own_playbooks_are_found_by_name(clbalance: Command, own: Path) -> 
     found = {one["name"]: one for one in listed}
     assert found["greet"]["variables"] == {"greeting": "hello"}
     assert "must be a list of steps" in found["broken"]["reason"]
-    assert clbalance("play", "greet", "--check").text == "greet: valid: 1 step; nodes: as typed\n"
+    assert clbalance("play", "greet", "--check").text == "greet: valid: 1 step; nodes as typed\n"
     missing = clbalance("play", "gret", "--check")
     assert (missing.rc, "did you mean `greet`?" in missing.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("hosts: '-oProxyCommand=x'", "-oProxyCommand"),
+        ("hosts: n[1-3]\nmin_available: 3\ndrain:", "3"),
+        ("rollback: [{copy: {src: nothing, dest: x}}]", "it.yml:4: rollback[0].copy.src: nothing is not there"),
+    ],
+)
+def test_nodes_files_and_a_minimum_that_cannot_be_are_told(clbalance: Command, more: str, said: str) -> None:
+    (clbalance.folder / "it.yml").write_text(f"{VALID}{more}\n")
+    done = clbalance("play", "./it.yml", "--check")
+    assert (done.rc in {2, 3}, said in done.stderr) == (True, True), done
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,10 @@ def _show(run: PlayRun, nodes: tuple[NodeProgress, ...]) -> PlayShow:
 
 EXAMPLES = (
     Example("playbooks", (Playbooks(_ROWS),)),
-    Example("playbook-checked", (CheckedPlaybook(playbook=_WHOLE, file="/etc/clbalance/playbooks/everything.yml"),)),
+    Example(
+        "playbook-checked",
+        (CheckedPlaybook(playbook=_WHOLE, file="/etc/clbalance/playbooks/everything.yml", nodes=(NodeName("n1"),)),),
+    ),
     Example("play-plan", (_plan(),)),
     Example("play-result", (_result(),)),
     Example("play-history", (PlayHistoryReport(runs=(_SUMMARY,), now=_NOW),)),

@@ -44,7 +44,7 @@ def play(
     if looks.check or looks.list_all or looks.schema:
         from clbalance.cli.play.show_playbooks import show_playbooks
 
-        return show_playbooks(console, looks, name, typed)
+        return show_playbooks(console, looks, name, typed, nodes, ssh)
     if record.history or record.show:
         from clbalance.cli.play.past import show_history, show_run
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
 from clbalance.model.playbook import Playbook
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
@@ -66,10 +67,11 @@ def _document(row: PlaybookRow) -> dict[str, Json]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedPlaybook(Report):
-    """A playbook that is valid."""
+    """A playbook that is valid. `nodes` None: it names none."""
 
     playbook: Playbook
     file: str
+    nodes: tuple[NodeName, ...] | None = None
 
     def human(self, display: Display) -> str:
         return "".join(f"{escape_line(line)}\n" for line in self._lines())
@@ -79,7 +81,8 @@ class CheckedPlaybook(Report):
         parts = [counted(len(playbook.steps), "step")]
         if playbook.rollback:
             parts.append(f"{counted(len(playbook.rollback), 'step')} of rollback")
-        yield f"{playbook.name}: valid: {', '.join(parts)}; nodes: {playbook.hosts or 'as typed'}"
+        nodes = "nodes as typed" if self.nodes is None else counted(len(self.nodes), "node")
+        yield f"{playbook.name}: valid: {', '.join(parts)}; {nodes}"
 
     def plain(self) -> str:
         return plain_lines([(self.playbook.name, self.file, len(self.playbook.steps), self.playbook.text_hash)])
@@ -91,6 +94,7 @@ class CheckedPlaybook(Report):
             "file": self.file,
             "sha256": playbook.text_hash,
             "hosts": playbook.hosts or None,
+            "nodes": None if self.nodes is None else [{"name": node} for node in self.nodes],
             "variables": dict(playbook.variables),
             "steps": [step.name for step in playbook.steps],
             "rollback": [step.name for step in playbook.rollback],
