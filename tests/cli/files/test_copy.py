@@ -37,7 +37,7 @@ def test_a_folder_arrives_on_each_node_with_its_modes_and_times(lab: Lab, clbala
     for node in ("node1", "node2", "node3"):
         assert tree_at(home_of(lab, node) / "app/release") == tree_at(source)
         assert not unfinished(home_of(lab, node))
-    assert not local_ssh(lab)
+    eventually(lambda: not local_ssh(lab))
 
 
 def test_names_of_any_bytes_arrive_as_they_are(lab: Lab, clbalance: Command, folder: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_node_that_hangs_ends_in_time_and_the_others_are_not_delayed(
     assert done.rc == 4
     assert "node1: " in done.stderr
     assert tree_at(home_of(lab, "node2") / "app/release") == tree_at(source)
-    assert not local_ssh(lab)
+    eventually(lambda: not local_ssh(lab))
 
 
 def test_a_source_that_cannot_be_read_is_a_usage_error_and_no_node_is_asked(clbalance: Command) -> None:

@@ -50,7 +50,7 @@ def test_a_folder_of_each_node_becomes_name_dot_node_with_modes_and_times(
         assert tree_at(target / f"results.{node}") == tree_at(source)
     assert not unfinished(target)
     assert "fetched 15 files" in done.stderr
-    assert not local_ssh(lab)
+    eventually(lambda: not local_ssh(lab))
 
 
 def test_a_pattern_is_matched_on_the_node(lab: Lab, clbalance: Command, target: Path) -> None:

@@ -33,10 +33,11 @@ def test_no_process_but_the_jobs_own_has_its_words_or_its_environment(
     seen: set[tuple[bytes, ...]] = set()
     looks = 0
     while child.poll() is None:
+        is_up = (clbalance.folder / "up").exists()  # asked before the look: so the job's shell is seen
         pids = [*local_ssh(lab), *(pid for node in lab.nodes for pid in node.processes())]
         seen |= {tuple(command_line(pid)) for pid in pids}
         looks += 1
-        if (clbalance.folder / "up").exists() and looks > 20:
+        if is_up and looks > 20:
             let_go(clbalance)
     assert child.returncode == 0
     telling = {words for words in seen if any(os.fsencode(SECRET) in word for word in words)}
