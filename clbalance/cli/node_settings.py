@@ -148,9 +148,9 @@ def result_file() -> Path:
 
 def _or_empty(groups: dict[str, str]) -> dict[str, str]:
     from clbalance.policy.jobs.outcome import Result
-    from clbalance.policy.play.outcome import PlayResult
+    from clbalance.policy.play.outcome import PlayNodeSet
 
-    return {result.value: "" for result in (*Result, *PlayResult)} | groups
+    return {result.value: "" for result in (*Result, *PlayNodeSet)} | groups
 
 
 # The named nodes, for verbs that do not connect to nodes.

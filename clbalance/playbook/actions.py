@@ -62,7 +62,7 @@ class ActionReader:
             case "fetch", FetchForm():
                 return FetchFiles(sources=self._sources(below, form.src), folder=self._plain(below, "dest", form.dest))
             case "drain", _:
-                return self._drain(below, form or DrainForm())
+                return self.drain(below, form or DrainForm())
             case "resume", _:
                 return ResumeNode()
             case "wait_for", WaitForForm():
@@ -167,7 +167,8 @@ class ActionReader:
             into_shared_folder=form.into_shared_folder,
         )
 
-    def _drain(self, path: Path, form: DrainForm) -> DrainNode:
+    def drain(self, path: Path, form: DrainForm) -> DrainNode:
+        """The drain of a step, or of the whole playbook."""
         return DrainNode(
             deadline_s=self.scalars.optional_duration((*path, "deadline"), form.deadline),
             on_deadline=OnDeadline(form.on_deadline),

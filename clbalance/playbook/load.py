@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
+
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.playbook import (
     Canary,
     CheckHealth,
     DrainNode,
     NodeOrder,
-    OnDeadline,
     Playbook,
     ResumeNode,
     Rollout,
@@ -62,6 +63,7 @@ class _Reader:
         form, document = self.form, self.scalars.document
         names = Names.of([*steps, *rollback], self.variables)
         reader = StepReader(self.scalars, names, user=form.user, sudo=form.sudo)
+        drain = None if form.drain is UNSET else reader.drain(("drain",), form.drain or DrainForm())
         health = None if form.health is None else reader.health(("health",), form.health)
         main, back = reader.all_steps(steps, rollback)
         if form.user is not None:
@@ -70,6 +72,7 @@ class _Reader:
             self.scalars.refuse(("steps",), "it has no steps", "the shortest list is `[{run: uptime}]`")
         elif "steps" not in document.values:
             self.scalars.refuse((), "`steps` is missing", "the shortest playbook is `steps: [{run: uptime}]`")
+        turn = self._turn(drain, main, health)
         return Playbook(
             name=form.name or name,
             description=form.description,
@@ -78,42 +81,28 @@ class _Reader:
             hosts=_joined(form.hosts),
             pool=_joined(form.pool),
             variables=self.variables,
-            rollout=self._rollout(main),
-            steps=self._turn(main, health),
+            rollout=self._rollout(turn),
+            steps=turn,
             rollback=back,
             health=health,
             user=form.user,
             sudo=form.sudo,
         )
 
-    def _turn(self, steps: tuple[Step, ...], health: CheckHealth | None) -> tuple[Step, ...]:
+    def _turn(self, drain: DrainNode | None, steps: tuple[Step, ...], health: CheckHealth | None) -> tuple[Step, ...]:
         """The whole turn of a node: a drain before the steps, the check of its health and the resume after them."""
-        drain = self._drain()
         places = self.scalars.document.keys
         before = () if drain is None else (_own_step("drain", drain, places.get(("drain",))),)
         after = () if health is None else (_own_step("health", health, places.get(("health",))),)
         last = () if drain is None else (_own_step("resume", ResumeNode(), places.get(("drain",))),)
         return (*before, *steps, *after, *last)
 
-    def _drain(self) -> DrainNode | None:
-        match self.form.drain:
-            case DrainForm() as form:
-                return DrainNode(
-                    deadline_s=self.scalars.optional_duration(("drain", "deadline"), form.deadline),
-                    on_deadline=OnDeadline(form.on_deadline),
-                    reason=form.reason,
-                )
-            case None:
-                return DrainNode()
-            case _:
-                return None
-
     def _rollout(self, steps: tuple[Step, ...]) -> Rollout:
         form, scalars = self.form, self.scalars
         serial = () if form.serial is None else form.serial if isinstance(form.serial, list) else (form.serial,)
         if form.window is not None and serial:
             scalars.refuse(("serial",), "`window` and `serial` cannot both be given", "keep one of them", at_key=True)
-        has_drain = self._drain() is not None or any(isinstance(step.action, DrainNode) for step in steps)
+        has_drain = any(isinstance(step.action, DrainNode) for step in steps)
         if form.min_available is not None and not has_drain:
             hint = "add `drain: {}`: marks on the nodes are how plays and drains know of each other"
             scalars.refuse(("min_available",), "`min_available` needs nodes that are drained", hint, at_key=True)

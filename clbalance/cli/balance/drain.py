@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import assert_never
 
 from clbalance.cli.balance.drain_marks import (
@@ -15,6 +16,7 @@ from clbalance.cli.balance.drain_marks import (
     end_typed,
     mark_row,
     report_marks,
+    tell_doubt,
 )
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
@@ -169,7 +171,7 @@ class Draining:
             return mark(services, nodes, drain_message(self.request))
         min_available = self.min_available.of(pool)
         end = drain_with_min_available(
-            services, nodes, pool, min_available, self.request, secrets.token_hex(16), self._tell_doubt
+            services, nodes, pool, min_available, self.request, secrets.token_hex(16), partial(tell_doubt, self.console)
         )
         match end:
             case DrainCommitted(marked=marked, left=left):
@@ -187,10 +189,6 @@ class Draining:
                 raise _too_few(end, min_available, len(pool))
             case _:
                 assert_never(end)
-
-    def _tell_doubt(self, nodes: Sequence[NodeName]) -> None:
-        for node in nodes:
-            self.console.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
 
     def _wait(
         self, cluster: ClusterContext, services: Services, nodes: list[NodeName], within_s: float | None

@@ -67,6 +67,12 @@ def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: b
     return code
 
 
+def tell_doubt(console: Console, nodes: Sequence[NodeName]) -> None:
+    """Name the nodes that may be drained although the drain failed."""
+    for node in nodes:
+        console.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
+
+
 def mark_row(one: Marked, done: str) -> MarkRow:
     """One node's answer; `done`: the result of a mark that was set or taken away now."""
     result = "failed" if not one.done else "unchanged" if one.message else done

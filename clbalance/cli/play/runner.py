@@ -4,9 +4,10 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
+from clbalance.cli.balance.drain_marks import tell_doubt
 from clbalance.cli.cluster import ClusterContext
-from clbalance.cli.console import Console
 from clbalance.cli.files.transfers import transfers_of
 from clbalance.cli.node_settings import me
 from clbalance.cli.options import SshOptions
@@ -19,7 +20,6 @@ from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, Remembered, Transport
-from clbalance.render import messages
 from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.plays.journal import SqlitePlays
 from clbalance.store.state import SqliteStore
@@ -34,7 +34,7 @@ def step_runner(cluster: ClusterContext, ssh: SshOptions, services: Services, fo
 
     return SshSteps(
         services=in_threads,
-        drains=NodeDrains(in_threads, me(), lambda nodes: _tell_doubt(cluster.console, nodes), threading.Lock()),
+        drains=NodeDrains(in_threads, me(), partial(tell_doubt, cluster.console), threading.Lock()),
         transfers_over=transfers_over,
         rebalance=lambda facts: _rebalance(cluster, ssh, facts),
         folder=folder,
@@ -46,11 +46,6 @@ def play_journal(services: Services) -> SqlitePlays:
     if not isinstance(services.store, SqliteStore):
         raise StoreError("a run of a playbook must be recorded, and there is no state database")
     return services.store.plays(services.fail_point)
-
-
-def _tell_doubt(console: Console, nodes: Sequence[NodeName]) -> None:
-    for node in nodes:
-        console.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
 
 
 def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> str:

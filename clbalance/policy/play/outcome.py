@@ -9,7 +9,7 @@ from clbalance.model.playbook import Playbook
 from clbalance.policy.play.schedule import count_of
 
 
-class PlayResult(StrEnum):
+class PlayNodeSet(StrEnum):
     """The node sets of a run, as groups of the source `clb`."""
 
     OK = "play-ok"
@@ -18,18 +18,18 @@ class PlayResult(StrEnum):
 
 
 _RESULTS = {
-    NodeState.OK: PlayResult.OK,
-    NodeState.FAILED: PlayResult.FAILED,
-    NodeState.UNCERTAIN: PlayResult.FAILED,
-    NodeState.RUNNING: PlayResult.FAILED,
-    NodeState.NOT_STARTED: PlayResult.NOT_STARTED,
-    NodeState.LEFT_OUT: PlayResult.NOT_STARTED,
+    NodeState.OK: PlayNodeSet.OK,
+    NodeState.FAILED: PlayNodeSet.FAILED,
+    NodeState.UNCERTAIN: PlayNodeSet.FAILED,
+    NodeState.RUNNING: PlayNodeSet.FAILED,
+    NodeState.NOT_STARTED: PlayNodeSet.NOT_STARTED,
+    NodeState.LEFT_OUT: PlayNodeSet.NOT_STARTED,
 }
 
 
-def play_sets(progress: Sequence[NodeProgress]) -> Mapping[PlayResult, tuple[NodeName, ...]]:
+def play_sets(progress: Sequence[NodeProgress]) -> Mapping[PlayNodeSet, tuple[NodeName, ...]]:
     """Each node of a run without a living process, in exactly one set. A turn that was interrupted has failed."""
-    return {result: tuple(one.node for one in progress if _RESULTS[one.state] is result) for result in PlayResult}
+    return {result: tuple(one.node for one in progress if _RESULTS[one.state] is result) for result in PlayNodeSet}
 
 
 def step_name(playbook: Playbook | None, steps: StepList, index: int) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, eventually, local_ssh
+from tests.cli.command import Command, ended, eventually
+from tests.cli.files.victims import is_file_program, victims
 from tests.faults.soak import trials
 
 from .trees import make_tree, tree_at, unfinished
@@ -24,21 +25,6 @@ _LONGEST_S = 0.4  # of an undisturbed copy on an idle machine
 def version(folder: Path, letter: bytes) -> Path:
     files = {f"sub{number % 5}/{number}": letter * (1000 + number) for number in range(200)}
     return make_tree(folder, {**files, "large": letter * _LARGE, "larger": letter * (2 * _LARGE)})
-
-
-def victims(lab: Lab, client: int, who: str) -> list[int]:
-    if who == "client":
-        return [client]
-    if who == "ssh":
-        return local_ssh(lab)
-    return [pid for pid in lab.node("node1").processes() if is_file_program(pid)]
-
-
-def is_file_program(pid: int) -> bool:
-    try:
-        return b"/dev/fd/3" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 @pytest.mark.soak

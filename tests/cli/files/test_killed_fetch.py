@@ -12,6 +12,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, eventually, local_ssh
+from tests.cli.files.victims import is_file_program, victims
 from tests.faults.soak import trials
 
 from .trees import make_tree, tree_at, unfinished
@@ -30,21 +31,6 @@ def contents(folder: Path) -> dict[bytes, bytes | None]:
     """Of each file; of a folder, None. What is not whole has a name of its own and does not count."""
     found = {name: facts[0] for name, facts in tree_at(folder).items()}
     return {name: content for name, content in found.items() if not os.path.basename(name).startswith(b".clbalance-")}
-
-
-def victims(lab: Lab, client: int, who: str) -> list[int]:
-    if who == "client":
-        return [client]
-    if who == "ssh":
-        return local_ssh(lab)
-    return [pid for pid in lab.node("node1").processes() if is_file_program(pid)]
-
-
-def is_file_program(pid: int) -> bool:
-    try:
-        return b"/dev/fd/3" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 @pytest.mark.soak
