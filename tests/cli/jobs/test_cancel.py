@@ -1,11 +1,14 @@
 """`cancel` ends what is meant, wherever it is on its way, and says what it could not end."""
 
+import contextlib
 import signal
+import sqlite3
+from pathlib import Path
 
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, nothing_left
+from tests.cli.command import Child, Command, ended, nothing_left
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
 from tests.cli.run.test_run_ends import STUBBORN, await_output
 from tests.waiting import eventually
@@ -70,13 +73,25 @@ def test_a_run_whose_job_is_cancelled_says_by_whom(lab: Lab, clbalance: Command)
     assert b"cancelled by " in err
 
 
+def stopped_outside_of_writes(child: Child, command: Command) -> bool:
+    """Whether `child` was stopped while it did not hold the state's write lock, which would be shut for everybody."""
+    child.send_signal(signal.SIGSTOP)
+    with contextlib.closing(sqlite3.connect(Path(command.env["CLBALANCE_STATE_DIR"]) / "state.db", timeout=0)) as state:
+        try:
+            state.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            child.send_signal(signal.SIGCONT)
+            return False
+    return True
+
+
 def test_a_job_that_its_nodes_say_is_over_is_cancelled_though_who_has_it_in_hand_has_not_written_that(
     lab: Lab, clbalance: Command
 ) -> None:
     with nothing_left(lab):
         child = clbalance.start("run", "-w", "node1", "-c", f"echo up; {held()}")
         await_output(child)
-        child.send_signal(signal.SIGSTOP)
+        eventually(lambda: stopped_outside_of_writes(child, clbalance))
         try:
             done = clbalance("cancel", "--all")
         finally:
