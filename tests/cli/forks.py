@@ -24,7 +24,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from clbalance.engine.agent.protocol import bootstrap
 from clbalance.node import agent_source
 from tests.leftovers import marked
 
@@ -202,7 +201,7 @@ def _import_all() -> None:
         package = import_module(f"clbalance.{name}")
         for found in pkgutil.walk_packages(package.__path__, f"clbalance.{name}."):
             import_module(found.name)
-    bootstrap("", agent_source())  # packs the agent, which is the same for every call
+    agent_source()  # packs the agent, which is the same for every call
     _write_inits()
 
 

@@ -16,13 +16,11 @@ from typing import Any, Self
 
 import psutil
 
-from clbalance.node import agent_source
+from clbalance.node.packing import sources_of
 from tests.leftovers import marked
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="agent-")
 Path(_FOLDER.name).chmod(0o755)  # for every user
-AGENT = Path(_FOLDER.name) / "agent.py"
-AGENT.write_text(agent_source())
 NONCE = "0123456789abcdef"
 FRAME = b"\x1eCLB1 " + NONCE.encode() + b" "
 WAIT_S = 60.0
@@ -35,7 +33,7 @@ NOTHING: dict[str, object] = {
     "exclusive": False,
     "name": "test",
 }
-BUT_FIRST = "import os, sys; %s; exec(compile(open(sys.argv.pop(2)).read(), 'agent', 'exec'))"
+START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from clbalance.node.agent.serve import main; main()"
 
 
 def new_job() -> str:
@@ -44,38 +42,42 @@ def new_job() -> str:
 
 @cache
 def compiled(python: str, **limits: int) -> Path:
-    """The agent as that Python has compiled it, which takes two thirds of each of its starts.
+    """The agent's modules as that Python has compiled them, which takes two thirds of each of its starts.
 
     `limits` of its protocol may be lower, so that a test need not make 100,000 files.
     """
-    compile_it = "import py_compile, sys; print(py_compile.compile(sys.argv[1], cfile=sys.argv[2], doraise=True))"
-    file = AGENT.with_name(f"agent-{len(list(AGENT.parent.iterdir()))}.pyc")
-    source = file.with_suffix(".py")
-    source.write_text(limited(AGENT.read_text(), limits))
-    subprocess.run([python, "-I", "-S", "-c", compile_it, str(source), str(file)], check=True, capture_output=True)
-    file.chmod(0o644)
-    return file
+    folder = Path(tempfile.mkdtemp(dir=_FOLDER.name))
+    for name, source in sources_of("agent").items():
+        place = folder / name.replace(".", "/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file = place.with_suffix(".py") if source else place / "__init__.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(limited(source, limits) if name.endswith(".protocol") else source)
+    subprocess.run([python, "-I", "-S", "-m", "compileall", "-q", str(folder)], check=True, capture_output=True)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
 
 
 def limited(text: str, limits: dict[str, int]) -> str:
     for name, limit in limits.items():
-        text, count = re.subn(rf"^{name} = [^#]*", f"{name} = {limit} ", text, flags=re.MULTILINE)
+        text, count = re.subn(rf"^{name} = .*", f"{name} = {limit}", text, flags=re.MULTILINE)
         assert count == 1
     return text
 
 
-def plain(python: str = sys.executable, **limits: int) -> list[str]:
-    return [python, "-I", "-S", str(compiled(python, **limits)), NONCE]
+def plain(python: str = sys.executable, *, first: str = "pass", **limits: int) -> list[str]:
+    """The command that runs the agent. `first`: a Python statement to run before it."""
+    return [python, "-I", "-S", "-c", f"{first}\n{START}", str(compiled(python, **limits)), NONCE]
 
 
 def without_prctl() -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", BUT_FIRST % "sys.modules['ctypes'] = None", NONCE, str(AGENT)]
+    return plain(first="import sys; sys.modules['ctypes'] = None")
 
 
 def without_sessions_in_spawn() -> list[str]:
     """As with an old glibc."""
-    first = "os.posix_spawn = lambda *_, **__: (_ for _ in ()).throw(NotImplementedError)"
-    return [sys.executable, "-I", "-S", "-c", BUT_FIRST % first, NONCE, str(AGENT)]
+    return plain(first="import os; os.posix_spawn = lambda *_, **__: (_ for _ in ()).throw(NotImplementedError)")
 
 
 def tells_of_removed_output(event: dict[str, Any]) -> bool:

@@ -11,8 +11,9 @@ import vermin
 
 from clbalance.engine.agent.protocol import bootstrap
 from clbalance.node import agent_source
+from clbalance.node.packing import loader_source, sources_of
 
-from .agent_client import AGENT, NONCE, AgentClient, plain
+from .agent_client import NONCE, AgentClient, plain
 from .lives import Claim, ask_admission, ask_settle, ask_start, collect, new_job
 
 OLDEST = (3, 6)
@@ -30,12 +31,14 @@ def needed_by(source: str) -> tuple[int, ...]:
     return tuple(vermin.detect(source)[1])
 
 
-def test_the_source_is_python_3_6() -> None:
-    ast.parse(agent_source(), feature_version=OLDEST)
+SOURCES = {"loader": loader_source()}
+SOURCES |= {name: source for program in ("agent", "files") for name, source in sources_of(program).items() if source}
 
 
-def test_the_source_uses_no_part_of_the_library_that_is_younger() -> None:
-    assert needed_by(agent_source()) <= OLDEST
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_module_for_nodes_is_python_3_6_with_its_library(name: str) -> None:
+    ast.parse(SOURCES[name], feature_version=OLDEST)
+    assert needed_by(SOURCES[name]) <= OLDEST
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,8 @@ def test_the_source_uses_no_part_of_the_library_that_is_younger() -> None:
     ],
 )
 def test_one_that_did_would_be_noticed(younger: str) -> None:
-    assert needed_by(f"{agent_source()}\n{younger}\n") > OLDEST
+    source = SOURCES["clbalance.node.agent.serve"]
+    assert needed_by(f"{source}\n{younger}\n") > OLDEST
 
 
 @pytest.mark.parametrize("python", pythons())
@@ -83,7 +87,7 @@ def test_a_job_outlives_its_agent_and_is_followed_ended_and_settled_under_every_
 
 def test_a_job_runs_from_the_packed_text_under_every_python_there_is(tmp_path: Path) -> None:
     for python in pythons():
-        text = bootstrap(NONCE, AGENT.read_text()).replace(b"exec python3", b"exec " + os.fsencode(python), 1)
+        text = bootstrap(NONCE, agent_source()).replace(b"exec python3", b"exec " + os.fsencode(python), 1)
         with AgentClient(tmp_path, command=["sh", "-s"]) as client:
             client.send(text)
             client.until("hello")

@@ -11,7 +11,7 @@ import pytest
 
 import clbalance.node.agent.protocol
 
-from .agent_client import AgentClient, compiled, new_job, plain
+from .agent_client import AgentClient, new_job, plain
 
 pytestmark = pytest.mark.root
 
@@ -97,10 +97,7 @@ def test_who_is_not_root_becomes_nobody_else(node_dir: Path) -> None:
 
 @pytest.mark.parametrize("how", ["lambda *ids: None", "lambda real, effective, saved: really(real, effective, 0)"])
 def test_an_agent_that_could_go_back_ends_before_its_hello(node_dir: Path, how: str) -> None:
-    first = f"import os, sys; really = os.setresuid; os.setresuid = {how}; "
-    source = compiled(PYTHON).with_suffix(".py")
-    then = "sys.argv = sys.argv[1:]; exec(compile(open(sys.argv[0]).read(), 'agent', 'exec'))"
-    command = [PYTHON, "-I", "-S", "-c", first + then, str(source), "0" * 16, str(ALICE)]
+    command = [*plain(PYTHON, first=f"import os; really = os.setresuid; os.setresuid = {how}"), str(ALICE)]
     with AgentClient(node_dir, command, stderr=subprocess.PIPE) as agent:
         assert agent.line() is None
         assert agent.process.stderr is not None

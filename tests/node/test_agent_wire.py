@@ -15,17 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.engine.agent.protocol import bootstrap
+from clbalance.node import agent_source
 from clbalance.node.agent.fields import parse_request
 from clbalance.node.agent.protocol import Lines, MisfitError
+from clbalance.node.packing import packed
 
-from .agent_client import AGENT, FRAME, NONCE, NOTHING, AgentClient, new_job
+from .agent_client import FRAME, NONCE, NOTHING, AgentClient, new_job
 
 NOBODYS = "0" * 32 + ".1"
 BASH_PIPE_BYTES = 64 << 10  # a longer here-document becomes a temporary file in bash, which a full disk refuses
 
 
 def test_what_travels_fits_a_pipe() -> None:
-    assert len(bootstrap(NONCE, AGENT.read_text())) < BASH_PIPE_BYTES
+    assert len(bootstrap(NONCE, agent_source())) < BASH_PIPE_BYTES
 
 
 @pytest.mark.parametrize("shell", [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]], ids=" ".join)
@@ -33,19 +35,20 @@ def test_the_agent_replaces_an_open_shell(tmp_path: Path, shell: list[str]) -> N
     if shutil.which(shell[0]) is None:
         pytest.skip(f"no {shell[0]} here")
     with AgentClient(tmp_path, command=[*shell, "-s"]) as client:
-        client.send(bootstrap(NONCE, AGENT.read_text()))
+        client.send(bootstrap(NONCE, agent_source()))
         client.until("hello")  # before it nothing may be sent: dash and busybox read ahead
         assert client.run(argv=["echo", "over"])["stdout"] == b"over\n"
 
 
 def test_what_goes_wrong_in_the_packed_text_is_told_with_the_line_of_the_source(tmp_path: Path) -> None:
-    source = "# -- limits.py\nimport sys\n# -- wire.py\n\n\nraise RuntimeError(sys.argv[1])\n"
+    wire = "import sys\n\n\ndef main():\n    raise RuntimeError(sys.argv[1])\n"
+    source = packed({"clbalance": "", "clbalance.wire": wire}, "clbalance.wire")
     with AgentClient(tmp_path, command=["sh", "-s"], stderr=subprocess.PIPE) as client:
         client.send(bootstrap(NONCE, source))
         assert client.process.stderr is not None
         parsed = client.process.stderr.read().decode()
         client.process.stderr.close()
-    assert 'File "agent/wire.py", line 3' in parsed
+    assert 'File "clbalance/wire.py", line 5, in main' in parsed
     assert f"RuntimeError: {NONCE}" in parsed
 
 

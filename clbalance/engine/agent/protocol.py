@@ -4,10 +4,7 @@ Pure. A line without the frame, or with content that the protocol does not allow
 node sends is trusted further than its type.
 """
 
-import binascii
 import json
-import zlib
-from functools import cache
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -251,31 +248,13 @@ NotForFollow: TypeAlias = (
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
 
 
-_UNPACK = """\
-import binascii,zlib
-for part in zlib.decompress(binascii.a2b_base64("%s")).decode().split("\\0"):
-    exec(compile(part.partition("\\n")[2],"agent/"+part.partition("\\n")[0],"exec"))
-"""
-
-
 def bootstrap(nonce: str, source: str, owner: int | None = None) -> bytes:
     """Shell text that replaces an open `sh -s` by the agent. The source is a here-document on descriptor 3.
 
     `owner`: the uid that an agent of root becomes first.
     """
     words = nonce if owner is None else f"{nonce} {owner}"
-    return f"exec python3 -I -S /dev/fd/3 {words} 3<<'CLB_{nonce}'\n{_packed(source)}CLB_{nonce}\n".encode()
-
-
-@cache
-def _packed(source: str) -> str:
-    """Python text that unpacks the source and runs it file by file; an early file says hello.
-
-    Python compiles the single files in two thirds of the time of one large text. Base64, because nodes decode it in C:
-    base85 would be 6 % shorter and take a millisecond more.
-    """
-    sections = source[len("# -- ") :].replace("\n# -- ", "\n\0")
-    return _UNPACK % binascii.b2a_base64(zlib.compress(sections.encode()), newline=False).decode()
+    return f"exec python3 -I -S /dev/fd/3 {words} 3<<'CLB_{nonce}'\n{source}CLB_{nonce}\n".encode()
 
 
 def decode(line: bytes, nonce: str) -> AgentEvent | None:

@@ -297,10 +297,3 @@ def greet(base: bytes) -> Channel:
     channel.say("hello", protocol=PROTOCOL, python=version, uid=os.geteuid(), node_dir=shown(base))
     channel.flush()
     return channel
-
-
-if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        become(int(sys.argv[2]))
-    BASE = find_base()
-    CHANNEL = greet(BASE)

@@ -1,9 +1,10 @@
 """The agent's main loop: reads requests and writes events until the client is gone."""
 
 import select
+import sys
 
 from clbalance.node.agent.fields import parse_request
-from clbalance.node.agent.protocol import BASE, CHANNEL, Channel, MisfitError, RefusedError, refusal_of
+from clbalance.node.agent.protocol import Channel, MisfitError, RefusedError, become, find_base, greet, refusal_of
 from clbalance.node.agent.requests import Requests
 from clbalance.node.agent.session import Session
 
@@ -72,5 +73,9 @@ class Agent:
             self.channel.complain("%s: %s" % (name, refusal.reason) if name else refusal.reason, name)
 
 
-if __name__ == "__main__":
-    Agent(CHANNEL, BASE).serve()
+def main() -> None:
+    """Say hello, and serve until the client is gone."""
+    if len(sys.argv) > 2:
+        become(int(sys.argv[2]))
+    base = find_base()
+    Agent(greet(base), base).serve()

@@ -188,6 +188,3 @@ def main() -> int:
         channel.flush()
         return 1
     return 0
-
-
-sys.exit(main())

@@ -1,6 +1,5 @@
 """The file program on a node: it leaves files old or whole, and says why it could not write one."""
 
-import ast
 import os
 import subprocess
 from collections.abc import Iterator
@@ -8,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.node import files_source
 from clbalance.node.files.folders import boot_id, started_at
 from tests.cli.files.trees import make_tree, tree_at, unfinished
 from tests.engine.files.copying import copied
-from tests.node.test_agent_age import OLDEST, needed_by
-
-
-def test_the_source_is_python_3_6_with_its_library() -> None:
-    ast.parse(files_source(), feature_version=OLDEST)
-    assert needed_by(files_source()) <= OLDEST
 
 
 @pytest.fixture
