@@ -23,8 +23,10 @@ class ModulesInMemory:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> "Any":
         source = self.sources.get(name)
-        # The class is that of `importlib.machinery`, which would take a while to import.
-        return None if source is None else type(sys.__spec__)(name, self, is_package=not source)
+        if source is None:
+            return None
+        spec: Any = type(sys.__spec__)  # `importlib.machinery` has it too, but would take a while to import
+        return spec(name, self, is_package=not source)
 
     def create_module(self, spec: object) -> None:
         """None: an ordinary one."""

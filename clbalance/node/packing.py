@@ -15,7 +15,8 @@ _TOP = _HERE.parents[1]
 # Each begins with the newline before it, by which it is found quickly.
 _DOCSTRING = re.compile(r'\n( *)"""\S[^"]*(?:"[^"]+)*"""(?=\n)')
 _COMMENT = re.compile(r"\n *# [^\n]*")
-_END_COMMENT = re.compile(r"  # [^\n\"']*(?=\n)")
+_END_COMMENT = re.compile(r"""(\n[^\n"'#]*?)  # [^\n]*""")
+_END_COMMENT_AFTER_TEXT = re.compile(r"""  # [^\n"']*(?=\n)""")
 _IMPORTS_OF_TYPES = re.compile(r"\nMYPY = False\nif MYPY:(?:\n| +[^\n]*)+")
 _ANNOTATION = re.compile(r'\n( *[\w.]+): (?:"[^"\n]*"|\w+)(?= = )')
 _SIGNATURE = re.compile(r"\n( *def \w+\()(.*?)\)(?: -> [^\n]+)?:(?=\n)", re.DOTALL)
@@ -63,4 +64,4 @@ def _blanked(text: str) -> str:
     text = _IMPORTS_OF_TYPES.sub(lambda found: "\n" * found[0].count("\n"), text)
     text = _SIGNATURE.sub(lambda found: f"\n{found[1]}{_ANNOTATION_OF_PARAMETER.sub('', found[2])}):", text)
     text = _ANNOTATION.sub(r"\n\1", _COMMENT.sub("\n", text))
-    return _END_COMMENT.sub("", text)[1:]
+    return _END_COMMENT_AFTER_TEXT.sub("", _END_COMMENT.sub(r"\1", text))[1:]

@@ -72,7 +72,7 @@ def plain(python: str = sys.executable, *, first: str = "pass", **limits: int) -
 
 
 def without_prctl() -> list[str]:
-    return plain(first="import sys; sys.modules['ctypes'] = None")
+    return plain(first="import sys; sys.modules['_ctypes'] = None")
 
 
 def without_sessions_in_spawn() -> list[str]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clbalance.node.agent.lease.files import user_name
+from clbalance.node.agent.lease.users import user_name
 
 from .agent_client import WAIT_S, AgentClient, plain
 

@@ -155,7 +155,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("may not mount here")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "-l", str(disk)], check=True)  # a supervisor may have it open a moment longer
 
 
 def fill(disk: Path) -> None:

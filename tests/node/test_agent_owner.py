@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import clbalance.node.agent.protocol
-
-from .agent_client import AgentClient, new_job, plain
+from .agent_client import AgentClient, compiled, new_job, plain
 
 pytestmark = pytest.mark.root
 
@@ -57,16 +55,15 @@ def test_nothing_of_root_is_left(node_dir: Path) -> None:
 
 
 def test_its_environment_is_the_owners(tmp_path: Path) -> None:
-    """The file of the agent that becomes him imports nothing of ours."""
     uid = pwd.getpwnam("nobody").pw_uid
     text = """\
 import json, os, sys
-scope = {"__name__": "protocol"}
-exec(compile(open(sys.argv[1]).read(), "protocol", "exec"), scope)
-scope["become"](int(sys.argv[2]))
+sys.path.insert(0, sys.argv[1])
+from clbalance.node.agent.owner import become
+become(int(sys.argv[2]))
 print(json.dumps(dict(os.environ)))
 """
-    argv = [sys.executable, "-I", "-S", "-c", text, clbalance.node.agent.protocol.__file__, str(uid)]
+    argv = [sys.executable, "-I", "-S", "-c", text, str(compiled(sys.executable)), str(uid)]
     mine = {"PATH": "/bin", "CLBALANCE_NODE_DIR": "/var", "SECRET": "of root", "HOME": "/root", "SSH_AUTH_SOCK": "/x"}
     seen = subprocess.run(argv, env=mine, capture_output=True, check=True)
     kept = {name: mine[name] for name in ("PATH", "CLBALANCE_NODE_DIR")}

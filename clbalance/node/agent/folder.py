@@ -1,6 +1,5 @@
 """The folder of this user's jobs on the node, and the files in it."""
 
-import contextlib
 import errno
 import os
 import stat
@@ -15,11 +14,12 @@ from clbalance.node.agent.protocol import (
     RefusedError,
     shown,
 )
+from clbalance.node.agent.stdlib import suppress
 
 
 def open_own_folder(parent: int, name: str, mode: int) -> "int | None":
     """Open our folder in `parent`, made if missing. None if it is a link, another user's or has a wider mode."""
-    with contextlib.suppress(FileExistsError):
+    with suppress(FileExistsError):
         os.mkdir(name, mode, dir_fd=parent)
     try:
         fd = os.open(name, FOLDER, dir_fd=parent)
@@ -124,7 +124,7 @@ class JobsFolder:
             os.mkdir(name + "/work", 0o700, dir_fd=self.fd)
 
     def claim_if_absent(self, name: str) -> None:
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self.fd)
 
     def open(self, name: str) -> int:
@@ -153,7 +153,7 @@ class JobsFolder:
 
     def set_time(self, name: str, at: float) -> None:
         """Set the time of a job's `spec`: `reap` leaves its folder alone until then."""
-        with contextlib.suppress(FileNotFoundError):  # the job may have removed it
+        with suppress(FileNotFoundError):  # the job may have removed it
             os.utime(name + "/spec", (at, at), dir_fd=self.fd, follow_symlinks=False)
 
     def drop_work(self, name: str) -> None:

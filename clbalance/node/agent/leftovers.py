@@ -6,7 +6,7 @@ import os
 import stat
 import time
 
-from clbalance.node.agent.fields import JOB_NAME
+from clbalance.node.agent.fields import is_job_name
 from clbalance.node.agent.job.outcome import read_fate
 from clbalance.node.agent.job.settle import supervisor_of
 from clbalance.node.agent.lease.homes import home_paths
@@ -149,7 +149,7 @@ def started_as(pid: int) -> "tuple[str, bytes]":
         return "", b""
     env = {name: value for name, _, value in pairs}
     job = os.fsdecode(env.get(b"CLBALANCE_JOB_KEY", b""))
-    return job if JOB_NAME.fullmatch(job) else "", env.get(b"CLBALANCE_JOB_DIR", b"")
+    return job if is_job_name(job) else "", env.get(b"CLBALANCE_JOB_DIR", b"")
 
 
 def ancestors(table: "dict[int, Process]") -> "set[int]":

@@ -1,12 +1,11 @@
 """The protocol between client and agent: limits, errors, request lines, framed event lines, and the hello."""
 
-import contextlib
 import errno
-import json
 import os
-import signal
 import stat
 import sys
+
+from clbalance.node.agent.stdlib import dumps, signal, suppress
 
 MYPY = False
 if MYPY:
@@ -131,8 +130,10 @@ def shown(text: bytes) -> str:
     return text.decode("utf-8", "backslashreplace")
 
 
-def refusal_of(error: OSError) -> RefusedError:
-    """The refusal of a job whose start failed with this error."""
+def refusal_of(error: "OSError | ImportError") -> RefusedError:
+    """The refusal of a job whose start failed with this error. `ImportError`: its python3 lacks a module."""
+    if isinstance(error, ImportError):
+        return RefusedError("resources", "python3: %s" % error)
     kind = "storage" if error.errno in STORAGE_ERRNOS else "resources"
     return RefusedError(kind, os.strerror(error.errno or 0))
 
@@ -205,7 +206,7 @@ class Channel:
     def say(self, ev: str, **facts: object) -> None:
         """Queue one event."""
         facts["ev"] = ev
-        self.unsent += self.prefix + json.dumps(facts).encode("ascii") + b"\n"
+        self.unsent += self.prefix + dumps(facts).encode("ascii") + b"\n"
 
     def complain(self, reason: str, job: str = "") -> None:
         """Queue an `error` event, with the job's name if it concerns one."""
@@ -224,35 +225,6 @@ class Channel:
             self.broken = True
             return
         del self.unsent[:written]
-
-
-# An administrator's agent becomes the agent of a job's owner (docs/design/administrator.md).
-
-
-def become(uid: int) -> None:
-    """Give up root for that user, for good. An agent of another user stays what it is, and the client refuses it."""
-    if os.geteuid() != 0 or uid == 0:
-        return
-    import pwd
-
-    user, home, gid = str(uid), "/", uid  # if he has no account here any more
-    with contextlib.suppress(KeyError):
-        entry = pwd.getpwuid(uid)
-        user, home, gid = entry.pw_name, entry.pw_dir, entry.pw_gid
-    try:
-        os.chdir("/")
-        os.setgroups([])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
-    except OSError as error:
-        sys.exit("cannot become uid %d: %s" % (uid, os.strerror(error.errno or 0)))
-    with contextlib.suppress(OSError):
-        os.setuid(0)  # must fail
-    if (os.getresuid(), os.getresgid(), os.getgroups()) != ((uid,) * 3, (gid,) * 3, []):
-        sys.exit("has not become uid %d alone" % uid)
-    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("CLBALANCE_")}
-    os.environ.clear()
-    os.environ.update(kept, HOME=home, USER=user, LOGNAME=user)
 
 
 # The hello.
@@ -288,7 +260,7 @@ def roots_mode(folder: bytes) -> "int | None":
 
 def greet(base: bytes) -> Channel:
     """Say hello before the next files are compiled: the client answers meanwhile (engine/agent/protocol.py)."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.close(3)  # the shell had this text there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client, which then asks us
     os.umask(0o022)

@@ -1,17 +1,16 @@
 """Finds and removes leftovers of this user on the node (docs/design/reap.md)."""
 
 import itertools
-import json
 import os
 import re
 import stat
 import time
 
-from clbalance.node.agent.fields import JOB_NAME
+from clbalance.node.agent.fields import is_job_name
 from clbalance.node.agent.job.outcome import decide_fate, read_boot_id, read_fate
 from clbalance.node.agent.job.settle import supervisor_of
-from clbalance.node.agent.lease.drains import DRAIN_NAME, has_lapsed
-from clbalance.node.agent.lease.files import is_locked
+from clbalance.node.agent.lease.drains import has_lapsed, is_proposal_name
+from clbalance.node.agent.lease.locks import is_locked
 from clbalance.node.agent.leftovers import Clearing, OwnHome, find_orphans, is_flocked, kill_orphans
 from clbalance.node.agent.protocol import (
     HALF_S,
@@ -23,6 +22,7 @@ from clbalance.node.agent.protocol import (
     RefusedError,
     shown,
 )
+from clbalance.node.agent.stdlib import dumps
 from clbalance.node.agent.tree import read_processes
 
 MYPY = False
@@ -75,7 +75,7 @@ class Reaping:
         """Add a finding. `reason`: why it could not be removed."""
         found = {"kind": kind, "name": name, "bytes": size, "pids": list(pids), "why": reason}
         self.found.append(found)
-        self.found_bytes += len(json.dumps(found))
+        self.found_bytes += len(dumps(found))
 
     def take(self, home: OwnHome, name: str) -> bool:
         """Look at one entry and remove it if it is a leftover. False if there was no time for all of it."""
@@ -86,7 +86,7 @@ class Reaping:
                 self.take_file("lease", home, name)
             elif HALF_NAME.fullmatch(name):
                 self.take_half(home, name)
-            elif DRAIN_NAME.fullmatch(name) and has_lapsed(home.fd, name, self.now):
+            elif is_proposal_name(name) and has_lapsed(home.fd, name, self.now):
                 self.take_file("half", home, name)
         except FileNotFoundError:
             return True  # another agent was quicker
@@ -174,10 +174,10 @@ class Reaping:
 def home_entries(home: OwnHome) -> "Iterator[str]":
     """The entries of a home that may be leftovers: files, and `jobs/<job>`. Other names, however many, are skipped."""
     for name in names_in(home.fd):
-        if LEASE_NAME.fullmatch(name) or HALF_NAME.fullmatch(name) or DRAIN_NAME.fullmatch(name):
+        if LEASE_NAME.fullmatch(name) or HALF_NAME.fullmatch(name) or is_proposal_name(name):
             yield name
     for name in names_in(home.jobs) if home.jobs >= 0 else ():
-        if JOB_NAME.fullmatch(name):
+        if is_job_name(name):
             yield "jobs/" + name
 
 

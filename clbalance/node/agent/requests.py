@@ -1,26 +1,9 @@
 """The requests of a client, one method for each."""
 
-import base64
 import binascii
-import json
 import os
-import signal
 import time
 
-from clbalance.node.agent.fields import encoded
-from clbalance.node.agent.job.follow import CheckpointFile, Wanted, path_in_workdir
-from clbalance.node.agent.job.life import order_text, send_order
-from clbalance.node.agent.job.outcome import ensure_incarnation, read_boot_id
-from clbalance.node.agent.job.program import Spec
-from clbalance.node.agent.job.settle import Inquiry, status_of, supervisor_of
-from clbalance.node.agent.job.slot import Slot, task_line
-from clbalance.node.agent.job.spawn import spawn_supervisor
-from clbalance.node.agent.job.supervisor import Supervisor
-from clbalance.node.agent.job.task import Place
-from clbalance.node.agent.lease.admission import Admission
-from clbalance.node.agent.lease.capacity import Wish
-from clbalance.node.agent.lease.drains import make_permanent, put_drain, put_proposal, remove_marks
-from clbalance.node.agent.leftovers import own_homes
 from clbalance.node.agent.protocol import (
     APPEND,
     EXIT_BYTES,
@@ -31,13 +14,14 @@ from clbalance.node.agent.protocol import (
     fail_point,
     shown,
 )
-from clbalance.node.agent.reap import Reaping
 from clbalance.node.agent.session import Job, Session
-from clbalance.node.agent.tree import send
+from clbalance.node.agent.stdlib import dumps, signal
 
 MYPY = False
 if MYPY:
     from typing import Any
+
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class Requests:
@@ -63,10 +47,10 @@ class Requests:
             "settle": self.settle,
             "status": self.status,
             "ping": self.ping,
-            "propose": self.propose,
-            "drain": self.drain,
-            "resume": self.resume,
-            "reap": self.reap,
+            "propose": self.of_node,
+            "drain": self.of_node,
+            "resume": self.of_node,
+            "reap": self.of_node,
         }
 
     def known(self, request: "dict[str, Any]") -> Job:
@@ -92,6 +76,8 @@ class Requests:
         return job
 
     def claim(self, request: "dict[str, Any]") -> None:
+        from clbalance.node.agent.job.outcome import ensure_incarnation, read_boot_id
+
         name = request["job"]
         if name in self.session.jobs:
             raise MisfitError("claim: %s was claimed here before" % name)
@@ -104,6 +90,12 @@ class Requests:
         self.session.channel.say("claimed", job=name, boot_id=read_boot_id(), birth=incarnation, folder=where)
 
     def admit(self, request: "dict[str, Any]") -> None:
+        from clbalance.node.agent.job.spawn import spawn_supervisor
+        from clbalance.node.agent.job.supervisor import Supervisor
+        from clbalance.node.agent.job.task import Place
+        from clbalance.node.agent.lease.admission import Admission
+        from clbalance.node.agent.lease.capacity import Wish
+
         job = self.unlaunched(request)
         if job.link is not None:
             raise MisfitError("admit: %s asked for that before" % job.name)
@@ -115,8 +107,12 @@ class Requests:
         folder = jobs.open(job.name)
         try:
             place = Place(job.name, jobs.fd, folder, jobs.path(job.name))
-            kind = Slot if job.is_slot else Supervisor
-            job.link = spawn_supervisor(kind, place, admission, self.session.load_prctl(), guarded=job.is_slot)
+            kind = Supervisor  # type: type[Supervisor]
+            if job.is_slot:
+                from clbalance.node.agent.job.slot import Slot
+
+                kind = Slot
+            job.link = spawn_supervisor(kind, place, admission, guarded=job.is_slot)
         finally:
             os.close(folder)
 
@@ -134,19 +130,24 @@ class Requests:
 
     @staticmethod
     def decoded(request: "dict[str, Any]", what: str) -> bytes:
+        data = request["data"]
         try:
-            return base64.b64decode(request["data"], validate=True)
-        except (binascii.Error, ValueError):  # ValueError: not ASCII
+            if data.strip(BASE64) and data.rstrip("=").strip(BASE64):
+                raise binascii.Error
+            return binascii.a2b_base64(data)
+        except ValueError:  # binascii.Error, or not ASCII
             raise RefusedError("spec", "%s: what was sent for %s is not base64" % (request["op"], what)) from None
 
     def start(self, request: "dict[str, Any]") -> None:
         job = self.unlaunched(request)
         if job.link is None:
             raise MisfitError("start: %s was not admitted" % job.name)
+        from clbalance.node.agent.job.program import Spec
+
         spec = Spec(request["spec"])
         if spec.script is not None and "script" not in job.files:
             raise RefusedError("spec", "`script` was asked for, but nothing was put there")
-        kept = json.dumps(request["spec"], indent=1).encode("ascii")
+        kept = dumps(request["spec"]).encode("ascii")
         files = {"spec": kept, "exit.tmp": b" " * EXIT_BYTES, "stdout": b"", "stderr": b""}
         if spec.hosts:
             files["hosts"] = spec.hosts
@@ -169,6 +170,8 @@ class Requests:
 
     def tasks(self, request: "dict[str, Any]") -> None:
         """Append tasks, each `[number, [word, ...]]`, to the queue of a slot."""
+        from clbalance.node.agent.job.slot import task_line
+
         job = self.known_slot(request)
         lines = [task_line(task) for task in request["tasks"]]
         self.session.folder.write(job.name, {"queue": b"".join(lines)}, APPEND)
@@ -185,6 +188,8 @@ class Requests:
         return job
 
     def follow(self, request: "dict[str, Any]") -> None:
+        from clbalance.node.agent.job.follow import Wanted
+
         job = self.find_job(request)
         job.wanted = Wanted(request)
         self.session.attach(job)
@@ -213,6 +218,9 @@ class Requests:
     def checkpoint(self, request: "dict[str, Any]") -> None:
         """Send a signal to all processes of the job. If a file is named, say when it has been written since."""
         if request["file"] is not None:
+            from clbalance.node.agent.fields import encoded
+            from clbalance.node.agent.job.checkpoint import CheckpointFile, path_in_workdir
+
             job = self.find_job(request)
             named = encoded(request["file"], "checkpoint")
             path = path_in_workdir(self.session.folder, job.name, named)
@@ -231,6 +239,10 @@ class Requests:
         if job.link is not None:
             job.link.order(do, **facts)
         elif job.ended is None:
+            from clbalance.node.agent.job.orders import order_text
+            from clbalance.node.agent.job.settle import supervisor_of
+            from clbalance.node.agent.tree import send
+
             supervisor = supervisor_of(self.session.folder.home_fd, job.name)
             if do == "end" and supervisor is not None and supervisor > 1:
                 send(os.kill, supervisor, signal.SIGCONT)  # while it is stopped it reads no order
@@ -247,6 +259,8 @@ class Requests:
             folder = self.session.folder.open(name)
         except FileNotFoundError:
             return False
+        from clbalance.node.agent.job.orders import send_order
+
         try:
             return send_order(folder, order)
         finally:
@@ -254,6 +268,8 @@ class Requests:
 
     def status(self, request: "dict[str, Any]") -> None:
         """Send the state and the resource usage of any job."""
+        from clbalance.node.agent.job.settle import status_of
+
         name = request["job"]
         self.session.channel.say("status", job=name, **status_of(self.session.folder, name))
 
@@ -263,6 +279,8 @@ class Requests:
 
     def settle(self, request: "dict[str, Any]") -> None:
         """Say what became of a job that is not in this session."""
+        from clbalance.node.agent.job.settle import Inquiry
+
         name = request["job"]
         if name in self.session.jobs:
             raise MisfitError("settle: %s belongs to this session" % name)
@@ -281,23 +299,7 @@ class Requests:
         else:
             self.session.folder.retire(job.name)
 
-    def drain(self, request: "dict[str, Any]") -> None:
-        """Write or replace this user's drain mark; with `key`, make that proposal permanent."""
-        home = self.session.folder.home_fd
-        name = make_permanent(home, request) if request["key"] else put_drain(home, request)
-        self.session.channel.say("drained", path=shown(b"%s/%s" % (self.session.folder.home, os.fsencode(name))))
+    def of_node(self, request: "dict[str, Any]") -> None:
+        from clbalance.node.agent.node_requests import NODE_REQUESTS
 
-    def propose(self, request: "dict[str, Any]") -> None:
-        """Write a proposal beside this user's drain mark. It ends soon unless it is made permanent."""
-        name = put_proposal(self.session.folder.home_fd, request)
-        self.session.channel.say("drained", path=shown(b"%s/%s" % (self.session.folder.home, os.fsencode(name))))
-
-    def resume(self, request: "dict[str, Any]") -> None:
-        """Remove this user's drain marks; with `key`, only that proposal."""
-        self.session.channel.say("resumed", was=remove_marks(self.session.folder.home_fd, request["key"]))
-
-    def reap(self, request: "dict[str, Any]") -> None:
-        """Find leftovers of this user on the node, and remove them with `apply`."""
-        with own_homes(self.session.base) as homes:
-            reaping = Reaping(homes, request["keep_s"], request["apply"], frozenset(request["keep"]))
-            self.session.channel.say("reaped", **reaping.after(request["after"]))
+        NODE_REQUESTS[request["op"]](self.session, request)

@@ -1,18 +1,21 @@
 """The agent's main loop: reads requests and writes events until the client is gone."""
 
+import os
 import select
 import sys
 
 from clbalance.node.agent.fields import parse_request
-from clbalance.node.agent.protocol import Channel, MisfitError, RefusedError, become, find_base, greet, refusal_of
-from clbalance.node.agent.requests import Requests
-from clbalance.node.agent.session import Session
+from clbalance.node.agent.protocol import Channel, MisfitError, RefusedError, find_base, greet, refusal_of
 
 
 class Agent:
     """Serves one client."""
 
     def __init__(self, channel: Channel, base: bytes) -> None:
+        # Loaded after the hello was sent, while the client answers.
+        from clbalance.node.agent.requests import Requests
+        from clbalance.node.agent.session import Session
+
         self.channel = channel
         self.session = Session(channel, base)
         self.requests = Requests(self.session)
@@ -23,7 +26,6 @@ class Agent:
             self.listen()
             self.session.pump()
             self.channel.flush()
-            self.session.load_prctl()
         self.session.give_up()
 
     def listen(self) -> None:
@@ -62,7 +64,7 @@ class Agent:
             self.channel.complain(str(misfit), name)
         except RefusedError as refusal:
             self.fail(op, name, refusal)
-        except OSError as error:
+        except (OSError, ImportError) as error:
             self.fail(op, name or "node folder", refusal_of(error))
 
     def fail(self, op: str, name: str, refusal: RefusedError) -> None:
@@ -76,6 +78,9 @@ class Agent:
 def main() -> None:
     """Say hello, and serve until the client is gone."""
     if len(sys.argv) > 2:
+        from clbalance.node.agent.owner import become
+
         become(int(sys.argv[2]))
     base = find_base()
     Agent(greet(base), base).serve()
+    os._exit(0)  # nothing is left to be written; the end of an interpreter takes 3 ms

@@ -1,22 +1,20 @@
 """The jobs of one connection: their supervisors, their output and their ends."""
 
-import contextlib
-import json
 import os
 import time
 
 from clbalance.node.agent.folder import JobsFolder
-from clbalance.node.agent.job.follow import CheckpointFile, Follower, Wanted
-from clbalance.node.agent.job.input import InputPipe, open_writer
-from clbalance.node.agent.job.outcome import read_fate
-from clbalance.node.agent.job.settle import end_unsupervised, supervisor_of
-from clbalance.node.agent.job.spawn import Link
 from clbalance.node.agent.protocol import ADMIT_WITHIN_S, Channel, RefusedError
-from clbalance.node.agent.tree import Prctl
+from clbalance.node.agent.stdlib import loads, suppress
 
 MYPY = False
 if MYPY:
     from typing import Any
+
+    from clbalance.node.agent.job.checkpoint import CheckpointFile
+    from clbalance.node.agent.job.follow import Follower, Wanted
+    from clbalance.node.agent.job.input import InputPipe
+    from clbalance.node.agent.job.spawn import Link
 
 
 # The agent's record of a job.
@@ -92,14 +90,7 @@ class Session:
         self.base = base
         self.jobs: "dict[str, Job]" = {}
         self.refused: "set[str]" = set()
-        self.loaded: "Prctl | None" = None
         self.jobs_folder: "JobsFolder | None" = None
-
-    def load_prctl(self) -> Prctl:
-        """prctl(2), for supervisors. Loading ctypes takes 2 ms, so we do it while the client reads an answer."""
-        if self.loaded is None:
-            self.loaded = Prctl()
-        return self.loaded
 
     @property
     def folder(self) -> JobsFolder:
@@ -127,7 +118,7 @@ class Session:
         if job.link is None:
             return
         for line in job.link.news.receive():
-            news = json.loads((line or b"").decode("ascii"))
+            news = loads((line or b"").decode("ascii"))
             ev = news.pop("ev")
             if ev == "started":
                 self.started(job, news)
@@ -175,6 +166,8 @@ class Session:
         if job.started_at is None and not self.has_started(job.name):
             self.refuse(job.name, job.died_before_start())
             return
+        from clbalance.node.agent.job.settle import end_unsupervised
+
         record = end_unsupervised(self.folder, job.name)
         if record["usage"] is None and job.started_at is not None:
             record["seconds"] = round(time.monotonic() - job.started_at, 6)  # only we know it
@@ -182,6 +175,9 @@ class Session:
 
     def has_started(self, name: str) -> bool:
         """Whether a job has started: by its fate file, or by a living supervisor if the job removed its folder."""
+        from clbalance.node.agent.job.outcome import read_fate
+        from clbalance.node.agent.job.settle import supervisor_of
+
         try:
             folder = self.folder.open(name)
         except FileNotFoundError:
@@ -205,8 +201,10 @@ class Session:
 
     def begin_input(self, job: Job) -> None:
         """Open its FIFO. If the job has closed or removed that already, it needs no input."""
+        from clbalance.node.agent.job.input import InputPipe, open_writer
+
         job.input = InputPipe(None)
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             folder = self.folder.open(job.name)
             try:
                 job.input = InputPipe(open_writer(folder))
@@ -244,6 +242,8 @@ class Session:
         """Begin to follow a job, if it was started and the client asked for it."""
         if job.wanted is None or not job.launched:
             return
+        from clbalance.node.agent.job.follow import Follower
+
         if job.follower is not None:
             job.follower.close()
             job.follower = None
@@ -274,11 +274,14 @@ class Session:
             job.checkpoint = None
             self.channel.say("checkpointed", job=job.name)
 
-    def pass_on_end(self, job: Job, follower: Follower) -> None:
+    def pass_on_end(self, job: Job, follower: "Follower") -> None:
         """After all output: send `ended` if the job has ended, or `current` if only the present output was wanted."""
-        if job.ended is None and job.link is None and supervisor_of(self.folder.home_fd, job.name) is None:
-            self.conclude(job, end_unsupervised(self.folder, job.name))
-            return  # read once more what was written meanwhile
+        if job.ended is None and job.link is None:
+            from clbalance.node.agent.job.settle import end_unsupervised, supervisor_of
+
+            if supervisor_of(self.folder.home_fd, job.name) is None:
+                self.conclude(job, end_unsupervised(self.folder, job.name))
+                return  # read once more what was written meanwhile
         if job.ended is not None:
             self.channel.say("ended", job=job.name, **job.ended)
         elif not follower.to_the_end:

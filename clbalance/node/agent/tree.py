@@ -1,11 +1,10 @@
 """The processes of a job: how they are found, signalled and killed."""
 
-import contextlib
 import os
-import signal
 import time
 
 from clbalance.node.agent.protocol import KILL_AGAIN_S, KILL_PATIENCE_S, STOP_WITHIN_S
+from clbalance.node.agent.stdlib import signal, suppress
 
 MYPY = False
 if MYPY:
@@ -13,25 +12,31 @@ if MYPY:
 
 
 class Prctl:
-    """prctl(2), by ctypes, which the Python of some nodes lacks: then no call has an effect."""
+    """prctl(2), by the part in C of `ctypes`, which the Python of some nodes lacks: then no call has an effect.
+
+    `ctypes` itself takes 2 ms to import, and needs memory that it can write to and execute, which SELinux may forbid.
+    """
 
     def __init__(self) -> None:
         try:
-            import ctypes
+            import _ctypes
 
-            call = ctypes.CDLL(None).prctl
-            call.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+            own: "Any" = None  # this process, of which the C library is a part
+            self.address = _ctypes.dlsym(_ctypes.dlopen(own, 0), "prctl")
+            self.function: "Any" = _ctypes.call_function
         except (ImportError, OSError, AttributeError):
-            call = None
-        self.call: "Any" = call
+            self.function = None
+
+    def call(self, option: int, value: int) -> bool:
+        return self.function is not None and self.function(self.address, (option, value, 0, 0, 0)) == 0
 
     def adopt_orphans(self) -> bool:
         """PR_SET_CHILD_SUBREAPER: descendants whose parent dies become children of this process."""
-        return self.call is not None and self.call(36, 1, 0, 0, 0) == 0
+        return self.call(36, 1)
 
     def die_with_parent(self, parent: int) -> None:
         """PR_SET_PDEATHSIG: the kernel kills this process when its parent dies, however that happens."""
-        if self.call is not None and self.call(1, signal.SIGKILL, 0, 0, 0) == 0 and os.getppid() != parent:
+        if self.call(1, int(signal.SIGKILL)) and os.getppid() != parent:
             os._exit(1)
 
 
@@ -142,7 +147,7 @@ class Tree:
 
 def send(kill: "Callable[[int, int], None]", target: int, number: int) -> None:
     """Send a signal. A target that is gone, or belongs to another user by now, is no error."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with suppress(ProcessLookupError, PermissionError):
         kill(target, number)
 
 

@@ -1,30 +1,29 @@
 """Enforces a job's cpu and memory limits, as far as that is possible without root."""
 
-import contextlib
 import os
 import re
 import time
 
-from clbalance.node.agent.job.fork import fork_job
+from clbalance.node.agent.job.fork import Unconfined, fork_job
 from clbalance.node.agent.job.program import Program
 from clbalance.node.agent.job.scope import NoScopeError, Scope, ScopeMemory, find_systemd_run
 from clbalance.node.agent.job.task import Task
-from clbalance.node.agent.lease.cpus import JobLimits, cpulist_text, cpus_to_bind
+from clbalance.node.agent.lease.admission import JobLimits
+from clbalance.node.agent.lease.cpus import cpulist_text, cpus_to_bind
 from clbalance.node.agent.protocol import WATCH_AGAIN_S, WATCH_S, WATCH_SHARE
 from clbalance.node.agent.tree import Prctl
 
 MYPY = False
 if MYPY:
-    from typing import Any, Callable, Iterable, Iterator
+    from typing import Any, Callable, Iterable
 
 
-class Confinement:
-    """The limits of one job. `kept_by`: how each limit is enforced. `unkept`: which is not, and why. Both are texts."""
+class Confinement(Unconfined):
+    """The limits of one job."""
 
     def __init__(self, limits: JobLimits) -> None:
+        super().__init__()
         self.limits = limits
-        self.kept_by: "list[str]" = []
-        self.unkept: "list[str]" = []
         self.scope: "Scope | None" = None
         self.no_scope = "not used for slots"
 
@@ -46,35 +45,31 @@ class Confinement:
             except OSError as error:
                 self.unkept.append("cpu limit not enforced: %s" % os.strerror(error.errno or 0))
 
-    @contextlib.contextmanager
-    def bound(self) -> "Iterator[None]":
-        """Bind only processes that are started meanwhile: the supervisor itself must not wait for those cpus."""
+    def start(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> int:
+        """Start the job, in a scope if its limits need one and systemd gives one. The supervisor is not bound."""
         before = os.sched_getaffinity(0)
         self.bind()
         try:
-            yield
+            if self.wants_scope():
+                self.scope = self.enter_scope(program, env, task, prctl)
+            return fork_job(program, env, task, prctl) if self.scope is None else self.scope.first
         finally:
             if self.limits.cpu_ids:
                 os.sched_setaffinity(0, before)
 
-    def start(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> int:
-        """Start the job, in a scope if its limits need one and systemd gives one. The pid of its first process."""
-        try:
-            if self.wants_scope():
-                self.scope = self.enter_scope(program, env, task, prctl)
-                return self.scope.first
-        except NoScopeError as error:
-            self.no_scope = str(error)
-        return fork_job(program, env, task, prctl)
-
     def wants_scope(self) -> bool:
         return self.limits.mem_bytes is not None or not self.limits.cpus_are_whole
 
-    def enter_scope(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> Scope:
-        if task.spec.pty is not None:
-            raise NoScopeError("it has a terminal")
-        scope = Scope(find_systemd_run(task.spec.tied), task.name, self.limits.mem_bytes, self.limits.cpus)
-        scope.start(program, env, task, prctl)
+    def enter_scope(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> "Scope | None":
+        """Start the job in a scope. None if there is none, and `no_scope` says why."""
+        try:
+            if task.spec.pty is not None:
+                raise NoScopeError("it has a terminal")
+            scope = Scope(find_systemd_run(task.spec.tied), task.name, self.limits.mem_bytes, self.limits.cpus)
+            scope.start(program, env, task, prctl)
+        except NoScopeError as error:
+            self.no_scope = str(error)
+            return None
         if self.limits.mem_bytes is not None and not scope.keeps_memory():
             self.no_scope = "its cgroup cannot limit memory"
         return scope

@@ -1,16 +1,11 @@
-"""Follows a job: sends its output as fast as the client takes it, and watches its checkpoint file."""
+"""Follows a job: sends its output as fast as the client takes it."""
 
-import base64
+import binascii
 import errno
-import json
 import os
-import stat
 
 from clbalance.node.agent.folder import JobsFolder
-from clbalance.node.agent.job.program import Spec, login_entry
 from clbalance.node.agent.protocol import (
-    CHECKPOINT_LOOK_S,
-    CHECKPOINT_STILL_S,
     CHUNK_BYTES,
     POLL_LONGEST_S,
     POLL_SHORTEST_S,
@@ -111,7 +106,7 @@ class Follower:
         read = [(stream, self.read(stream, channel)) for stream in self.streams]
         for stream, raw in sorted(read, key=lambda each: each[0].name != "log"):
             if raw:
-                text = base64.b64encode(raw).decode("ascii")
+                text = binascii.b2a_base64(raw, newline=False).decode("ascii")
                 channel.say("output", job=self.job, stream=stream.name, offset=stream.sent, data=text)
                 stream.sent += len(raw)
         self.drained = all(raw == b"" for _, raw in read)
@@ -142,51 +137,3 @@ class Follower:
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         os.dup2(null, stream.fd, inheritable=False)
         os.close(null)
-
-
-class CheckpointFile:
-    """Tells whether a checkpoint file was written since the signal, by stat(2) only.
-
-    It was written if it differs from before and has not changed for a second. Links are followed, because a program
-    may write a new file and point `latest` at it. That is safe: we have the rights of the job's own user.
-    """
-
-    def __init__(self, path: bytes, now: float) -> None:
-        self.path = path
-        self.before = self.look()
-        self.seen = self.before
-        self.since = now
-        self.due = now + CHECKPOINT_LOOK_S
-
-    def look(self) -> "tuple[int, ...] | None":
-        """Device, inode, size and mtime (ns) of the file; None if it is not a regular file."""
-        try:
-            facts = os.stat(self.path)
-        except OSError:
-            return None
-        if not stat.S_ISREG(facts.st_mode):
-            return None
-        return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
-
-    def is_written(self, now: float) -> bool:
-        """Look at the file, and set the time of the next look."""
-        self.due = now + CHECKPOINT_LOOK_S
-        seen = self.look()
-        if seen != self.seen:
-            self.seen, self.since = seen, now
-        return seen is not None and seen != self.before and now - self.since >= CHECKPOINT_STILL_S
-
-
-def path_in_workdir(jobs: JobsFolder, name: str, file: bytes) -> bytes:
-    """The absolute path of a file that a job names, from the folder that its supervisor chose (`enter_folder`)."""
-    if file.startswith(b"/"):
-        return file
-    folder = jobs.open(name)
-    try:
-        with open(os.open("spec", READ, dir_fd=folder), "rb") as kept:
-            raw: "dict[str, Any]" = json.loads(kept.read().decode("ascii"))
-    finally:
-        os.close(folder)
-    chdir = Spec(raw).chdir
-    works_in = chdir if chdir is not None and os.path.isdir(chdir) else login_entry()[0]
-    return os.path.join(works_in or b"/", file)

@@ -4,10 +4,11 @@ The supervisor keeps the FIFO open for writing until the input is complete. So t
 then, never because an agent died.
 """
 
-import contextlib
 import errno
 import os
 import select
+
+from clbalance.node.agent.stdlib import suppress
 
 NAME = "stdin"
 F_SETPIPE_SZ = 1031  # fcntl has the name since Python 3.10
@@ -31,7 +32,7 @@ def open_writer(folder: int) -> "int | None":
         if error.errno not in (errno.ENXIO, errno.ENOENT):
             raise
         return None
-    with contextlib.suppress(OSError):  # there is a limit for all pipes of a user
+    with suppress(OSError):  # there is a limit for all pipes of a user
         fcntl.fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES)
     return fd
 

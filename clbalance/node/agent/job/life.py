@@ -1,89 +1,30 @@
-"""The life of one program, from its start to the end of its last process; and the orders to its supervisor."""
+"""The life of one program, from its start to the end of its last process."""
 
-import errno
-import json
 import os
-import signal
-import stat
 import time
 
-from clbalance.node.agent.fields import checked
-from clbalance.node.agent.job.confine import MemoryWatch
 from clbalance.node.agent.job.outcome import Usage, natural_end
-from clbalance.node.agent.job.scope import ScopeMemory
-from clbalance.node.agent.protocol import (
-    FAR_BEYOND,
-    KILL_AGAIN_S,
-    KILL_PATIENCE_S,
-    LEFTOVER_GRACE_S,
-    LISTEN_LONGEST_S,
-    ORDER_BYTES,
-    READ,
-    WHY_CHARS,
-    Lines,
-    MisfitError,
-)
+from clbalance.node.agent.protocol import FAR_BEYOND, KILL_AGAIN_S, KILL_PATIENCE_S, LEFTOVER_GRACE_S, LISTEN_LONGEST_S
+from clbalance.node.agent.stdlib import signal
 from clbalance.node.agent.tree import Process, Tree, below, carrying
 
 MYPY = False
 if MYPY:
-    from typing import Any
+    from typing import Any, Protocol
 
+    class MemoryLimit(Protocol):
+        """How a memory limit is kept."""
 
-# Orders to a supervisor: by pipe while its agent lives, by a FIFO in the job's folder from any later agent.
+        limit_bytes: int
 
-ORDERS: "dict[str, dict[str, Any]]" = {
-    "signal": {"do": (str, ""), "signal": (int, 0)},
-    "more": {"do": (str, "")},
-    "finish": {"do": (str, "")},
-    "input_complete": {"do": (str, "")},
-    "end": {"do": (str, ""), "grace_s": (float, 0.0), "why": (str, "")},
-}
+        @property
+        def due(self) -> "float | None": ...
 
+        def look(self, now: float) -> "int | None": ...
 
-def order_text(do: str, **facts: object) -> bytes:
-    facts["do"] = do
-    return json.dumps(facts).encode("ascii") + b"\n"
+        def verdict(self, used_bytes: int) -> "dict[str, Any]": ...
 
-
-def parse_order(line: "bytes | None") -> "dict[str, Any]":
-    """An order; empty if the line is none, because the job itself can write to the FIFO."""
-    try:
-        raw = json.loads((line or b"").decode("ascii"))
-        order = checked(raw, ORDERS[raw["do"]], "order")
-    except (ValueError, LookupError, TypeError, RecursionError, MisfitError):
-        return {}
-    if not 0 <= order.get("signal", 0) < signal.NSIG:
-        return {}
-    return dict(order, why=order.get("why", "")[:WHY_CHARS])
-
-
-def open_control(folder: int) -> Lines:
-    """Make the FIFO for orders and open it; also for writing, so that reads never see its end."""
-    os.mkfifo("control", 0o600, dir_fd=folder)
-    return Lines(os.open("control", READ | os.O_RDWR, dir_fd=folder), ORDER_BYTES)
-
-
-def send_order(folder: int, order: bytes) -> bool:
-    """Send an order to a supervisor that another agent forked, by the FIFO. Whether that was possible.
-
-    A newline goes first, because the job itself may have written half a line there.
-    """
-    try:
-        fd = os.open("control", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ENXIO, errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.EACCES):
-            return False
-        raise
-    try:
-        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
-            return False
-        os.write(fd, b"\n" + order)
-    except (BlockingIOError, BrokenPipeError):  # full, which only the job can cause, or closed
-        return False
-    finally:
-        os.close(fd)
-    return True
+        def end_of(self, natural: "dict[str, Any]") -> "dict[str, Any]": ...
 
 
 class Life:
@@ -107,7 +48,7 @@ class Life:
         self.deadline: "float | None" = None
         self.started_at = 0.0
         self.grace_s = 0.0
-        self.memory: "MemoryWatch | ScopeMemory | None" = None
+        self.memory: "MemoryLimit | None" = None
 
     def begin(self, first: int, grace_s: float, limit_s: "float | None") -> None:
         """`first` is the pid of its first process, a leader of its own session."""

@@ -1,16 +1,13 @@
 """The fate of a claim (started or void) and the record of a job's end, on disk and in events."""
 
 import binascii
-import contextlib
 import errno
-import json
 import os
-import re
-import signal
 
-from clbalance.node.agent.fields import ENDS, RECORD, checked
+from clbalance.node.agent.fields import ENDS, RECORD, checked, is_key
 from clbalance.node.agent.folder import write_all
 from clbalance.node.agent.protocol import EXIT_BYTES, READ, WRITE_NEW, MisfitError, RefusedError
+from clbalance.node.agent.stdlib import dumps, loads, signal, suppress
 
 MYPY = False
 if MYPY:
@@ -29,17 +26,17 @@ def read_boot_id() -> str:
 
 def ensure_incarnation(home: int) -> str:
     """The node folder's incarnation, made if missing. Another incarnation means that the folder was wiped."""
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         return read_incarnation(home)
     fresh = "birth.%d.tmp" % os.getpid()
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(fresh, dir_fd=home)
     fd = os.open(fresh, WRITE_NEW, 0o600, dir_fd=home)
     try:
         write_all(fd, binascii.hexlify(os.urandom(16)))
         os.fsync(fd)  # a torn file after a crash would make the node unusable for this user
         os.fchmod(fd, 0o1644)  # the sticky bit keeps systemd-tmpfiles from ageing it
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             os.link(fresh, "birth", src_dir_fd=home, dst_dir_fd=home)
     finally:
         os.close(fd)
@@ -53,7 +50,7 @@ def read_incarnation(home: int) -> str:
         incarnation = os.read(fd, 64).decode("ascii", "replace")
     finally:
         os.close(fd)
-    if not re.fullmatch("[0-9a-f]{32}", incarnation):
+    if not is_key(incarnation):
         raise RefusedError("node_dir", "`birth` in the node folder is damaged; remove that folder when no job runs")
     return incarnation
 
@@ -131,7 +128,7 @@ def keep_exit(folder: int, record: "dict[str, Any]") -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open("exit.tmp", flags, 0o600, dir_fd=folder)
     try:
-        write_all(fd, json.dumps(record).encode("ascii").ljust(EXIT_BYTES - 1) + b"\n")
+        write_all(fd, dumps(record).encode("ascii").ljust(EXIT_BYTES - 1) + b"\n")
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -154,7 +151,7 @@ def read_exit(folder: int) -> "dict[str, Any] | None":
 
 def parse_record(content: bytes) -> "dict[str, Any] | None":
     try:
-        raw = json.loads(content.decode("ascii"))
+        raw = loads(content.decode("ascii"))
         record = checked(raw if isinstance(raw, dict) else {}, RECORD, "exit")
         end = dict(record["end"])
         checked(end, ENDS[end.pop("kind")], "end")

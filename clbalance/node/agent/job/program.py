@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 
 from clbalance.node.agent.fields import PTY, SCRIPT, SPEC, checked, encoded
 from clbalance.node.agent.protocol import MisfitError, RefusedError, shown
@@ -100,7 +99,9 @@ def shebang(head: bytes) -> "list[bytes]":
     first = head.split(b"\n", 1)[0]
     if not first.startswith(b"#!"):
         return []
-    return [word for word in re.split(rb"[ \t]+", first[2:].strip(b" \t"), maxsplit=1) if word]
+    line = first[2:].strip(b" \t")
+    interpreter = line.replace(b"\t", b" ").split(b" ", 1)[0]
+    return [word for word in (interpreter, line[len(interpreter) :].lstrip(b" \t")) if word]
 
 
 def script_program(path: bytes, head: bytes, name: str, args: "list[bytes]") -> Program:

@@ -1,10 +1,8 @@
 """A cgroup for a job, made by the user's own systemd, if it runs: `systemd-run --user --scope`."""
 
-import contextlib
 import os
 import re
 import select
-import signal
 import sys
 import time
 
@@ -12,6 +10,7 @@ from clbalance.node.agent.job.fork import fork_job
 from clbalance.node.agent.job.program import Program
 from clbalance.node.agent.job.task import Task
 from clbalance.node.agent.protocol import READ, SCOPE_WITHIN_S, RefusedError, shown
+from clbalance.node.agent.stdlib import signal, suppress
 from clbalance.node.agent.tree import Prctl, send
 
 MYPY = False
@@ -204,7 +203,7 @@ class EnteringTask(Task):
 
 def complaint(words: int) -> str:
     """The message of systemd-run, in one line; empty if there is none."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         said = shown(os.read(words, 400)).split()
         return "systemd-run: " + " ".join(said)[:160] if said else ""
     return ""
@@ -216,7 +215,7 @@ class ScopeMemory:
     Their file is opened at the start, because the cgroup vanishes soon after its last process.
     """
 
-    due = None
+    due: "float | None" = None
 
     def __init__(self, limit_bytes: int, folder: str) -> None:
         self.limit_bytes = limit_bytes

@@ -1,8 +1,6 @@
 """Says what became of a job, or its state and resource usage now (docs/design/jobs.md)."""
 
-import contextlib
 import os
-import re
 import time
 
 from clbalance.node.agent.folder import JobsFolder
@@ -17,9 +15,10 @@ from clbalance.node.agent.job.outcome import (
     read_incarnation,
     unrecorded_end,
 )
-from clbalance.node.agent.lease.files import lock_holder
 from clbalance.node.agent.lease.homes import Homes
+from clbalance.node.agent.lease.locks import lock_holder
 from clbalance.node.agent.protocol import PSS_WITHIN_S, READ, MisfitError, RefusedError, shown
+from clbalance.node.agent.stdlib import suppress
 from clbalance.node.agent.tree import below, carrying, kill_carriers, read_processes
 
 MYPY = False
@@ -135,6 +134,8 @@ def memory_of(pids: "Any") -> int:
 
 def pss(pid: int) -> "int | None":
     """Bytes; None before Linux 4.14 or if it cannot be read."""
+    import re
+
     try:
         with open("/proc/%d/smaps_rollup" % pid, "rb") as file:
             found = re.search(rb"^Pss: *([0-9]+) kB", file.read(), re.MULTILINE)
@@ -229,7 +230,7 @@ def home_of_incarnation(base: bytes, incarnation: str) -> "bytes | None":
         if fd is None:
             continue
         try:
-            with contextlib.suppress(OSError, RefusedError):  # an unreadable home is skipped
+            with suppress(OSError, RefusedError):  # an unreadable home is skipped
                 if read_incarnation(fd) == incarnation:
                     return home.path
         finally:

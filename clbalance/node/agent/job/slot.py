@@ -1,6 +1,5 @@
 """The supervisor of a slot: it runs many small tasks, one after the other, under one lease (docs/design/tasks.md)."""
 
-import json
 import os
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from clbalance.node.agent.protocol import (
     fail_point,
     refusal_of,
 )
+from clbalance.node.agent.stdlib import dumps, loads
 
 MYPY = False
 if MYPY:
@@ -131,7 +131,7 @@ class Slot(Supervisor):
             os.close(fd)
 
     def write_log(self, entries: "list[list[Any]]") -> None:
-        rest = b"".join(json.dumps(entry).encode("ascii") + b"\n" for entry in entries)
+        rest = b"".join(dumps(entry).encode("ascii") + b"\n" for entry in entries)
         while rest:
             rest = rest[os.write(self.log, rest) :]
 
@@ -165,13 +165,13 @@ def task_line(task: object) -> bytes:
         raise MisfitError("tasks: %.60r is no task; one is [number, [word, ...]]" % (task,))
     for word in task[1]:
         encoded(word, "task")
-    return json.dumps(task).encode("ascii") + b"\n"
+    return dumps(task).encode("ascii") + b"\n"
 
 
 def parse_task(line: "bytes | None") -> "tuple[int, list[bytes]] | None":
     """A task's number and words. None for a bad line: a full disk tears lines, and tasks can write to the queue."""
     try:
-        number, words = json.loads((line or b"").decode("ascii"))
+        number, words = loads((line or b"").decode("ascii"))
         task_line([number, words])
         return number, [encoded(word, "task") for word in words]
     except (ValueError, TypeError, RecursionError, MisfitError):

@@ -1,16 +1,16 @@
 """Starts a supervisor from the agent, and the guard of a slot's supervisor (docs/design/agent.md)."""
 
-import contextlib
 import os
-import signal
 import time
 
-from clbalance.node.agent.job.life import Life, order_text
+from clbalance.node.agent.job.life import Life
+from clbalance.node.agent.job.orders import order_text
 from clbalance.node.agent.job.outcome import Usage
 from clbalance.node.agent.job.supervisor import Supervisor
 from clbalance.node.agent.job.task import Place
 from clbalance.node.agent.lease.admission import Admission
 from clbalance.node.agent.protocol import KILL_AGAIN_S, KILL_PATIENCE_S, Lines
+from clbalance.node.agent.stdlib import signal, suppress
 from clbalance.node.agent.tree import Prctl
 
 
@@ -41,7 +41,7 @@ class Link:
         self.news = Lines(status)
 
     def order(self, do: str, **facts: object) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the job has just ended; its news will say so
+        with suppress(BrokenPipeError):  # the job has just ended; its news will say so
             os.write(self.control, order_text(do, **facts))
 
     def close(self) -> None:
@@ -62,10 +62,9 @@ def fork_under_guard(name: str, prctl: Prctl) -> int:
     os._exit(0)
 
 
-def spawn_supervisor(
-    kind: "type[Supervisor]", place: Place, admission: Admission, prctl: Prctl, *, guarded: bool
-) -> Link:
+def spawn_supervisor(kind: "type[Supervisor]", place: Place, admission: Admission, *, guarded: bool) -> Link:
     """Start a supervisor of that class, in its own session and as no child of the agent. May raise `OSError`."""
+    prctl = Prctl()
     control, control_writer = os.pipe()
     status_reader, status = os.pipe()
     try:

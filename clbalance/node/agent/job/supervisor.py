@@ -1,19 +1,16 @@
 """The supervisor: one process per job, between the agent and the job's first process."""
 
-import contextlib
-import json
 import os
 import select
-import signal
 import time
 
-from clbalance.node.agent.job.confine import Confinement
-from clbalance.node.agent.job.input import make_fifo, open_writer
-from clbalance.node.agent.job.life import Life, open_control, parse_order
+from clbalance.node.agent.job.fork import Unconfined
+from clbalance.node.agent.job.life import Life
+from clbalance.node.agent.job.orders import open_control, parse_order
 from clbalance.node.agent.job.outcome import Usage, decide_fate, keep_exit
 from clbalance.node.agent.job.program import Program, Spec, enter_folder
 from clbalance.node.agent.job.task import Place, Task
-from clbalance.node.agent.lease.admission import Admission, OwnLease, reserve_s
+from clbalance.node.agent.lease.admission import Admission, JobLimits, OwnLease, reserve_s
 from clbalance.node.agent.protocol import (
     LISTEN_LONGEST_S,
     READ,
@@ -24,6 +21,7 @@ from clbalance.node.agent.protocol import (
     refusal_of,
     shown,
 )
+from clbalance.node.agent.stdlib import dumps, loads, signal, suppress
 from clbalance.node.agent.tree import Prctl
 
 MYPY = False
@@ -56,9 +54,9 @@ class Supervisor:
             fail_point("admitted")
             self.tell("admitted", gpus=self.lease.gpus)
             self.start(Task(self.place, self.await_start(), self.lease))
-        except (RefusedError, OSError) as error:
-            refusal = error if isinstance(error, RefusedError) else refusal_of(error)
+        except (RefusedError, OSError, ImportError) as error:
             self.release()
+            refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.tell("refused", **refusal.to_fields())
             return
         self.poll = select.poll()
@@ -91,13 +89,13 @@ class Supervisor:
                         raise RefusedError("cancelled", "the connection to the node ended")
         del self.early[0]
         with open(os.open("spec", READ, dir_fd=self.place.folder), "rb") as file:
-            return Spec(json.loads(file.read().decode("ascii")))
+            return Spec(loads(file.read().decode("ascii")))
 
     def start(self, task: Task) -> None:
         """Start the job. Its fate becomes `started` right before the fork; `void` if the fork fails."""
         import fcntl
 
-        self.confinement = Confinement(task.limits)
+        self.confinement = confinement_of(task.limits)
         cwd, warnings = enter_folder(task.spec)
         env = task.environment(cwd)
         program, more = task.program(env)
@@ -108,7 +106,7 @@ class Supervisor:
         fail_point("sealed")
         try:
             self.launch(program, env, task)
-        except (RefusedError, OSError):
+        except (RefusedError, OSError, ImportError):
             os.unlink("fate", dir_fd=self.place.folder)
             decide_fate(self.place.folder, "void")
             raise
@@ -120,10 +118,13 @@ class Supervisor:
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
         """The job's first process."""
-        fifo = make_fifo(task.folder) if task.spec.fed else None
-        with self.confinement.bound():
+        if not task.spec.fed:
             first = self.confinement.start(program, env, task, self.prctl)
-        if fifo is not None:
+        else:
+            from clbalance.node.agent.job.input import make_fifo, open_writer
+
+            fifo = make_fifo(task.folder)
+            first = self.confinement.start(program, env, task, self.prctl)
             self.input = open_writer(task.folder)
             os.close(fifo)
         os.chdir("/")
@@ -137,8 +138,8 @@ class Supervisor:
 
     def tell(self, ev: str, **news: object) -> None:
         news["ev"] = ev
-        with contextlib.suppress(BrokenPipeError):  # the agent is gone; the record is on disk
-            os.write(self.status, json.dumps(news).encode("ascii") + b"\n")
+        with suppress(BrokenPipeError):  # the agent is gone; the record is on disk
+            os.write(self.status, dumps(news).encode("ascii") + b"\n")
 
     def work(self) -> None:
         """Follow the job from its start to its end, and record that."""
@@ -210,6 +211,15 @@ class Supervisor:
         except FileNotFoundError:  # the job removed its folder
             self.place.restore()
             keep_exit(self.place.folder, record)
+
+
+def confinement_of(limits: JobLimits) -> Unconfined:
+    """What starts a job with these limits."""
+    if limits.cpus is None and limits.mem_bytes is None:
+        return Unconfined()
+    from clbalance.node.agent.job.confine import Confinement
+
+    return Confinement(limits)
 
 
 def wake_on_signals() -> int:

@@ -1,7 +1,6 @@
 """The work of a supervisor: the job's folder, environment, program and streams, and the GPUs that it sees."""
 
 import os
-import re
 
 from clbalance.node.agent.job.outcome import decide_fate
 from clbalance.node.agent.job.program import (
@@ -17,37 +16,6 @@ from clbalance.node.agent.job.program import (
 )
 from clbalance.node.agent.lease.admission import OwnLease
 from clbalance.node.agent.protocol import APPEND, FOLDER, READ
-
-MYPY = False
-if MYPY:
-    from typing import Iterable
-
-
-# The GPUs that a job sees. Variables for another maker's GPUs belong here.
-
-# As ROCm's runtime names its devices: sixteen digits in one piece. NVIDIA's have dashes in them.
-AMD = re.compile(r"GPU-[0-9a-f]{16}")
-
-
-# Who sets one of these has chosen the GPUs of a job that asks for none.
-CHOSEN = (b"CUDA_VISIBLE_DEVICES", b"ROCR_VISIBLE_DEVICES", b"HIP_VISIBLE_DEVICES", b"GPU_DEVICE_ORDINAL")
-
-
-def show_devices(env: "dict[bytes, bytes]", gpus: "list[str]", present: "Iterable[str]" = ()) -> None:
-    """Set the variables that let a job see these GPUs and no others. `present`: those of the node, if known.
-
-    Intel's Level Zero takes numbers, in ZE_AFFINITY_MASK; its devices are not measured yet, so they are not leased.
-    """
-    amd = [gpu for gpu in gpus if AMD.fullmatch(gpu)]
-    nvidia = [gpu for gpu in gpus if gpu not in amd]
-    env[b"CUDA_DEVICE_ORDER"] = b"PCI_BUS_ID"
-    # HIP reads CUDA's variable too, if its own is not set. Empty: no NVIDIA GPU.
-    env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join(nvidia))
-    if any(AMD.fullmatch(gpu) for gpu in [*gpus, *present]):
-        env[b"ROCR_VISIBLE_DEVICES"] = os.fsencode(",".join(amd))
-        # HIP numbers the devices that ROCr shows, from 0.
-        env[b"HIP_VISIBLE_DEVICES"] = ",".join(str(number) for number in range(len(amd))).encode()
-        env.pop(b"GPU_DEVICE_ORDINAL", None)
 
 
 class Place:
@@ -94,6 +62,13 @@ class Task:
         env[b"CLBALANCE_JOB_KEY"] = os.fsencode(self.name)
         if self.spec.hosts:
             env[b"CLBALANCE_HOSTFILE"] = self.path + b"/hosts"
+        if self.gpus or self.visible is not None:
+            self.show_gpus(env)
+        return env
+
+    def show_gpus(self, env: "dict[bytes, bytes]") -> None:
+        from clbalance.node.agent.job.devices import CHOSEN, show_devices
+
         if self.gpus:
             show_devices(env, self.gpus)
             env[b"CLBALANCE_GPU_SHARE"] = b"%g" % self.gpu_share
@@ -102,7 +77,6 @@ class Task:
             show_devices(env, shown, self.visible)
             if not shown:
                 self.warnings.append("the job sees no GPU: all are leased or used by others")
-        return env
 
     def program(self, env: "dict[bytes, bytes]") -> "tuple[Program, list[str]]":
         """The program to execute, and warnings. May raise `RefusedError`."""

@@ -1,28 +1,14 @@
 """Admission: the node's decision on a request for a lease, under the node's lock."""
 
-import contextlib
 import os
 import select
-import signal
 import time
 
 from clbalance.node.agent.folder import write_all
 from clbalance.node.agent.lease.capacity import LackError, Wish, grant, measure, measure_tmp, visible_gpus
-from clbalance.node.agent.lease.cpus import (
-    JobLimits,
-    choose_cpus,
-    cpulist_text,
-    cpus_to_bind,
-    memory_domains,
-    parse_cpulist,
-    taken_cpus,
-)
-from clbalance.node.agent.lease.drains import read_admins, read_drain
 from clbalance.node.agent.lease.files import (
     Lease,
     Mark,
-    holder_of,
-    is_locked,
     mark_text,
     open_mark,
     parse_lease,
@@ -42,6 +28,7 @@ from clbalance.node.agent.protocol import (
     WRITE_NEW,
     RefusedError,
 )
+from clbalance.node.agent.stdlib import signal, suppress
 
 MYPY = False
 if MYPY:
@@ -54,6 +41,23 @@ def reserve_s() -> float:
         return float(os.environ.get("CLBALANCE_RESERVE_S") or RESERVE_S)
     except ValueError:
         return RESERVE_S
+
+
+class JobLimits:
+    """The limits in a job's lease; None: no limit. `cpu_ids`: the cpus to bind it to; empty: none."""
+
+    def __init__(self, allocation: "dict[str, Any]") -> None:
+        self.cpus: "float | None" = allocation.get("limit_cpus")
+        self.mem_bytes: "int | None" = allocation.get("limit_mem_bytes")
+        self.cpu_ids: "list[int]" = []
+        if "cpu_ids" in allocation:
+            from clbalance.node.agent.lease.cpus import parse_cpulist
+
+            self.cpu_ids = parse_cpulist(allocation["cpu_ids"])
+
+    @property
+    def cpus_are_whole(self) -> bool:
+        return self.cpus is None or self.cpus == int(self.cpus)
 
 
 class OwnLease:
@@ -83,13 +87,13 @@ class OwnLease:
             os.fchmod(self.fd, 0o1644)  # as in `put_mark`
             os.rename(fresh, self.name, src_dir_fd=home, dst_dir_fd=home)
         except OSError:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.unlink(fresh, dir_fd=home)
             raise
 
     def release(self) -> None:
         """Remove the file, then drop the lock, so that every lease that is visible is held."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(self.name, dir_fd=self.home)
         os.close(self.fd)
 
@@ -139,16 +143,15 @@ class Admission:
     def read(self, look: Look) -> None:
         """Read the new marks. They are files of other users and may hang, so this is done without the lock."""
         fresh = [mark for mark in look.marks if mark.identity not in self.known]
-        admins = read_admins() if any(mark.is_drain for mark in fresh) else set()
+        drains = [mark for mark in fresh if mark.is_drain]
+        if drains:
+            from clbalance.node.agent.lease.drains import refuse_if_drained
+
+            refuse_if_drained(drains, self.wish.force)
+            self.known.update((mark.identity, None) for mark in drains)
         void: "list[Mark]" = []
         for mark in fresh:
-            if mark.is_drain:
-                drain = read_drain(mark, admins)
-                is_lifted = drain is not None and self.wish.force and drain.is_liftable(admins)
-                if drain is not None and not is_lifted and drain.binds(time.time()):
-                    raise drain.refusal()
-                self.known[mark.identity] = None
-            else:
+            if not mark.is_drain:
                 self.known[mark.identity] = self.keep(self.read_lease(mark, look, void))
         remove_void(void)
 
@@ -161,6 +164,8 @@ class Admission:
             return Lease(mark.uid, None) if look.may_be_locked(mark) else None
         if fd is None:
             return None
+        from clbalance.node.agent.lease.locks import is_locked
+
         if is_locked(fd):
             return Lease(mark.uid, parse_lease(read_mark(fd)), fd)
         os.close(fd)
@@ -208,6 +213,17 @@ class Admission:
 
     def cpus_for(self, leases: "list[Lease]", gpus: "list[str]") -> "dict[str, str]":
         """The field `cpu_ids`: the cpus to bind the job to; nothing if its cpus are not limited."""
+        if self.wish.limit_cpus is None:
+            return {}
+        from clbalance.node.agent.lease.cpus import (
+            choose_cpus,
+            cpulist_text,
+            cpus_to_bind,
+            memory_domains,
+            parse_cpulist,
+            taken_cpus,
+        )
+
         count = cpus_to_bind(self.wish.limit_cpus)
         if not count:
             return {}
@@ -232,6 +248,8 @@ def lock_node(base: bytes, until: float, tie: int) -> int:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= until:
+                    from clbalance.node.agent.lease.locks import holder_of
+
                     raise RefusedError("lock", "lock held by %s" % holder_of(fd)) from None
                 if hung_up.poll(LOCK_AGAIN_MS):
                     raise RefusedError("cancelled", "the connection to the node ended") from None

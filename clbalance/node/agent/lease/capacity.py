@@ -1,10 +1,10 @@
 """The free capacity of a node: what a job asks for, what leases promise, what is measured, and the decision."""
 
 import os
-import re
 
 from clbalance.node.agent.fields import CAPACITY, WISH, Count, checked, is_a
-from clbalance.node.agent.lease.files import Lease, owner_of_process, user_name
+from clbalance.node.agent.lease.files import Lease
+from clbalance.node.agent.lease.users import owner_of_process, user_name
 from clbalance.node.agent.protocol import NOISE_CPUS, TAU_S, MisfitError, RefusedError, shown
 
 MYPY = False
@@ -21,7 +21,7 @@ class Wish:
             known = checked(capacity, CAPACITY, "capacity")
             visible = asked["gpu_visible"] or {}
             for gpu in [*asked["gpu_candidates"], *visible]:
-                if not isinstance(gpu, str) or not re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}", gpu):
+                if not is_gpu(gpu):
                     raise MisfitError("lease: %.60r is no GPU's UUID" % (gpu,))
             for pids in visible.values():
                 if not isinstance(pids, list) or not all(is_a(Count, pid) for pid in pids):
@@ -58,6 +58,12 @@ class Wish:
         return not (self.cpus or self.mem_bytes or self.tmp_bytes or self.gpu_count or self.exclusive)
 
 
+def is_gpu(name: object) -> bool:
+    import re
+
+    return isinstance(name, str) and bool(re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}", name))
+
+
 class Measured:
     """Load, uptime (s) and memory (bytes) of the node, measured now."""
 
@@ -78,13 +84,14 @@ def measure() -> Measured:
         for name in (b"loadavg", b"uptime", b"stat", b"meminfo"):
             with open(folder + b"/" + name, "rb") as file:
                 texts[name] = file.read()
-        mem = dict(re.findall(rb"^(MemTotal|MemAvailable): *([0-9]+) kB", texts[b"meminfo"], re.MULTILINE))
+        lines = [line.split() for line in texts[b"meminfo"].splitlines()]
+        mem = {line[0]: int(line[1]) << 10 for line in lines if line[2:] == [b"kB"] and line[1].isdigit()}
         return Measured(
-            cpus=len(re.findall(rb"^cpu[0-9]", texts[b"stat"], re.MULTILINE)),
+            cpus=sum(line[:3] == b"cpu" and line[3:4].isdigit() for line in texts[b"stat"].splitlines()),
             r1m=float(texts[b"loadavg"].split()[0]),
             uptime_s=float(texts[b"uptime"].split()[0]),
-            mem_total=int(mem[b"MemTotal"]) << 10,
-            mem_available=int(mem[b"MemAvailable"]) << 10,
+            mem_total=mem[b"MemTotal:"],
+            mem_available=mem[b"MemAvailable:"],
         )
     except (OSError, ValueError, LookupError) as error:
         where = "load, uptime or memory is unknown: %s: %s" % (shown(folder), error)

@@ -1,4 +1,4 @@
-"""The limits of a job, and the choice of cpus that it is bound to."""
+"""The choice of cpus that a job is bound to."""
 
 import math
 import os
@@ -9,20 +9,7 @@ from clbalance.node.agent.protocol import MOST_CPU_IDS
 
 MYPY = False
 if MYPY:
-    from typing import Any, Iterable
-
-
-class JobLimits:
-    """The limits in a job's lease; None: no limit. `cpu_ids`: the cpus to bind it to; empty: none."""
-
-    def __init__(self, allocation: "dict[str, Any]") -> None:
-        self.cpus: "float | None" = allocation.get("limit_cpus")
-        self.mem_bytes: "int | None" = allocation.get("limit_mem_bytes")
-        self.cpu_ids = parse_cpulist(allocation.get("cpu_ids", ""))
-
-    @property
-    def cpus_are_whole(self) -> bool:
-        return self.cpus is None or self.cpus == int(self.cpus)
+    from typing import Iterable
 
 
 def cpus_to_bind(limit_cpus: "float | None") -> int:

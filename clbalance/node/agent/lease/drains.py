@@ -1,14 +1,14 @@
 """Drain marks, which keep new jobs away, and proposals, which become permanent after a sweep of all nodes."""
 
-import contextlib
 import os
-import re
 import stat
 import time
 
-from clbalance.node.agent.fields import DRAIN
-from clbalance.node.agent.lease.files import Mark, mark_text, open_mark, parse_mark, put_mark, read_mark, user_name
+from clbalance.node.agent.fields import DRAIN, is_key
+from clbalance.node.agent.lease.files import Mark, mark_text, open_mark, parse_mark, put_mark, read_mark
+from clbalance.node.agent.lease.users import user_name
 from clbalance.node.agent.protocol import MARK_BYTES, READ, READ_BYTES, MisfitError, RefusedError
+from clbalance.node.agent.stdlib import suppress
 
 MYPY = False
 if MYPY:
@@ -18,7 +18,9 @@ if MYPY:
 # A proposal is the file `drain-<key>` beside `drain` (docs/design/drain.md). If the client dies, the proposal lapses by
 # itself, and the marks before it were never touched.
 
-DRAIN_NAME = re.compile(r"drain-[0-9a-f]{32}")
+
+def is_proposal_name(name: str) -> bool:
+    return name.startswith("drain-") and is_key(name[len("drain-") :])
 
 
 def put_drain(home: int, request: "dict[str, Any]") -> str:
@@ -78,7 +80,7 @@ def drain_text(request: "dict[str, Any]", until: "float | None", **more: object)
 
 def names_of_marks(home: int) -> "list[str]":
     with os.scandir("/proc/self/fd/%d" % home) as entries:  # 3.6 cannot list a descriptor
-        return [entry.name for entry in entries if DRAIN_NAME.fullmatch(entry.name)]
+        return [entry.name for entry in entries if is_proposal_name(entry.name)]
 
 
 def is_proposed(home: int, name: str) -> bool:
@@ -104,7 +106,7 @@ def read_proposal(home: int, name: str) -> "dict[str, Any] | None":
 
 
 def remove(home: int, name: str) -> bool:
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=home)
         return True
     return False
@@ -132,6 +134,16 @@ class Drain:
         until = "" if fields["until"] is None else ", for another %.0f s" % (fields["until"] - time.time())
         what = "" if fields["asked_at"] is None else "proposed: "
         return RefusedError("drained", "%s%s (by %s%s)" % (what, fields["reason"][:200], by, until))
+
+
+def refuse_if_drained(marks: "list[Mark]", force: bool) -> None:
+    """Refuse a job if one of the marks applies to this user. `force`: those that this user may set aside do not."""
+    admins = read_admins()
+    for mark in marks:
+        drain = read_drain(mark, admins)
+        is_lifted = drain is not None and force and drain.is_liftable(admins)
+        if drain is not None and not is_lifted and drain.binds(time.time()):
+            raise drain.refusal()
 
 
 def read_drain(mark: Mark, admins: "set[str]") -> "Drain | None":

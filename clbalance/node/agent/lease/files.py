@@ -1,14 +1,10 @@
-"""Files of leases and drain marks of all users, and the holders of their locks."""
+"""Files of leases and drain marks of all users."""
 
-import contextlib
 import errno
-import json
 import os
-import re
 import stat
-import struct
 
-from clbalance.node.agent.fields import LEASE, checked
+from clbalance.node.agent.fields import DIGITS, LEASE, checked, is_key, is_made_of
 from clbalance.node.agent.folder import write_all
 from clbalance.node.agent.protocol import (
     FOLDER,
@@ -18,117 +14,24 @@ from clbalance.node.agent.protocol import (
     WRITE_NEW,
     MisfitError,
 )
-from clbalance.node.agent.tree import kill_carriers
+from clbalance.node.agent.stdlib import dumps, loads, suppress
 
 MYPY = False
 if MYPY:
     from typing import Any
 
 
-FLOCK = "hhqqi4x"  # struct flock of a 64-bit Linux: type, whence, start, len, pid
-
-
-def lock_holder(fd: int) -> "int | None":
-    """The pid of the holder of a write lock on a file (at most 0 if it is not visible here); None if there is none.
-
-    Read locks do not count: anyone may take one.
-    """
-    import fcntl
-
-    asked = struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    return None if kind == fcntl.F_UNLCK else int(pid)
-
-
-def is_locked(fd: int) -> bool:
-    return lock_holder(fd) is not None
-
-
-class Lock:
-    """One line of /proc/locks."""
-
-    def __init__(self, pid: bytes, place: bytes) -> None:
-        self.pid = pid
-        self.device, self.inode = place.rsplit(b":", 1)
-
-
-def flocks() -> "list[Lock]":
-    """The flocks for writing that are visible to us. Waiting processes (`->`) are left out."""
-    locks = []
-    with contextlib.suppress(OSError), open("/proc/locks", "rb") as file:
-        for line in file:
-            fields = line.split()
-            if len(fields) >= 6 and fields[1] == b"FLOCK" and fields[3] == b"WRITE":
-                locks.append(Lock(fields[4], fields[5]))
-    return locks
-
-
-POSIX_LOCK = re.compile(rb": POSIX +ADVISORY +WRITE +(-?[0-9]+) ([0-9a-f]+):([0-9a-f]+):([0-9]+) ")
-INITIAL_PIDS = 0xEFFFFFFC  # inode number of the first pid namespace (PROC_PID_INIT_INO)
-
-
-class PosixLocks:
-    """The fcntl write locks in /proc/locks. Anyone can make it long: read it once, and not under the node's lock.
-
-    `all_told`: it shows those of all processes. It shows none of other pid namespaces.
-    """
-
-    def __init__(self) -> None:
-        self.found: "list[tuple[int, int, int]]" = []  # pid, device, inode
-        try:
-            with open("/proc/locks", "rb") as file:
-                found = POSIX_LOCK.findall(file.read())
-            self.all_told = os.stat("/proc/self/ns/pid").st_ino == INITIAL_PIDS
-            self.are_read = True
-        except OSError:
-            found, self.all_told, self.are_read = [], False, False
-        for pid, major, minor, inode in found:
-            self.found.append((int(pid), os.makedev(int(major, 16), int(minor, 16)), int(inode)))
-        self.inodes = {inode for _, _, inode in self.found}
-
-    def may_hold(self, inode: int) -> bool:
-        return not self.are_read or inode in self.inodes
-
-    def may_be_of(self, uid: int, device: int) -> bool:
-        """Whether a process of that user may hold a lock on that device. Devices are compared as by the probe."""
-        pids = {pid for pid, on, _ in self.found if on == device or not (os.major(on) and os.major(device))}
-        return not self.all_told or any(owner_of_process(pid) == uid for pid in pids)
-
-
-def owner_of_process(pid: int) -> int:
-    """The uid; -1 if it is gone."""
-    try:
-        return os.stat("/proc/%d" % pid).st_uid
-    except OSError:
-        return -1
-
-
-def user_name(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return "uid %d" % uid
-
-
-def holder_of(fd: int) -> str:
-    """The holder of a flock on a file, for messages. Among equal inode numbers the same device comes first."""
-    facts = os.fstat(fd)
-    device = b"%02x:%02x" % (os.major(facts.st_dev), os.minor(facts.st_dev))
-    locks = [lock for lock in flocks() if int(lock.inode) == facts.st_ino]
-    if not locks:
-        return "a process that /proc/locks does not show"
-    pid = int(min(locks, key=lambda lock: lock.device != device).pid)
-    try:
-        return "pid %d, user %s" % (pid, user_name(os.stat("/proc/%d" % pid).st_uid))
-    except OSError:
-        return "pid %d, user unknown" % pid
-
-
 # Leases and drain marks of all users.
 
-MARK_NAME = re.compile(r"drain(?:-[0-9a-f]{32})?|lease-[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
+IN_KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
+
+def is_mark_name(name: str) -> bool:
+    """Whether it is `drain`, `drain-<key>` or `lease-<key>.<attempt>`."""
+    if name.startswith("lease-"):
+        key, _, attempt = name[len("lease-") :].rpartition(".")
+        return is_made_of(key, IN_KEYS, 64) and is_made_of(attempt, DIGITS, 9)
+    return name == "drain" or (name.startswith("drain-") and is_key(name[len("drain-") :]))
 
 
 class Mark:
@@ -152,13 +55,13 @@ class Mark:
 
 
 def mark_text(facts: "dict[str, Any]") -> bytes:
-    return json.dumps(facts, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return dumps(facts, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def put_mark(home: int, name: str, content: bytes) -> None:
     """Write a file that everyone may read, completely or not at all. Its sticky bit makes systemd-tmpfiles keep it."""
     fresh = "%s.%d.tmp" % (name, os.getpid())
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(fresh, dir_fd=home)
     fd = os.open(fresh, WRITE_NEW, 0o600, dir_fd=home)
     try:
@@ -215,7 +118,7 @@ def read_mark(fd: int) -> bytes:
 def parse_mark(content: bytes, fields: "dict[str, Any]") -> "dict[str, Any] | None":
     """The JSON object of a mark; None if it cannot be parsed. Unknown keys are left to later versions."""
     try:
-        raw = json.loads(content.decode("utf-8")) if len(content) <= MARK_BYTES else None
+        raw = loads(content.decode("utf-8")) if len(content) <= MARK_BYTES else None
         if not isinstance(raw, dict):
             return None
         read = checked({name: value for name, value in raw.items() if name in fields}, fields, "mark")
@@ -244,7 +147,11 @@ class Lease:
 
     @property
     def holds(self) -> bool:
-        return self.fd is None or is_locked(self.fd)
+        if self.fd is None:
+            return True
+        from clbalance.node.agent.lease.locks import is_locked
+
+        return is_locked(self.fd)
 
 
 def parse_lease(content: bytes) -> "dict[str, Any] | None":
@@ -257,7 +164,9 @@ def parse_lease(content: bytes) -> "dict[str, Any] | None":
 def remove_void(marks: "list[Mark]") -> None:
     """Remove leases of ours that nobody holds, after the processes of their jobs were killed."""
     if marks:
+        from clbalance.node.agent.tree import kill_carriers
+
         kill_carriers(*(mark.name[len("lease-") :] for mark in marks), within_s=KILL_AT_ADMISSION_S)
     for mark in marks:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(mark.home + b"/" + os.fsencode(mark.name))

@@ -4,14 +4,13 @@ Users can fill the folders they lie in with any number of entries. So these are 
 under it, they are listed again only if they have changed and are short (docs/design/leases.md, "Many entries").
 """
 
-import contextlib
 import itertools
 import os
-import re
 import stat
 import time
 
-from clbalance.node.agent.lease.files import raise_unless_gone, user_name
+from clbalance.node.agent.lease.files import raise_unless_gone
+from clbalance.node.agent.lease.users import shown_user
 from clbalance.node.agent.protocol import (
     FOLDER,
     HOMES,
@@ -28,8 +27,15 @@ from clbalance.node.agent.protocol import (
     is_prepared,
     shown,
 )
+from clbalance.node.agent.stdlib import suppress
 
-HOME_NAME = re.compile(rb"clbalance-(0|[1-9][0-9]{0,9})(?:-[1-9])?")
+
+def uid_in(name: bytes) -> "int | None":
+    """The uid in the name of a home, `clbalance-<uid>` or `clbalance-<uid>-<1…9>`; None if it is no such name."""
+    uid, dash, number = name[len(b"clbalance-") :].partition(b"-")
+    if not uid.isdigit() or len(uid) > 10 or (uid[:1] == b"0" and len(uid) > 1):
+        return None
+    return int(uid) if not dash or (len(number) == 1 and number in b"123456789") else None
 
 
 class Home:
@@ -87,10 +93,9 @@ class Listing:
             os.close(fd)
 
     def take(self, fd: int, entry: "os.DirEntry[bytes]") -> None:
-        name = HOME_NAME.fullmatch(entry.name)
-        if name is None or not entry.is_dir(follow_symlinks=False):
+        uid = uid_in(entry.name)
+        if uid is None or not entry.is_dir(follow_symlinks=False):
             return
-        uid = int(name.group(1))
         owner = owner_of(fd, entry.name)
         if owner == uid:
             self.homes.append(Home(self.folder + b"/" + entry.name, uid))
@@ -153,11 +158,6 @@ def owner_of(folder: int, name: bytes) -> int:
         return -1
 
 
-def shown_user(uid: int) -> str:
-    name = user_name(uid)
-    return name if name == "uid %d" % uid else "%s (uid %d)" % (name, uid)
-
-
 class Homes:
     """The homes of all users: in the node folder, and in /var/tmp, which was used before an administrator made one.
 
@@ -200,7 +200,7 @@ def usual_homes(uid: int) -> "list[Home]":
     """A user's homes in /var/tmp, found by their names."""
     homes = []
     for path in home_paths(USUAL_BASE, uid):
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             facts = os.lstat(path)
             if stat.S_ISDIR(facts.st_mode) and facts.st_uid == uid:
                 homes.append(Home(path, uid))

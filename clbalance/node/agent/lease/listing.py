@@ -7,8 +7,9 @@ Users can fill their homes with any number of files. So they are listed before t
 import itertools
 import os
 
-from clbalance.node.agent.lease.files import MARK_NAME, Mark, PosixLocks
-from clbalance.node.agent.lease.homes import Home, Homes, shown_user
+from clbalance.node.agent.lease.files import Mark, is_mark_name
+from clbalance.node.agent.lease.homes import Home, Homes
+from clbalance.node.agent.lease.users import shown_user
 from clbalance.node.agent.protocol import (
     DRAINS_OF_ONE,
     FILES_OF_ALL,
@@ -18,6 +19,10 @@ from clbalance.node.agent.protocol import (
     RefusedError,
     shown,
 )
+
+MYPY = False
+if MYPY:
+    from clbalance.node.agent.lease.locks import PosixLocks
 
 
 class Files:
@@ -57,7 +62,7 @@ class Files:
         with os.scandir("/proc/self/fd/%d" % fd) as entries:  # 3.6 cannot list a descriptor
             for entry in itertools.islice(entries, self.most + 1 - self.count):
                 self.count += 1
-                if MARK_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                if is_mark_name(entry.name) and entry.is_file(follow_symlinks=False):
                     mark = Mark(home.path, home.uid, entry.name, entry.inode())
                     (drains if mark.is_drain else self.leases).append(mark)
         self.drains += sorted(drains, key=lambda mark: mark.name)[:DRAINS_OF_ONE]
@@ -84,9 +89,11 @@ class Look:
             self.take(uid, files)
 
     @property
-    def locks(self) -> PosixLocks:
+    def locks(self) -> "PosixLocks":
         """Read after all homes were listed: each listed lease was locked before it was there to be listed."""
         if self.read_locks is None:
+            from clbalance.node.agent.lease.locks import PosixLocks
+
             self.read_locks = PosixLocks()
         return self.read_locks
 
