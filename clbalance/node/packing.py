@@ -12,15 +12,15 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 _TOP = _HERE.parents[1]
 
-# Each begins with the newline before it, by which it is found quickly.
+# Each begins with something that is found quickly: the whole agent is packed for each command that may send it.
 _DOCSTRING = re.compile(r'\n( *)"""\S[^"]*(?:"[^"]+)*"""(?=\n)')
 _COMMENT = re.compile(r"\n *# [^\n]*")
-_END_COMMENT = re.compile(r"""(\n[^\n"'#]*?)  # [^\n]*""")
-_END_COMMENT_AFTER_TEXT = re.compile(r"""  # [^\n"']*(?=\n)""")
+_COMMENT_AFTER_CODE = re.compile(r"  # [^\n]*")
 _IMPORTS_OF_TYPES = re.compile(r"\nMYPY = False\nif MYPY:(?:\n| +[^\n]*)+")
-_ANNOTATION = re.compile(r'\n( *[\w.]+): (?:"[^"\n]*"|\w+)(?= = )')
 _SIGNATURE = re.compile(r"\n( *def \w+\()(.*?)\)(?: -> [^\n]+)?:(?=\n)", re.DOTALL)
 _ANNOTATION_OF_PARAMETER = re.compile(r'(?<=\w): (?:"[^"\n]*"|\w+)')
+_ANNOTATION = re.compile(r'\n( *[\w.]+): (?:"[^"\n]*"|\w+)(?= = )')
+_INDENTATION = re.compile(r"\n(?:    )+")
 
 _RUN = """\
 import binascii,zlib
@@ -59,9 +59,20 @@ def sources_of(program: str) -> dict[str, str]:
 
 
 def _blanked(text: str) -> str:
-    """A module's text without docstrings, comments and annotations: a third of it. Line numbers do not change."""
+    """A module's text without docstrings, comments and annotations, and indented by single spaces: half of it.
+
+    Line numbers do not change.
+    """
     text = _DOCSTRING.sub(lambda found: f'\n{found[1]}""' + "\n" * (found[0].count("\n") - 1), f"\n{text}")
+    text = _COMMENT_AFTER_CODE.sub(_unless_in_text, _COMMENT.sub("\n", text))
     text = _IMPORTS_OF_TYPES.sub(lambda found: "\n" * found[0].count("\n"), text)
     text = _SIGNATURE.sub(lambda found: f"\n{found[1]}{_ANNOTATION_OF_PARAMETER.sub('', found[2])}):", text)
-    text = _ANNOTATION.sub(r"\n\1", _COMMENT.sub("\n", text))
-    return _END_COMMENT_AFTER_TEXT.sub("", _END_COMMENT.sub(r"\1", text))[1:]
+    pieces = _ANNOTATION.sub(r"\n\1", text).split('"""')
+    pieces[::2] = [_INDENTATION.sub(lambda found: "\n" + " " * (len(found[0]) // 4), piece) for piece in pieces[::2]]
+    return '"""'.join(pieces)[1:]
+
+
+def _unless_in_text(found: re.Match[str]) -> str:
+    """Nothing in place of a comment, but what might be a part of a text is kept."""
+    before = found.string[found.string.rfind("\n", 0, found.start()) : found.start()]
+    return found[0] if '"' in before and '"' in found[0] else ""

@@ -57,17 +57,19 @@ except (ImportError, AttributeError, TypeError):  # not CPython, or one that has
 
 
 def loads(text: str) -> "Any":
-    """As `json.loads`, which is asked for whatever the parser in C does not take."""
+    """As `json.loads`. `ValueError` if it is not JSON, or nested too deep."""
+    if PARSE is None:
+        import json
+
+        return json.loads(text)
     text = text.strip(" \t\r\n")
     try:
         value, end = PARSE(text, 0)
-        if end == len(text):
-            return value
-    except Exception:  # noqa: BLE001, S110 - Python 3.10 raises SystemError without `json`
-        pass
-    import json
-
-    return json.loads(text)
+    except (ValueError, StopIteration, RecursionError, ImportError, SystemError):
+        end = -1  # ImportError, SystemError: it wants to raise an error of `json`, which is not loaded
+    if end != len(text):
+        raise ValueError("not JSON")
+    return value
 
 
 def dumps(value: object, ensure_ascii: bool = True) -> str:
