@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import copying, fetching, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
+from . import agent, copying, fetching, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
 from .figure import Aggregate, table
 from .machine import machine
 from .site import Site, WrongRunError
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "throttled": sweeping.throttled,
     "output": running.output,
     "tasks": tasks.tasks,
+    "agent": agent.agent,
     "copy": copying.copy,
     "fetch": fetching.fetch,
     "play": playing.play,

@@ -259,7 +259,7 @@ def roots_mode(folder: bytes) -> "int | None":
 
 
 def greet(base: bytes) -> Channel:
-    """Say hello before the next files are compiled: the client answers meanwhile (engine/agent/protocol.py)."""
+    """Say hello before further modules are loaded: the client answers meanwhile."""
     with suppress(OSError):
         os.close(3)  # the shell had this text there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client, which then asks us

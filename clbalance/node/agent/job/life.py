@@ -1,6 +1,7 @@
 """The life of one program, from its start to the end of its last process."""
 
 import os
+import resource  # noqa: F401 - `os.wait4` imports it, and must not fail to when a job has ended
 import time
 
 from clbalance.node.agent.job.outcome import Usage, natural_end
