@@ -7,7 +7,7 @@ from typing import TypeVar
 _Value = TypeVar("_Value")
 
 
-def eventually(holds: Callable[[], _Value], within_s: float = 60.0) -> _Value:
+def eventually(holds: Callable[[], _Value], within_s: float = 120.0) -> _Value:
     """What `holds` returns, once that counts as true. A file or process that is not there yet is waited for, too.
 
     How soon is no promise, unless the test says so: a busy machine is slow. The limit only ends a test that hangs.

@@ -40,7 +40,7 @@ def test_a_run_whose_job_another_process_cancels_ends_and_says_so(lab: Lab, clba
         child = clbalance.start("run", "-w", "node1", "-c", ALL_OF_IT)
         await_output(child)
         assert clbalance("cancel", "1").rc == 0
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate()
         assert ended(child) == 125
         assert b"cancelled by " in err
     assert told(clbalance, 1)[0] == "CANCELLED"

@@ -79,7 +79,7 @@ def test_the_end_of_a_mark_is_in_the_table(clbalance: Command) -> None:
 def test_a_mark_ends_by_itself_when_its_time_is_over(clbalance: Command) -> None:
     began = time.monotonic()
     clbalance("drain", "node1", "--reason", "fan", "--for", "5s")
-    assert clbalance("pick", "-w", "node1").rc == 3
+    assert clbalance("pick", "-w", "node1").rc == 3 or time.monotonic() - began > 5.0
     eventually(lambda: clbalance("run", "-q", "-w", "node1", "--", "true").rc == 0)
     assert time.monotonic() - began > 5.0
     assert node_of(clbalance, "node1")["state"] == "up"
