@@ -178,6 +178,7 @@ def environment_of(lab: Lab, folder: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         **lab.environment({"PATH": path}),
         "CLBALANCE_STATE_DIR": str(folder / "state"),
+        "CLBALANCE_GRACE_S": "60",  # a node that is only slow is no late one
         "HOME": str(home),
     }
 

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -82,11 +82,19 @@ class Command:
         self.opened.callback(killed, child)
         return child
 
-    def on_terminal(self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None) -> "Terminal":
-        """The same on a terminal of its own, still running."""
-        terminal = Terminal([*ARGV, *arguments], {"TERM": "xterm", **self.env, **(env or {})}, self.folder, columns)
+    def on_terminal(
+        self, *arguments: str, columns: int = 80, rows: int = _ROWS, env: Mapping[str, str] | None = None
+    ) -> "Terminal":
+        """The same on a terminal of its own, still running. With fewer rows, the screen also has what has scrolled away."""
+        env = {"TERM": "xterm", **self.env, **(env or {})}
+        terminal = Terminal([*ARGV, *arguments], env, self.folder, columns, rows)
         self.opened.callback(terminal.close)
         return terminal
+
+
+def impatient(command: Command) -> Command:
+    """The same with the program's own patience for late nodes."""
+    return replace(command, env={**command.env, "CLBALANCE_GRACE_S": ""})
 
 
 def ended(child: Child) -> int:
@@ -116,14 +124,14 @@ def _close_pipes(child: Child) -> None:
 class Terminal:
     """A process with a controlling terminal, and the screen that its user would see."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], folder: Path, columns: int) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], folder: Path, columns: int, rows: int) -> None:
         self._screen = pyte.Screen(columns, _ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self._stream.use_utf8 = True
         self.raw = b""
         self._master, slave = pty.openpty()
         try:
-            termios.tcsetwinsize(slave, (_ROWS, columns))
+            termios.tcsetwinsize(slave, (rows, columns))
             # `setsid -c`: in this session the terminal's Ctrl-C is a signal, as at home.
             self.child = subprocess.Popen(
                 ["setsid", "-c", *argv], stdin=slave, stdout=slave, stderr=slave, env=dict(env), cwd=folder
@@ -140,6 +148,10 @@ class Terminal:
 
     def read_until(self, wanted: bytes) -> None:
         while wanted not in self.raw:
+            assert self._read(), self.raw
+
+    def read_while(self, holds: Callable[[], bool]) -> None:
+        while holds():
             assert self._read(), self.raw
 
     def end(self) -> int:

@@ -70,7 +70,7 @@ def test_with_requeue_a_job_whose_node_is_booted_ends_elsewhere_once(lab: Lab, c
     text = f"echo $CLBALANCE_NODE $CLBALANCE_RESTART_COUNT >>{diary}; test $CLBALANCE_RESTART_COUNT = 1 || sleep 300; exit 7"
     detach = ["--detach"] if how == "detached" else []
     child = clbalance.start("run", "-q", "--requeue", *detach, "-w", "node[1-2]", "-c", text)
-    eventually(diary.exists)
+    eventually(lambda: diary.exists() and diary.read_text())
     first = lab.node(diary.read_text().split()[0])
     first.kill()
     first.boot()

@@ -47,7 +47,7 @@ def test_a_move_whose_target_was_lost_tells_the_same(lab: Lab, clbalance: Comman
 
 
 def test_a_node_that_failed_under_a_job_is_told_so(lab: Lab, clbalance: Command) -> None:
-    child = clbalance.start("run", *SOON, *NODES, "--requeue", "-c", ONCE + WAITS)
+    child = clbalance.start("run", *NODES, "--requeue", "-c", ONCE + WAITS)
     runs(clbalance)
     ((src, *_),) = diary(clbalance)
     lab.node(src).kill()

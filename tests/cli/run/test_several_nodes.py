@@ -133,7 +133,7 @@ def test_a_job_that_could_not_start_on_its_first_node_has_not_run(lab: Lab, clba
 
 
 def test_a_held_node_that_dies_is_no_success(lab: Lab, clbalance: Command) -> None:
-    child = clbalance.start("run", *SOON, *ALONE, "-c", f"echo up > up; {held()}")
+    child = clbalance.start("run", *ALONE, "-c", f"echo up > up; {held()}")
     await_file(clbalance.folder / "up")
     lab.node("node2").kill()
     lab.node("node2").boot()

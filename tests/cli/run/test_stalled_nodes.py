@@ -20,7 +20,7 @@ def sick(lab: Lab) -> Lab:
 
 
 @pytest.mark.parametrize(
-    ("event", "within_s"), [("hello", 20.0), ("claimed", 20.0), ("admitted", 30.0)], ids=["hello", "claim", "admit"]
+    ("event", "within_s"), [("hello", 40.0), ("claimed", 40.0), ("admitted", 60.0)], ids=["hello", "claim", "admit"]
 )
 def test_a_node_that_stalls_is_passed_over(sick: Lab, clbalance: Command, event: str, within_s: float) -> None:
     stall_after(sick.node("node1"), event)
