@@ -54,7 +54,7 @@ class Killer:
         if chance.random() < 0.1:
             wait_for(run, chance.random() * self._lasts_s)
         else:
-            eventually(lambda: run.poll() is not None or herd.words() != before, 120.0)
+            eventually(lambda: run.poll() is not None or herd.words() != before)
             first_word = time.monotonic()
             wait_for(run, chance.random() * self._moves_last_s)
         if run.poll() is None:
