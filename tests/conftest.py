@@ -132,7 +132,7 @@ def bring_up(stack: ExitStack, spec: LabSpec) -> Lab:
 def lab(_lab_of_this_worker: Lab) -> Iterator[Lab]:
     """Eight nodes, up and idle. A test may load, hang, kill and boot them as it likes."""
     # A node that was halted serves connections late, and sees then that their other end is gone.
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while left := [line for node in _lab_of_this_worker.nodes for line in left_on(node)]:
         assert time.monotonic() < until, f"an earlier test has left something: {left}"
         time.sleep(0.1)
@@ -178,6 +178,7 @@ def environment_of(lab: Lab, folder: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         **lab.environment({"PATH": path}),
         "CLBALANCE_STATE_DIR": str(folder / "state"),
+        "CLBALANCE_GRACE_S": "60",  # a node that is only slow is no late one
         "HOME": str(home),
     }
 

@@ -7,7 +7,7 @@ from clbalance.lab.config_files import sshd_config
 from clbalance.lab.load import IDLE
 from clbalance.lab.node import LabNode, LabNodeState, boot_nodes, set_loads
 
-_END_WITHIN_S = 10.0
+_END_WITHIN_S = 60.0
 _OWN_PROGRAMS = {nvidia_smi.TOOL, nvidia_smi.KERNEL_LOG_TOOL, *reboot.NAMES, reboot.HEALTH_TOOL}
 
 

@@ -24,7 +24,7 @@ def start() -> Iterator[Start]:
 
         def begin(*argv: str, **env: str) -> "subprocess.Popen[bytes]":
             child = subprocess.Popen(argv, env={"PATH": os.environ["PATH"], **env}, stdin=subprocess.DEVNULL)
-            stack.callback(child.wait, 10.0)
+            stack.callback(child.wait)
             stack.callback(child.kill)
             return child
 
@@ -42,7 +42,7 @@ def broken(start: Start, checkout: Path) -> Run:
     child = start("sleep", "600")
     run = run_of(child, checkout)
     child.kill()
-    child.wait(10.0)
+    child.wait()
     return run
 
 
@@ -50,7 +50,7 @@ def test_a_broken_runs_processes_are_ended_and_what_they_started_too(start: Star
     mark = broken(start, tmp_path).mark
     child = start("sh", "-c", f"env -u {VARIABLE} sleep 600 & echo; wait", **{VARIABLE: mark})
     leftovers.end_leftovers(tmp_path)
-    assert child.wait(10.0) == -9
+    assert child.wait() == -9
     assert [pid for pid in processes.all_pids() if VARIABLE in _environ(pid) and mark in _environ(pid)] == []
 
 
@@ -73,7 +73,7 @@ def test_a_node_of_a_broken_runs_lab_is_found_by_the_folder_that_it_lies_in(star
         start("sleep", "600", CLBALANCE_LAB_NODE=str(folder / "lab" / "node1")) for folder in (broken_lab, live_lab)
     )
     leftovers.end_leftovers(tmp_path)
-    assert ended.wait(10.0) == -9
+    assert ended.wait() == -9
     assert kept.poll() is None
 
 
@@ -123,7 +123,7 @@ def test_who_was_left_in_a_folder_is_ended_and_nobody_else(start: Start, tmp_pat
     ended, kept = (start("sh", "-c", f"cd {folder}; exec sleep 600") for folder in (below, beside))
     eventually(lambda: all(_cwd(child) in {below, beside} for child in (ended, kept)))
     leftovers.end_those_in(tmp_path / "one")
-    assert ended.wait(10.0) == -9
+    assert ended.wait() == -9
     assert kept.poll() is None
 
 

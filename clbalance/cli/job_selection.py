@@ -12,6 +12,7 @@ from clbalance.cli.cluster import (
     SystemClock,
     cluster_context,
     fail_point,
+    grace_s,
     open_store,
     ssh_transport,
     typed,
@@ -71,6 +72,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             forced=partial(tell_forced, console),
             transfers=file_transfers,
             show_unfinished=console.outlets.show_unfinished,
+            grace_s=grace_s(os.environ),
             suspect_after=settings.policy.suspect_after,
         )
 

@@ -94,7 +94,7 @@ class OpenSweep:
 
     def _quorum(self, enough: Enough) -> Quorum:
         trusted = len(self._nodes) if enough.with_suspects else sum(map(self._is_trusted, self._nodes))
-        quorum = Quorum(trusted, enough)
+        quorum = Quorum(trusted, enough, self._services.grace_s)
         for answer, _ in self._came.values():
             self._add(quorum, self._marked(answer, self._changed_streaks([answer])))
         return quorum

@@ -45,6 +45,8 @@ class Services:
     show_unfinished: Callable[[], float | None] = lambda: None
     """Called before each wait for nodes: shows output that has waited long enough for the end of its line. Returns the
     seconds until it must be called again; None: nothing waits."""
+    grace_s: float | None = None
+    """How much longer the rest of the nodes is waited for once enough have answered. None: the policy's own grace."""
     suspect_after: int | None = 3
     """A node is suspect after so many failed probes in a row. None: never."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,7 +24,8 @@ from tests.waiting import eventually
 from . import forks
 
 ARGV = (sys.executable, "-m", "clbalance")
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
+"""Only ends what hangs: how soon something is done on a busy machine is no promise."""
 THIS_TREE = {"PYTHONPATH": str(Path(clbalance.__file__).parent.parent), **leftovers.marked()}
 """The package that is tested is the one that the tests import, whatever is installed."""
 
@@ -78,40 +79,59 @@ class Command:
     def start(self, *arguments: str) -> Child:
         """Leave it running; it is ended with the test."""
         child = forks.start([*ARGV, *arguments], env=self.env, cwd=self.folder)
-        self.opened.callback(ended, child)
+        self.opened.callback(killed, child)
         return child
 
-    def on_terminal(self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None) -> "Terminal":
-        """The same on a terminal of its own, still running."""
-        terminal = Terminal([*ARGV, *arguments], {"TERM": "xterm", **self.env, **(env or {})}, self.folder, columns)
+    def on_terminal(
+        self, *arguments: str, columns: int = 80, rows: int = _ROWS, env: Mapping[str, str] | None = None
+    ) -> "Terminal":
+        """The same on a terminal of its own, still running. With fewer rows, the screen also has what has scrolled away."""
+        env = {"TERM": "xterm", **self.env, **(env or {})}
+        terminal = Terminal([*ARGV, *arguments], env, self.folder, columns, rows)
         self.opened.callback(terminal.close)
         return terminal
 
 
-def ended(child: Child, within_s: float = 20.0) -> int:
-    """The exit code of a child that is killed if it takes longer."""
+def impatient(command: Command) -> Command:
+    """The same with the program's own patience for late nodes."""
+    return replace(command, env={**command.env, "CLBALANCE_GRACE_S": ""})
+
+
+def ended(child: Child) -> int:
+    """The exit code of a child that is killed if it hangs."""
     try:
-        return child.wait(within_s)
+        return child.wait(TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        child.kill()
-        return child.wait(5.0)
+        return killed(child)
     finally:
-        for pipe in (child.stdout, child.stderr):
-            if pipe is not None:
-                pipe.close()
+        _close_pipes(child)
+
+
+def killed(child: Child) -> int:
+    """The exit code of a child that nobody waits for any longer."""
+    if child.poll() is None:
+        child.kill()
+    _close_pipes(child)
+    return child.wait(TIMEOUT_S)
+
+
+def _close_pipes(child: Child) -> None:
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 class Terminal:
     """A process with a controlling terminal, and the screen that its user would see."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], folder: Path, columns: int) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], folder: Path, columns: int, rows: int) -> None:
         self._screen = pyte.Screen(columns, _ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self._stream.use_utf8 = True
         self.raw = b""
         self._master, slave = pty.openpty()
         try:
-            termios.tcsetwinsize(slave, (_ROWS, columns))
+            termios.tcsetwinsize(slave, (rows, columns))
             # `setsid -c`: in this session the terminal's Ctrl-C is a signal, as at home.
             self.child = subprocess.Popen(
                 ["setsid", "-c", *argv], stdin=slave, stdout=slave, stderr=slave, env=dict(env), cwd=folder
@@ -128,6 +148,10 @@ class Terminal:
 
     def read_until(self, wanted: bytes) -> None:
         while wanted not in self.raw:
+            assert self._read(), self.raw
+
+    def read_while(self, holds: Callable[[], bool]) -> None:
+        while holds():
             assert self._read(), self.raw
 
     def end(self) -> int:
@@ -162,17 +186,18 @@ class Terminal:
     def close(self) -> None:
         if self.child.poll() is None:
             self.child.kill()
-            self.child.wait(5.0)
+            self.child.wait(TIMEOUT_S)
         os.close(self._master)
 
 
 def local_ssh(lab: Lab) -> list[int]:
     """Processes of this machine that talk to the lab as clients."""
     wanted = os.fsencode(lab.ssh_config)
-    return [pid for pid, argv in _command_lines() if wanted in argv]
+    return [pid for pid, argv in command_lines() if wanted in argv]
 
 
-def _command_lines() -> Iterator[tuple[int, list[bytes]]]:
+def command_lines() -> Iterator[tuple[int, list[bytes]]]:
+    """The words of every process of this machine."""
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
@@ -182,7 +207,7 @@ def _command_lines() -> Iterator[tuple[int, list[bytes]]]:
 
 
 @contextmanager
-def nothing_left(lab: Lab, within_s: float = 20.0) -> Iterator[None]:
+def nothing_left(lab: Lab, within_s: float = TIMEOUT_S) -> Iterator[None]:
     """What the block does leaves no process on any node, and no ssh here."""
     before = {node.name: set(node.processes()) for node in lab.nodes}
     yield

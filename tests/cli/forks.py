@@ -7,6 +7,7 @@ every call where CLBALANCE_FRESH_STARTS is set. What start-up itself promises is
 
 import atexit
 import gc
+import math
 import os
 import pickle
 import pkgutil
@@ -58,7 +59,7 @@ class Forks:
 
     def close(self) -> None:
         self._socket.close()
-        self._process.communicate(timeout=20.0)
+        self._process.communicate(timeout=60.0)
 
     def start(self, words: Sequence[str], *, stdin: bytes, env: Mapping[str, str], cwd: Path) -> "Started":
         """Begin a call of the module and with the arguments that `words` name."""
@@ -104,14 +105,14 @@ class Started:
             self._told.close()
         return self.returncode
 
-    def communicate(self, timeout: float) -> tuple[bytes, bytes]:
-        give_up_at = time.monotonic() + timeout
+    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+        give_up_at = math.inf if timeout is None else time.monotonic() + timeout
         pipes = {pipe.fileno(): pipe for pipe in (self.stdout, self.stderr) if not pipe.closed}
         try:
             parsed = _read_all(list(pipes), give_up_at)
         except TimeoutError:
-            raise subprocess.TimeoutExpired(self.args, timeout) from None
-        self.wait(max(0.0, give_up_at - time.monotonic()))
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0) from None
+        self.wait(_left_s(give_up_at))
         for pipe in pipes.values():
             pipe.close()
         of_pipe = {pipe: parsed[fd] for fd, pipe in pipes.items()}
@@ -182,7 +183,7 @@ def _read_all(pipes: Sequence[int], give_up_at: float) -> dict[int, bytes]:
     parsed = {pipe: bytearray() for pipe in pipes}
     is_open = set(pipes)
     while is_open:
-        ready, _, _ = select.select(list(is_open), [], [], max(0.0, give_up_at - time.monotonic()))
+        ready, _, _ = select.select(list(is_open), [], [], _left_s(give_up_at))
         if not ready:
             raise TimeoutError
         for pipe in ready:
@@ -191,6 +192,10 @@ def _read_all(pipes: Sequence[int], give_up_at: float) -> dict[int, bytes]:
             if not chunk:
                 is_open.remove(pipe)
     return {pipe: bytes(text) for pipe, text in parsed.items()}
+
+
+def _left_s(give_up_at: float) -> float | None:
+    return None if give_up_at == math.inf else max(0.0, give_up_at - time.monotonic())
 
 
 # -- the side that forks -----------------------------------------------------------------------------

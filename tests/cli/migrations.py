@@ -16,7 +16,7 @@ from clbalance.store.state import SqliteStore
 from tests.waiting import eventually
 
 from . import forks
-from .command import Child, Command, ended
+from .command import Child, Command, killed
 from .held_jobs import detached
 
 ONCE = """exec 9>>lock; flock -n 9 || echo $CLBALANCE_NODE >> twice
@@ -52,12 +52,12 @@ def other(node: str) -> str:
 def start_mover(clbalance: Command, *words: str, **env: str) -> Child:
     argv = [sys.executable, "-m", "tests.cli.migrate", *words]
     child = forks.start(argv, env={**clbalance.env, **env}, cwd=clbalance.folder)
-    clbalance.opened.callback(ended, child)
+    clbalance.opened.callback(killed, child)
     return child
 
 
-def finished(child: Child, within_s: float = 60.0) -> tuple[int, str]:
-    out, err = child.communicate(timeout=within_s)
+def finished(child: Child) -> tuple[int, str]:
+    out, err = child.communicate()
     assert b"Traceback" not in err, err.decode()
     return child.returncode, out.decode()
 
@@ -140,9 +140,14 @@ def links(process: Path) -> list[str]:
     return found
 
 
-def leases(clbalance: Command, node: str) -> Any:
-    (found,) = json.loads(clbalance("load", "-w", node, "--json").text)["nodes"]
-    return found["leases"]
+def no_lease(clbalance: Command, node: str) -> None:
+    """Wait until the node has none left: one that was only reserved goes with the session of who asked for it."""
+
+    def leases() -> Any:
+        (found,) = json.loads(clbalance("load", "-w", node, "--json").text)["nodes"]
+        return found["leases"]
+
+    eventually(lambda: leases() == [])
 
 
 def is_held(folder: Path) -> bool:

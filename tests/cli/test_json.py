@@ -146,7 +146,7 @@ def test_drain_and_resume_say_what_became_of_each_node(lab: Lab, clbalance: Comm
     assert (waited.rc, [one["result"] for one in document(waited)["nodes"]]) == (4, ["drained", "draining"])
     let_go(clbalance)
     lab.node("node2").kill()
-    resumed = clbalance("resume", "node[1-2]", "node5", "--json", "-t", "2")
+    resumed = clbalance("resume", "node[1-2]", "node5", "--json")
     results = {one["name"]: (one["result"], one["reason"] is None) for one in document(resumed)["nodes"]}
     assert (resumed.rc, results["node1"], results["node5"]) == (4, ("resumed", True), ("unchanged", False))
     assert results["node2"] == ("failed", False)

@@ -143,7 +143,7 @@ def test_a_database_that_fails_while_a_job_runs_costs_the_memory_and_not_the_res
     with closing(sqlite3.connect(state(clbalance) / "state.db", isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         let_go(clbalance)
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate()
         database.execute("ROLLBACK")
     assert child.returncode == 7
     assert b"continuing without the state database: " in err
@@ -160,7 +160,7 @@ def test_a_database_that_is_damaged_while_a_job_runs_costs_the_memory_and_not_th
         with file.open("r+b") as opened:
             opened.write(b"nonsense" * (file.stat().st_size // 8))
     let_go(clbalance)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate()
     assert child.returncode == 7, err
     assert b"continuing without the state database: " in err
     assert "is damaged" in clbalance("jobs").stderr

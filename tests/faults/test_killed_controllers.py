@@ -104,7 +104,7 @@ class Chaos:
         finally:
             self.update_counters.calls += 1
             child.kill()
-            child.wait(10.0)
+            child.wait()
 
 
 def _records(clbalance: Command) -> dict[str, list[dict[str, object]]]:
@@ -161,7 +161,7 @@ def test_whoever_is_killed_every_job_runs_once_and_nothing_is_left(
     assert not left
     _check_diaries(lab, made, set(done.values()))
     eventually(lambda: not local_ssh(lab))
-    assert [path for node in lab.nodes for path in leases_held(node)] == []
+    eventually(lambda: not any(leases_held(node) for node in lab.nodes))
     eventually(lambda: all(set(node.processes()) <= idle[node.name] for node in lab.nodes))
     counts, seconds = chaos.update_counters, time.monotonic() - began
     print(f"seed {seed}: {jobs} jobs, {counts.calls} calls, {counts.kills} killed, {number} rounds, {seconds:.0f} s")

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,8 @@ def _submitted(clbalance: Command, trial: Trial) -> str:
     if not trial.point:
         time.sleep(trial.after_s)
         for pid in _controllers_of(clbalance, number):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended just now
+                os.kill(pid, signal.SIGKILL)
     eventually(lambda: not _controllers_of(clbalance, number))
     return number
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import eventually
+
 from .soak import trials
-from .traces import comes_true
 
 pytestmark = pytest.mark.soak
 
@@ -35,7 +36,7 @@ def started(children: ExitStack, env: dict[str, str], folder: Path, *arguments: 
         [sys.executable, "-m", "clbalance", *arguments],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env, cwd=folder,
     )  # fmt: skip
-    children.callback(child.wait, 5.0)
+    children.callback(child.wait)
     children.callback(child.kill)
     return child
 
@@ -51,16 +52,16 @@ def called(env: dict[str, str], folder: Path, *arguments: str) -> int:
 def test_each_task_runs_exactly_once(children: ExitStack, lab_env: dict[str, str], tmp_path: Path, seed: int) -> None:
     chance, diary = random.Random(seed), tmp_path / "diary"
     child = started(children, lab_env, tmp_path, "run", "-q", "-w", "node[1-4]", "--array", f"1-{TASKS}", "-c", TEXT)
-    assert comes_true(diary.exists, within_s=20.0)
+    eventually(diary.exists)
     for _ in range(trials(few=2, full=8)):
         try:
             child.wait(chance.uniform(0.3, LASTS_S))
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
-            child.wait(5.0)
+            child.wait()
         called(lab_env, tmp_path, "wait", "1")
         child = started(children, lab_env, tmp_path, "run", "-q", "--resume", "1")
-    child.wait(120.0)
+    child.wait()
     called(lab_env, tmp_path, "wait", "1")
     assert called(lab_env, tmp_path, "run", "-q", "--resume", "1") == 0
     ran = sorted(map(int, diary.read_text().split()))

@@ -19,7 +19,7 @@ ESCAPES = {
     "forks whenever it is told to end": "trap '(setsid sleep 306 &)' TERM; echo up; while :; do sleep 0.1; done",
 }
 ALL_OF_IT = "\n".join(f"({text}) &" for text in ESCAPES.values()) + "\ntrap '' TERM; wait; sleep 307"
-GONE_WITHIN_S = 20.0
+GONE_WITHIN_S = 60.0
 """After `cancel`, which has seen TERM, a second of grace, and KILL; for a slow machine."""
 
 
@@ -28,8 +28,7 @@ def test_of_a_cancelled_job_nothing_is_left_whatever_it_does(lab: Lab, clbalance
     with nothing_left(lab, GONE_WITHIN_S):
         job = started(clbalance, "-w", "node[1-2]", "--pick", "2", text=text)
         assert clbalance("cancel", str(job)).rc == 0
-        assert not leases_held(lab.node("node1"))
-        assert not leases_held(lab.node("node2"))
+        eventually(lambda: not any(leases_held(lab.node(name)) for name in ("node1", "node2")))
     state, reason = told(clbalance, job)
     assert state == "CANCELLED"
     assert reason.startswith("cancelled by ")
@@ -40,7 +39,7 @@ def test_a_run_whose_job_another_process_cancels_ends_and_says_so(lab: Lab, clba
         child = clbalance.start("run", "-w", "node1", "-c", ALL_OF_IT)
         await_output(child)
         assert clbalance("cancel", "1").rc == 0
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate()
         assert ended(child) == 125
         assert b"cancelled by " in err
     assert told(clbalance, 1)[0] == "CANCELLED"

@@ -29,8 +29,10 @@ def _entries(path: Path) -> list[bytes]:
 def comes_true(holds: Callable[[], object], within_s: float) -> bool:
     """Whether it does in time."""
     until = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > until:
+    while True:
+        is_last = time.monotonic() > until  # asked first: the last look is one after the limit
+        if holds():
+            return True
+        if is_last:
             return False
         time.sleep(0.01)
-    return True

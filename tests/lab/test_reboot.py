@@ -13,7 +13,7 @@ from clbalance.lab.node import LabNode, LabNodeState
 from clbalance.lab.spec import LabSpec, LabUser
 from tests.conftest import NewLab
 
-_WITHIN_S = 30.0
+_WITHIN_S = 120.0
 
 
 def ssh(lab: Lab, node: LabNode, command: str, user: str = "") -> subprocess.CompletedProcess[str]:

@@ -253,11 +253,13 @@ def lives(pid: int) -> bool:
 def gone(pids: list[int], wait_s: float = WAIT_S) -> bool:
     """Whether all of them end within that time."""
     until = time.monotonic() + wait_s
-    while any(lives(pid) for pid in pids):
-        if time.monotonic() > until:
+    while True:
+        is_last = time.monotonic() > until  # asked first: the last look is one after the limit
+        if not any(lives(pid) for pid in pids):
+            return True
+        if is_last:
             return False
         time.sleep(0.01)
-    return True
 
 
 def pids_in(file: Path, count: int) -> list[int]:

@@ -21,6 +21,9 @@ ALICE, BOB = 12345, 12346
 ME = user_name(os.geteuid())
 GPUS = [f"GPU-{n:08x}-0000-0000-0000-000000000000" for n in range(8)]
 
+PATIENT = {"LOCK_WITHIN_S": 60, "ADMIT_WITHIN_S": 120}
+"""Limits for an agent that waits for the node's lock as long as a test on a busy machine may hold it."""
+
 GOOD: dict[str, Any] = {
     "v": 1,
     "cpus": 1.0,

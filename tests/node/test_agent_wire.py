@@ -20,7 +20,7 @@ from clbalance.node.agent.fields import parse_request
 from clbalance.node.agent.protocol import Lines, MisfitError
 from clbalance.node.packing import packed
 
-from .agent_client import FRAME, NONCE, NOTHING, AgentClient, new_job
+from .agent_client import FRAME, NONCE, NOTHING, WAIT_S, AgentClient, new_job
 
 NOBODYS = "0" * 32 + ".1"
 BASH_PIPE_BYTES = 64 << 10  # a longer here-document becomes a temporary file in bash, which a full disk refuses
@@ -251,14 +251,14 @@ def test_the_agent_goes_when_its_input_ends(client: AgentClient) -> None:
     client.until("hello")
     assert client.process.stdin is not None
     client.process.stdin.close()
-    assert client.process.wait(5) == 0
+    assert client.process.wait(WAIT_S) == 0
 
 
 def test_the_agent_goes_when_nobody_reads_it_any_more(client: AgentClient) -> None:
     client.until("hello")
     assert client.process.stdout is not None
     client.process.stdout.close()
-    assert client.process.wait(5) == 0
+    assert client.process.wait(WAIT_S) == 0
 
 
 def test_a_client_that_only_talks_is_no_longer_heard_until_it_listens(client: AgentClient) -> None:

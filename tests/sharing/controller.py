@@ -8,7 +8,7 @@ from tests.cli.command import Command
 
 from .diary import NAME, WORK
 
-_PATIENCE_S = 90.0
+_PATIENCE_S = 200.0
 _PAUSE_S = 0.3
 
 

@@ -210,7 +210,7 @@ def test_an_owner_who_stops_or_kills_the_agent_gains_nothing(
         assert (done.rc, "node1" in done.stderr) == (4, True)
     finally:
         hunter.terminate()
-        hunter.wait(20)
+        hunter.wait()
 
 
 def test_a_lease_that_no_agent_would_name_is_left_to_its_owner(shared_lab: Lab, clbalance: Command) -> None:

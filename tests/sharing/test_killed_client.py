@@ -11,7 +11,7 @@ from tests.waiting import eventually
 
 from .holding import held, job, leases_held
 
-GONE_WITHIN_S = 30.0
+GONE_WITHIN_S = 60.0
 """Measured: 0.1 to 0.3 s, and a second more for a job that is deaf to TERM. The rest is for a slow machine."""
 
 
@@ -50,7 +50,7 @@ def test_a_job_whose_client_was_killed_keeps_its_lease_until_it_is_cancelled(lab
         child.kill()
     assert not is_free(clbalance, "node1")
     assert clbalance("cancel", "--all").rc == 0
-    assert leases_held(lab.node("node1")) == []
+    eventually(lambda: not leases_held(lab.node("node1")))
     assert is_free(clbalance, "node1")
 
 

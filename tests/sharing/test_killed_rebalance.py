@@ -54,7 +54,7 @@ class Killer:
         if chance.random() < 0.1:
             wait_for(run, chance.random() * self._lasts_s)
         else:
-            eventually(lambda: run.poll() is not None or herd.words() != before, 120.0)
+            eventually(lambda: run.poll() is not None or herd.words() != before)
             first_word = time.monotonic()
             wait_for(run, chance.random() * self._moves_last_s)
         if run.poll() is None:
@@ -63,7 +63,7 @@ class Killer:
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
             self.kills[f"{who if others else 'rebalance'} {amid}"] += 1
-        assert ended(run, 120.0) in {0, -signal.SIGKILL}
+        assert ended(run) in {0, -signal.SIGKILL}
         if run.returncode == 0 and first_word != began:
             self._moves_last_s += (time.monotonic() - first_word - self._moves_last_s) / 4
         self.moves_begun += sum(one != other for one, other in zip(before, herd.words(), strict=True))

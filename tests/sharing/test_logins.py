@@ -36,7 +36,7 @@ def test_jobs_of_two_logins_are_seen_and_waited_for_in_one_call(shared_lab: Lab,
         eventually(lambda one=number: clbalance("logs", one).text == "up\n")  # type: ignore[misc]  # of each turn its own
     waits = clbalance.start("wait", mine, hers, his)
     assert clbalance("cancel", hers, his, mine, "--signal", "USR1").rc == 0
-    assert ended(waits, 30.0) == 3
+    assert ended(waits) == 3
     assert [job(clbalance, number)["state"] for number in (hers, his, mine)] == ["FAILED", "COMPLETED", "COMPLETED"]
 
 
@@ -91,4 +91,4 @@ def test_the_login_of_the_settings_is_remembered_too(shared_lab: Lab, clbalance:
 def test_who_waits_for_a_job_of_another_login_hears_of_its_end(shared_lab: Lab, clbalance: Command) -> None:
     first = detached(clbalance, *ALICE, "-w", "node1", "-c", "sleep 1; exit 0")
     child = clbalance.start("run", "-q", "--after", first, "-w", "node1", "--", "true")
-    assert ended(child, 30.0) == 0
+    assert ended(child) == 0

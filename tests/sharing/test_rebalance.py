@@ -95,7 +95,7 @@ def pile_up(command: Command, lab: Lab) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(submit, range(JOBS)))
-    eventually(lambda: sum(len(leases_held(node)) for node in lab.nodes) == JOBS, 60.0)
+    eventually(lambda: sum(len(leases_held(node)) for node in lab.nodes) == JOBS)
     assert command("resume", "-q", others).rc == 0
 
 

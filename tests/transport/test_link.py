@@ -54,18 +54,18 @@ def test_a_command_that_fails_is_an_error_with_its_last_words(transport: SshTran
 
 def test_who_says_nothing_at_first_or_later_is_late(transport: SshTransport) -> None:
     began = time.monotonic()
-    with linked(transport, "exec sleep 30", within_s=1.0) as link, pytest.raises(LinkError, match="within 1 s"):
+    with linked(transport, "exec sleep 300", within_s=1.0) as link, pytest.raises(LinkError, match="within 1 s"):
         link.recv(100)
-    with linked(transport, "echo up; exec sleep 30", idle_s=0.5) as link:
+    with linked(transport, "echo up; exec sleep 300", idle_s=0.5) as link:
         assert link.recv(100) == b"up\n"
         with pytest.raises(LinkError, match=r"nothing came for 0\.5 s") as told:
             link.recv(100)
     assert told.value.cause is Cause.TIMEOUT
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 100
 
 
 def test_who_takes_nothing_is_late(transport: SshTransport) -> None:
-    with linked(transport, "echo up; exec sleep 30", idle_s=0.5) as link:
+    with linked(transport, "echo up; exec sleep 300", idle_s=0.5) as link:
         assert link.recv(100) == b"up\n"
         with pytest.raises(LinkError, match=r"it took nothing for 0\.5 s"):
             link.send(bytes(64 << 20))
@@ -107,7 +107,7 @@ def test_closing_in_another_thread_wakes_who_waits(transport: SshTransport) -> N
 @pytest.mark.sshd
 def test_nothing_is_left_of_a_link(lab: Lab) -> None:
     transport = SshTransport(options=lab.ssh_options)
-    with linked(transport, "echo up; exec sleep 30") as link:
+    with linked(transport, "echo up; exec sleep 300") as link:
         assert link.recv(100) == b"up\n"
     eventually(lambda: not local_ssh(lab))
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -13,11 +14,16 @@ from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.group_sources import Upcalls
 from clbalance.transport.groups import load_groups
 from clbalance.transport.upcall import UpcallLimitError, UpcallResult, run_upcall
+from tests.waiting import eventually
 
 
 def left() -> list[list[str]]:
     """The command lines of our children, theirs included."""
-    return [child.cmdline() for child in psutil.Process().children(recursive=True) if child.status() != "zombie"]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # gone meanwhile, or dead
+            found.append(child.cmdline())
+    return [words for words in found if words]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +66,8 @@ def test_a_command_that_breaks_a_limit_is_killed_with_all_its_processes(command:
     within_s = 0.5 if "within" in why else 30.0
     with pytest.raises(UpcallLimitError, match=why):
         run_upcall(command, "/", within_s)
-    assert time.monotonic() - began < 10.0
-    assert left() == before
+    assert time.monotonic() - began < 60.0
+    eventually(lambda: left() == before)
 
 
 @pytest.fixture

@@ -104,13 +104,13 @@ def became_of(record: JobRecord, outcomes: Iterable[Outcome], *, all_ended: bool
     """
     if record.state.is_over:
         return str(record.state)
-    if record.state is JobState.PENDING:
-        return "will not be started"
     worst = worst_outcome(outcomes) if all_ended else None
-    if worst is None or isinstance(worst.end, Lost):
-        return "is being ended"
     # In a task job these are the ends of its slots, which do not show how its tasks ended.
-    return str(JobState.CANCELLED) if isinstance(worst.end, Cancelled) else "has ended"
+    if worst is not None and isinstance(worst.end, Cancelled):
+        return str(JobState.CANCELLED)
+    if record.state is JobState.PENDING:  # other ends are those of attempts before
+        return "will not be started"
+    return "is being ended" if worst is None or isinstance(worst.end, Lost) else "has ended"
 
 
 def _signal_name(number: int) -> str:

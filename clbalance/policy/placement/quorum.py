@@ -51,7 +51,12 @@ def enough_for(request: Request, policy: Policy, now: datetime) -> Enough:
 
 
 def go_on_at(
-    *, trusted: int, trusted_s: Sequence[float], measured_s: Sequence[float], enough_s: float | None
+    *,
+    trusted: int,
+    trusted_s: Sequence[float],
+    measured_s: Sequence[float],
+    enough_s: float | None,
+    grace_s: float = GRACE_S,
 ) -> float | None:
     """When to go on without the nodes that have not answered; None: each node has its full time.
 
@@ -62,11 +67,11 @@ def go_on_at(
         return None
     moments = []
     if len(trusted_s) == trusted:  # only suspects are left
-        moments.append(max(measured_s[-1], _reached_at(trusted_s, trusted)) + GRACE_S)
+        moments.append(max(measured_s[-1], _reached_at(trusted_s, trusted)) + grace_s)
     half = (trusted + 1) // 2
     if enough_s is not None and len(trusted_s) >= half:
         since_s = max(enough_s, _reached_at(trusted_s, half))
-        moments.append(max(since_s + GRACE_S, LATE_TIMES * _median(measured_s)))
+        moments.append(max(since_s + grace_s, LATE_TIMES * _median(measured_s)))
     return min(moments, default=None)
 
 
@@ -82,7 +87,8 @@ def _median(ordered: Sequence[float]) -> float:
 class Quorum:
     """The answers of one sweep so far, as far as `go_on_at` needs them. Each answer costs the same."""
 
-    def __init__(self, trusted: int, enough: Enough) -> None:
+    def __init__(self, trusted: int, enough: Enough, grace_s: float | None = None) -> None:
+        self._grace_s = GRACE_S if grace_s is None else grace_s
         self._trusted = trusted
         self._enough = enough
         self._trusted_s: list[float] = []
@@ -102,7 +108,11 @@ class Quorum:
     def go_on_at(self) -> float | None:
         """As `go_on_at`, by the answers so far."""
         return go_on_at(
-            trusted=self._trusted, trusted_s=self._trusted_s, measured_s=self._measured_s, enough_s=self._enough_s
+            trusted=self._trusted,
+            trusted_s=self._trusted_s,
+            measured_s=self._measured_s,
+            enough_s=self._enough_s,
+            grace_s=self._grace_s,
         )
 
     def _count(self, answer: Measured, at_s: float) -> None:

@@ -53,7 +53,7 @@ def test_clush_and_nodeset_work_on_what_became_of_the_last_job(lab: Lab, command
     assert command("config", "groups", "--install").rc == 0
     assert [nodes(command, f"@clb:{name}") for name in sorted(SETS)] == [""] * len(SETS)
     lab.node("node4").kill()
-    text = "case $CLBALANCE_NODE in node1) exit 3;; node2) sleep 60;; esac"
+    text = "case $CLBALANCE_NODE in node1) exit 3;; node2) sleep 600;; esac"
     ran = command("run", "-q", "-w", "node[1-4]", "--pick", "all", "--time-limit", "3", "-t", "2", "-c", text)
     assert ran.rc == 124
     read = {name: nodes(command, f"@clb:{name}") for name in SETS}

@@ -90,7 +90,7 @@ def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(la
 def test_an_ssh_config_that_hangs_delays_the_hints_for_a_moment_only(lab: Lab, clbalance: Command) -> None:
     lab.node("node1").kill()
     slow = clbalance.folder / "ssh_config"
-    match = f'Match originalhost node1 exec "test -e {clbalance.folder}/asked && sleep 30"'
+    match = f'Match originalhost node1 exec "test -e {clbalance.folder}/asked && sleep 300"'
     slow.write_text(f"{match}\n{lab.ssh_config.read_text()}")
     (clbalance.folder / "asked").touch()
     began = time.monotonic()
@@ -280,7 +280,7 @@ def test_swap_that_makes_no_sense_is_noted_and_the_node_takes_jobs(spoilt: tuple
 
 def test_a_python_that_hangs_is_wrong(spoilt: tuple[LabNode, Command]) -> None:
     node, clbalance = spoilt
-    (node.folder.bin / "python3").write_text("#!/bin/sh\nexec sleep 60\n")
+    (node.folder.bin / "python3").write_text("#!/bin/sh\nexec sleep 600\n")
     (node.folder.bin / "python3").chmod(0o755)
     done = clbalance("doctor", "--json")
     assert (done.rc, told(done, "python")[0]) == (4, "wrong")
@@ -322,7 +322,7 @@ def test_a_sick_gpu_is_wrong(lab: Lab, clbalance: Command, load: dict[str, Any],
 
 def test_leases_that_cannot_be_counted_are_wrong(spoilt: tuple[LabNode, Command]) -> None:
     node, clbalance = spoilt
-    (node.folder.bin / "stat").write_text("#!/bin/sh\nexec sleep 60\n")
+    (node.folder.bin / "stat").write_text("#!/bin/sh\nexec sleep 600\n")
     (node.folder.bin / "stat").chmod(0o755)
     home = node.folder.var / f"clbalance-{os.getuid()}"
     home.mkdir(mode=0o755)

@@ -79,7 +79,7 @@ def test_the_end_of_a_mark_is_in_the_table(clbalance: Command) -> None:
 def test_a_mark_ends_by_itself_when_its_time_is_over(clbalance: Command) -> None:
     began = time.monotonic()
     clbalance("drain", "node1", "--reason", "fan", "--for", "5s")
-    assert clbalance("pick", "-w", "node1").rc == 3
+    assert clbalance("pick", "-w", "node1").rc == 3 or time.monotonic() - began > 5.0
     eventually(lambda: clbalance("run", "-q", "-w", "node1", "--", "true").rc == 0)
     assert time.monotonic() - began > 5.0
     assert node_of(clbalance, "node1")["state"] == "up"
@@ -112,7 +112,7 @@ def test_nodes_that_cannot_be_marked_are_told_and_the_others_are_done(
     lab.node("node1").kill()
     lab.node("node2").hang()
     lab.node("node3").boot(Fault(without=PYTHONS))
-    done = clbalance(*verb, "-w", "node[1-4]", "-t", "1", "-u", "1")
+    done = clbalance(*verb, "-w", "node[1-4]", "-t", "2", "-u", "2")
     assert (done.rc, done.stderr.splitlines()[0]) == (4, f"clbalance: {done_word} node4")
     warnings = [line for line in done.stderr.splitlines() if "warning: " in line]
     parsed = dict(line.removeprefix("clbalance: warning: ").split(": ", 1) for line in warnings)

@@ -8,7 +8,6 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, Done
-from tests.cli.held_jobs import SOON
 from tests.faults.soak import trials
 
 WHY = ("--reason", "upgrade")
@@ -16,7 +15,7 @@ WHY = ("--reason", "upgrade")
 
 def drained(clbalance: Command) -> dict[str, str]:
     """The nodes that take no work, and why."""
-    parsed = json.loads(clbalance("load", "-a", *SOON, "--json").text)["nodes"]
+    parsed = json.loads(clbalance("load", "-a", "--json").text)["nodes"]
     return {one["name"]: one["reason"] for one in parsed if one["state"] in {"draining", "drained"}}
 
 
@@ -40,7 +39,7 @@ def test_where_too_few_would_be_left_nothing_changes_and_it_says_what_is_not_the
 ) -> None:
     assert clbalance("drain", "node1", "--reason", "before").rc == 0
     lab.node("node8").kill()
-    refused = clbalance("drain", "node[1-3]", *WHY, "--min-available", "70%", *SOON)
+    refused = clbalance("drain", "node[1-3]", *WHY, "--min-available", "70%")
     assert refused.rc == 3
     message, hint = refused.stderr.splitlines()
     assert message.startswith(
@@ -73,7 +72,7 @@ def test_groups_say_where_to_count_and_no_named_node_drains_its_group(lab: Lab, 
 
 def test_if_one_cannot_be_marked_none_is(lab: Lab, clbalance: Command) -> None:
     lab.node("node2").kill()
-    done = clbalance("drain", "node[1-3]", *WHY, "--min-available", "2", *SOON)
+    done = clbalance("drain", "node[1-3]", *WHY, "--min-available", "2")
     assert done.rc == 4
     assert "not drained: not all nodes could be marked" in done.stderr
     assert "may be drained" not in done.stderr

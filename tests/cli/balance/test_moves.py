@@ -24,11 +24,11 @@ from tests.cli.migrations import (
     diary,
     finished,
     is_in_one_place,
-    leases,
     move,
     moved_once,
     moved_past_a_dead_target,
     never_twice,
+    no_lease,
     orphan,
     record,
     runs,
@@ -55,10 +55,10 @@ def test_who_follows_a_job_follows_it_to_where_it_is_moved(lab: Lab, clbalance: 
         for one in (attached, logs):
             assert await_output(one) == f"on {dst}\n".encode()
         let_go(clbalance)
-        _, message = attached.communicate(timeout=20)
+        _, message = attached.communicate()
         assert attached.returncode == 7
         assert f"job 1 continues on {dst}" in message.decode()
-        logs.communicate(timeout=20)
+        logs.communicate()
         assert logs.returncode == 0
 
 
@@ -66,12 +66,12 @@ def test_who_is_attached_to_a_job_that_goes_back_to_the_queue_is_told_and_waits(
     orphan(clbalance, "--requeue-exit", "9", "-c", f"{ONCE}until [ -e go ]; do sleep 0.1; done; exit 9")
     runs(clbalance)
     attached = clbalance.start("attach")
-    let_go(clbalance)
     assert attached.stderr is not None
     assert attached.stderr.readline().startswith(b"clbalance: job 1 on node")
+    let_go(clbalance)
     assert b"waits for `clbalance rebalance`" in attached.stderr.readline()
     assert clbalance("cancel", "1").rc == 0
-    attached.communicate(timeout=20)
+    attached.communicate()
     assert attached.returncode != 0
 
 
@@ -107,7 +107,7 @@ def test_who_watches_is_told_and_sees_what_comes_after(clbalance: Command) -> No
     assert move(clbalance, asked) == [["Migrated", dst]]
     runs(clbalance, 2)
     let_go(clbalance)
-    out, err = child.communicate(timeout=30.0)
+    out, err = child.communicate()
     assert (child.returncode, out) == (7, b"at 0\nat 1\n")
     assert f"clbalance: job 1 moves to {dst}: {src} is over\n" in err.decode()
 
@@ -140,7 +140,7 @@ def test_a_checkpoint_that_does_not_come_is_no_reason_to_kill(
     assert move(clbalance, asked) == [["NotMigrated", "it did not checkpoint in time"]]
     found = job(clbalance, "1")
     assert (found["state"], found["attempt"], found["node_set"]) == ("RUNNING", 1, src)
-    assert leases(clbalance, dst) == []
+    no_lease(clbalance, dst)
     let_go(clbalance)
     assert clbalance("wait", "1").rc == 7
     assert len(diary(clbalance)) == 1
@@ -156,7 +156,7 @@ def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, control
     asked, _, dst = word(clbalance)
     assert move(clbalance, asked) == [["NotMigrated", f"it is {state}"]]
     assert (job(clbalance, "1")["state"], job(clbalance, "1")["rc"]) == (state, rc)
-    assert leases(clbalance, dst) == []
+    no_lease(clbalance, dst)
     assert len(diary(clbalance)) == 1
 
 
@@ -190,7 +190,7 @@ def test_a_source_that_does_not_answer_is_left_alone(lab: Lab, clbalance: Comman
     ((how, reason),) = move(clbalance, asked)
     lab.node(src).thaw()
     assert (how, reason) == ("NotMigrated", "its node does not answer")
-    assert leases(clbalance, dst) == []
+    no_lease(clbalance, dst)
     let_go(clbalance)
     assert clbalance("wait", "1").rc == 7
     assert len(diary(clbalance)) == 1
@@ -224,7 +224,7 @@ def test_a_job_that_is_cancelled_while_it_checkpoints_is_started_no_more(clbalan
     assert json.loads(message)[0][0] == "NotMigrated"
     assert finished(child)[0] == 125
     assert job(clbalance, "1")["state"] == "CANCELLED"
-    assert leases(clbalance, dst) == []
+    no_lease(clbalance, dst)
     assert len(diary(clbalance)) == 1
 
 
@@ -285,7 +285,7 @@ def test_who_interrupts_the_run_ends_the_job_for_good(clbalance: Command) -> Non
     assert code == 0
     assert "stopped by SIGINT" in message
     assert job(clbalance, "1")["state"] == "CANCELLED"
-    assert leases(clbalance, dst) == []
+    no_lease(clbalance, dst)
     assert len(diary(clbalance)) == 1
 
 
@@ -295,10 +295,10 @@ def test_who_interrupts_the_mover_leaves_a_job_that_runs_or_waits(clbalance: Com
     mover = start_mover(clbalance, asked)
     eventually((clbalance.folder / "asked").exists)
     mover.send_signal(signal.SIGTERM)
-    assert finished(mover, 10.0)[0] == 128 + signal.SIGTERM
+    assert finished(mover)[0] == 128 + signal.SIGTERM
     found = record(clbalance)
     assert (found.state, found.attempt, found.has_controller) == (JobState.RUNNING, 1, False)
-    assert leases(clbalance, dst) == []
+    no_lease(clbalance, dst)
     (clbalance.folder / "saved").touch()
     eventually(lambda: is_in_one_place(clbalance, clbalance.folder))
     assert len(diary(clbalance)) == 1
@@ -312,7 +312,7 @@ def test_what_is_stopped_already_is_started_before_the_mover_goes(clbalance: Com
     eventually((clbalance.folder / "asked").exists)
     (clbalance.folder / "saved").touch()
     mover.send_signal(signal.SIGTERM)
-    assert finished(mover, 10.0)[0] in {0, 128 + signal.SIGTERM}
+    assert finished(mover)[0] in {0, 128 + signal.SIGTERM}
     eventually(lambda: is_in_one_place(clbalance, clbalance.folder))
     never_twice(clbalance)
     let_go(clbalance)

@@ -146,7 +146,7 @@ def test_a_job_that_waits_is_started_when_there_is_room(lab: Lab, clbalance: Com
 
 def test_the_other_one_goes_on_and_this_one_says_so(lab: Lab, clbalance: Command) -> None:
     lab.node("node1").hang()
-    first = clbalance.start("rebalance", "-w", "node1", "--apply", "-t", "5s")
+    first = clbalance.start("rebalance", "-w", "node1", "--apply", "-t", "60s")
     lock = Path(clbalance.env["CLBALANCE_STATE_DIR"])
     eventually(lambda: [path for path in lock.rglob("rebalance.lock") if path.read_text()])
     second = clbalance("rebalance", "-w", "node1", "--apply")

@@ -34,7 +34,7 @@ def tab(request: pytest.FixtureRequest, alone: Command) -> Iterator[Typed]:
         env={**alone.env, "TERM": "dumb"},
         cwd=alone.folder,
         encoding="utf-8",
-        timeout=30,
+        timeout=100,
         dimensions=(50, 300),
     )
 

@@ -257,7 +257,7 @@ def test_a_node_that_hangs_ends_in_time_and_the_others_are_not_delayed(
     lab: Lab, clbalance: Command, source: Path
 ) -> None:
     lab.node("node1").hang()
-    done = clbalance("copy", "-w", "node[1-2]", "-t", "1", "-u", "1", "release", "app/")
+    done = clbalance("copy", "-w", "node[1-2]", "-t", "2", "-u", "2", "release", "app/")
     assert done.rc == 4
     assert "node1: " in done.stderr
     assert tree_at(home_of(lab, "node2") / "app/release") == tree_at(source)

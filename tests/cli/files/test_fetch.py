@@ -255,7 +255,7 @@ def test_a_node_that_hangs_ends_in_time_and_the_others_are_not_delayed(
 ) -> None:
     lab.node("node1").hang()
     source = results_on(lab, "node2")
-    done = clbalance("fetch", "-w", "node[1-2]", "-t", "1", "-u", "1", "results", "collected")
+    done = clbalance("fetch", "-w", "node[1-2]", "-t", "2", "-u", "2", "results", "collected")
     assert done.rc == 4
     assert "node1: " in done.stderr
     assert tree_at(target / "results.node2") == tree_at(source)

@@ -39,7 +39,8 @@ def test_each_file_is_old_or_whole(lab: Lab, clbalance: Command, folder: Path, w
         shutil.rmtree(there, ignore_errors=True)
         shutil.copytree(old, there)
         child = clbalance.start("copy", "-q", "-w", "node1", "new/", "app")
-        end_at = time.monotonic() + rng.uniform(0.05, _LONGEST_S)
+        eventually(lambda pid=child.pid: victims(lab, pid, who))  # type: ignore[misc]  # of this round
+        end_at = time.monotonic() + rng.uniform(0.0, _LONGEST_S)
         while time.monotonic() < end_at:
             time.sleep(0.005)
         for pid in victims(lab, child.pid, who):

@@ -47,7 +47,8 @@ def test_each_file_is_old_or_whole(lab: Lab, clbalance: Command, folder: Path, w
         shutil.rmtree(here, ignore_errors=True)
         shutil.copytree(old, here)
         child = clbalance.start("fetch", "-q", "-w", "node1", "app", "target")
-        end_at = time.monotonic() + rng.uniform(0.05, _LONGEST_S)
+        eventually(lambda pid=child.pid: victims(lab, pid, who))  # type: ignore[misc]  # of this round
+        end_at = time.monotonic() + rng.uniform(0.0, _LONGEST_S)
         while time.monotonic() < end_at:
             time.sleep(0.005)
         for pid in victims(lab, child.pid, who):

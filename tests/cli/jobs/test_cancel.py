@@ -48,10 +48,10 @@ def test_a_job_that_is_over_is_left_as_it_was(clbalance: Command) -> None:
 def test_only_a_signal_lets_it_run(clbalance: Command) -> None:
     text = f"trap 'echo got it' USR1; echo up; {held('exit 0')}"
     child = clbalance.start("run", "-w", "node[1-2]", "--pick", "2", "-q", "-c", text)
-    await_output(child)
+    await_output(child, lines=2)
     assert clbalance("cancel", "--signal", "usr1", "1").stderr == "clbalance: job 1: sent SIGUSR1\n"
     let_go(clbalance)
-    out, _ = child.communicate(timeout=20)
+    out, _ = child.communicate()
     assert child.returncode == 0
     assert {b"node1: got it", b"node2: got it"} <= set(out.splitlines())
 
@@ -67,7 +67,7 @@ def test_a_run_whose_job_is_cancelled_says_by_whom(lab: Lab, clbalance: Command)
         child = clbalance.start("run", "-w", "node1", "--retry", "3", "--requeue", "-c", f"echo up; {held()}")
         await_output(child)
         assert clbalance("cancel", "1").rc == 0
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate()
     assert child.returncode == 125
     assert b"CANCELLED" in err
     assert b"cancelled by " in err

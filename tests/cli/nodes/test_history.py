@@ -19,7 +19,7 @@ from tests.cli.test_startup import packages
 def test_what_load_saw_is_there_also_that_a_node_was_silent(lab: Lab, clbalance: Command) -> None:
     lab.node("node1").load(r1m=2.0)
     lab.node("node4").kill()
-    assert clbalance("load", "-w", "node[1,4-5]", "-t", "2").rc == 0
+    assert clbalance("load", "-w", "node[1,4-5]").rc == 0
     parsed = json.loads(clbalance("history", "node[1,4-5]", "--json").stdout)
     by_name = {node["name"]: node for node in parsed["nodes"]}
     r1m = by_name["node1"]["indices"]["r1m_per_cpu"]

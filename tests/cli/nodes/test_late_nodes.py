@@ -7,11 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, local_ssh
+from tests.cli.command import Command, impatient, local_ssh
+from tests.cli.held_jobs import held, let_go
 from tests.waiting import eventually
 
-FULL_TIME_S = 30.0
+FULL_TIME_S = 120.0
 PATIENT = ("-t", f"{FULL_TIME_S:g}", "-u", f"{FULL_TIME_S:g}")
+
+
+@pytest.fixture
+def clbalance(clbalance: Command) -> Command:
+    """With the program's own patience for late nodes."""
+    return impatient(clbalance)
 
 
 @pytest.fixture
@@ -44,9 +51,9 @@ def test_work_starts_without_a_node_that_hangs(
 
 
 def test_the_node_is_named_as_not_awaited(quickly: None, clbalance: Command) -> None:
-    document = json.loads(clbalance("pick", *PATIENT, "-w", "node[1-6]", "--json").stdout)
+    document = json.loads(clbalance("pick", *PATIENT, "-w", "node[3-4]", "--json").stdout)
     assert [(one["name"], one["reason"]) for one in document["unfit"]] == [("node4", "not awaited")]
-    assert clbalance("run", *PATIENT, "-w", "node[1-6]", "-c", "true").rc == 0
+    assert clbalance("run", *PATIENT, "-w", "node[3-4]", "-c", "true").rc == 0
     told = clbalance("explain", "last")
     assert "not awaited" in next(line for line in told.lines if line.startswith("node4"))
 
@@ -65,10 +72,12 @@ def test_a_node_has_its_full_time_where_all_are_wanted(lab: Lab, clbalance: Comm
 
 def test_a_node_that_answers_late_gets_tasks_too(lab: Lab, clbalance: Command) -> None:
     lab.node("node4").hang()
-    where = ("-w", "node[3-4]", "--array", "0-79", "-c", "sleep 0.2; echo $CLBALANCE_NODE")
+    where = ("-w", "node[3-4]", "--array", "0-19", "-c", f"touch $CLBALANCE_NODE; {held('echo $CLBALANCE_NODE')}")
     run = clbalance.start("run", "-q", *PATIENT, *where)
-    eventually(lambda: "RUNNING" in clbalance("jobs").text)
+    eventually((clbalance.folder / "node3").exists)
     lab.node("node4").thaw()
-    printed, _ = run.communicate(timeout=60.0)
+    eventually((clbalance.folder / "node4").exists)
+    let_go(clbalance)
+    printed, _ = run.communicate()
     assert run.returncode == 0
     assert {line.split()[-1] for line in printed.decode().splitlines()} == {"node3", "node4"}

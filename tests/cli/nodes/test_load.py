@@ -53,7 +53,7 @@ def test_silent_nodes_come_last_with_their_reasons(lab: Lab, clbalance: Command)
     lab.node("node1").kill()
     lab.node("node2").hang()
     lab.node("node3").load(r1m=9.0)
-    done = clbalance("load", "-w", "node[1-4]", "-t", "1", "-u", "1")
+    done = clbalance("load", "-w", "node[1-4]", "-t", "2", "-u", "2")
     assert done.rc == 0
     assert order(done)[:2] == ["node4", "node3"]
     assert rows(done)["node1"][1] == "down"

@@ -3,10 +3,16 @@
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, Terminal, local_ssh
+from tests.cli.command import Command, Terminal, impatient, local_ssh
 from tests.waiting import eventually
 
 RESET_ONLY = {"default"}
+
+
+@pytest.fixture
+def clbalance(clbalance: Command) -> Command:
+    """With the program's own patience for late nodes."""
+    return impatient(clbalance)
 
 
 @pytest.fixture
@@ -55,22 +61,25 @@ def test_progress_is_shown_while_nodes_are_slow_and_leaves_no_trace(lab: Lab, cl
     """Also while all that could answer at once have answered: it says who is awaited."""
     lab.node("node2").hang()
     lab.node("node4").hang()
-    terminal = clbalance.on_terminal("load", "-w", "node[1-8]", "-t", "2", "-u", "2")
-    terminal.read_until(b"\r\x1b[K6/8 nodes have answered, waiting for node[2,4]")
-    assert terminal.end() == 0
-    assert not any("have answered" in line for line in terminal.lines)
-    quiet = clbalance.on_terminal("load", "-w", "node[1-2]", "-t", "1", "-u", "1", "-q")
+    quiet = clbalance.on_terminal("load", "-w", "node[1-2]", "-t", "2", "-u", "1", "-q")
     assert quiet.end() == 0
     assert b"have answered" not in quiet.raw
+    terminal = clbalance.on_terminal("load", "-w", "node[1-8]", "-t", "60", "-u", "60")
+    terminal.read_until(b"\r\x1b[K6/8 nodes have answered, waiting for node[2,4]")
+    for name in ("node2", "node4"):
+        lab.node(name).thaw()
+    assert terminal.end() == 0
+    assert not any("have answered" in line for line in terminal.lines)
 
 
-SOON = ("-t", "3", "-u", "1")
+SOON = ("-t", "4", "-u", "2")
 
 
-def is_awaited(terminal: Terminal, node: str = "node4") -> None:
-    """Wait for the draft, and for the line below it that names the node."""
+def is_awaited(terminal: Terminal) -> None:
+    """Wait for the draft that lacks node4 alone, and for the line below it that names that node."""
     terminal.read_until(b"no answer yet")
-    terminal.read_until(b"waiting for " + node.encode())
+    terminal.read_while(lambda: [row[1] for row in rows_of(terminal)[1:5]] != ["up", "up", "up", "unknown"])
+    terminal.read_until(b"waiting for node4")
 
 
 def rows_of(terminal: Terminal) -> list[list[str]]:
@@ -114,8 +123,7 @@ def test_ctrl_c_leaves_the_draft_and_no_process(lab: Lab, clbalance: Command) ->
 
 def test_a_draft_that_is_higher_than_the_screen_is_not_drawn_over(lab: Lab, clbalance: Command) -> None:
     lab.node("node4").hang()
-    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *SOON)
-    terminal.resize(4, 80)
+    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *SOON, rows=4)
     is_awaited(terminal)
     assert terminal.end() == 0
     assert [row[0] for row in rows_of(terminal)] == ["NODE", "node1", "node2", "node3", "node4", "NODE", "node4"]

@@ -12,11 +12,18 @@ from clbalance.model import NodeName
 from clbalance.model.node_history import FailureStreak
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.state import SqliteStore
-from tests.cli.command import Command
+from tests.cli.command import Command, impatient
 from tests.cli.held_jobs import SOON
 from tests.lab_restore import restore
+from tests.waiting import eventually
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def clbalance(clbalance: Command) -> Command:
+    """With the program's own patience for late nodes."""
+    return impatient(clbalance)
 
 
 def has_failed_twice(clbalance: Command, node: str) -> None:
@@ -27,8 +34,8 @@ def has_failed_twice(clbalance: Command, node: str) -> None:
         store.save_failure_streaks(NOW, {NodeName(node): FailureStreak(silent=2, silent_at_s=1.0)})
 
 
-def node_of(clbalance: Command, node: str) -> dict[str, Any]:
-    parsed = json.loads(clbalance("load", "-w", "node[1-2]", *SOON, "--json").stdout)["nodes"]
+def node_of(clbalance: Command, node: str, *options: str) -> dict[str, Any]:
+    parsed = json.loads(clbalance("load", "-w", "node[1-2]", *options, "--json").stdout)["nodes"]
     return next(dict(one) for one in parsed if one["name"] == node)
 
 
@@ -38,7 +45,7 @@ def test_a_node_that_failed_three_times_gets_no_work_until_it_has_answered_twice
 ) -> None:
     has_failed_twice(clbalance, "node1")
     getattr(lab.node("node1"), fault)()
-    failing = node_of(clbalance, "node1")
+    failing = node_of(clbalance, "node1", *SOON)
     assert (failing["state"], failing["reason"].startswith("3 probes in a row failed: ")) == (state, True)
 
     restore(lab)
@@ -73,16 +80,16 @@ def test_it_can_be_switched_off(lab: Lab, clbalance: Command) -> None:
 def test_a_suspect_that_hangs_delays_no_placement_and_still_comes_back_by_itself(lab: Lab, clbalance: Command) -> None:
     has_failed_twice(clbalance, "node1")
     lab.node("node1").hang()
-    assert node_of(clbalance, "node1")["state"] == "suspect"
+    assert node_of(clbalance, "node1", *SOON)["state"] == "suspect"
 
     began = time.monotonic()
-    chosen = clbalance("run", "-q", "-t", "30", "-w", "node[1-3]", "-c", "echo $CLBALANCE_NODE")
+    chosen = clbalance("run", "-q", "-t", "120", "-w", "node[1-3]", "-c", "echo $CLBALANCE_NODE")
     assert (chosen.rc, chosen.text in {"node2\n", "node3\n"}) == (0, True)
-    message = clbalance("pick", "-t", "30", "-w", "node[1-2]", "--explain")
+    message = clbalance("pick", "-t", "120", "-w", "node[1-2]", "--explain")
     assert (message.rc, message.text) == (0, "node2\n")
-    assert time.monotonic() - began < 30.0  # which is how long one node may take
+    assert time.monotonic() - began < 120.0  # which is how long one node may take
 
     lab.node("node1").thaw()
     assert clbalance("pick", "-w", "node[1-2]", "--pick", "2").rc != 0
-    assert clbalance("pick", "-w", "node[1-2]", "--pick", "2").rc == 0
+    eventually(lambda: clbalance("pick", "-w", "node[1-2]", "--pick", "2").rc == 0)  # a late answer does not count
     assert node_of(clbalance, "node1")["state"] == "up"

@@ -7,7 +7,13 @@ import signal
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, send
+from tests.cli.command import Command, ended, impatient, send
+
+
+@pytest.fixture
+def clbalance(clbalance: Command) -> Command:
+    """With the program's own patience for late nodes."""
+    return impatient(clbalance)
 
 
 def test_it_redraws_in_place_until_ctrl_c(lab: Lab, clbalance: Command) -> None:

@@ -14,7 +14,7 @@ name: upgrade
 window: 3
 max_fail_percentage: 30
 min_available: 5
-drain: {deadline: 3s, on_deadline: skip, reason: kernel}
+drain: {deadline: 6s, on_deadline: skip, reason: kernel}
 health: {run: 'test "$(cat "$HOME/health" 2>/dev/null)" != sick', fails: 1, every: 1s, within: 20s}
 steps:
   - name: upgrade

@@ -87,7 +87,7 @@ def test_same_keeps_all_copies_together(lab: Lab, labelled: Command) -> None:
 
 
 def test_near_and_apart_look_at_the_jobs_that_are_there(labelled: Command) -> None:
-    assert labelled("run", "--detach", "-w", "node2", "--name", "db", "--", "sleep", "60").rc == 0
+    assert labelled("run", "--detach", "-w", "node2", "--name", "db", "--", "sleep", "600").rc == 0
     assert labelled("pick", "--pick", "all", "--near", "db").stdout == b"node2\n"
     assert labelled("pick", "--pick", "all", "--apart", "db").stdout == b"node[1,3,6-8]\n"
     beside = labelled("run", "--near", "db", "--name", "client", "-c", "echo $CLBALANCE_NODE")

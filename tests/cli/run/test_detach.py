@@ -53,7 +53,7 @@ def test_attach_shows_everything_and_ends_as_the_job_does(lab: Lab, clbalance: C
         attached = clbalance.start("attach", number)
         assert await_output(attached) == b"up\n"
         let_go(clbalance)
-        out, err = attached.communicate(timeout=20)
+        out, err = attached.communicate()
     assert (attached.returncode, out) == (6, b"done\n")
     assert b"oops\n" in err
     assert clbalance("attach").rc == 6, "also afterwards"
@@ -77,7 +77,7 @@ def test_two_may_be_attached_and_see_the_same(clbalance: Command) -> None:
     for watcher in watchers:
         await_output(watcher)
     let_go(clbalance)
-    seen = [watcher.communicate(timeout=20)[0] for watcher in watchers]
+    seen = [watcher.communicate()[0] for watcher in watchers]
     assert all(b"node1: 0\n" in out and b"node2: 1\n" in out for out in seen)
 
 

@@ -4,7 +4,6 @@ The node's own windows, one by one and without ssh, are in tests/node/job/test_a
 """
 
 import fcntl
-import json
 import os
 import re
 import signal
@@ -19,6 +18,7 @@ from clbalance.lab.cluster import Lab
 from tests.cli.balance import test_move_fail_points, test_queue
 from tests.cli.command import Command, ended, local_ssh, nothing_left
 from tests.cli.held_jobs import job
+from tests.cli.migrations import no_lease
 from tests.waiting import eventually
 
 from . import test_tasks, test_travelling_files
@@ -51,11 +51,6 @@ def diary(clbalance: Command) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def leases(clbalance: Command) -> object:
-    (node,) = json.loads(clbalance("load", "-w", "node1", "--json").text)["nodes"]
-    return node["leases"]
-
-
 @pytest.mark.parametrize("point", [*CLIENT, *NODE])
 def test_whoever_dies_the_job_has_started_at_most_once(lab: Lab, clbalance: Command, point: str) -> None:
     with nothing_left(lab):
@@ -69,7 +64,7 @@ def test_whoever_dies_the_job_has_started_at_most_once(lab: Lab, clbalance: Comm
         starts = len(diary(clbalance))
         assert (starts, found["state"], found["rc"], reason) in allowed
         assert code == found["rc"]
-        assert leases(clbalance) == []
+        no_lease(clbalance, "node1")
         assert clbalance("requeue", "1").rc == 3
         assert len(diary(clbalance)) == starts + 1
 

@@ -42,7 +42,7 @@ def open_input(clbalance: Command, *words: str) -> "subprocess.Popen[bytes]":
     def end() -> None:
         child.kill()
         with suppress(BrokenPipeError):
-            child.communicate(timeout=10)
+            child.communicate()
 
     clbalance.opened.callback(end)
     return child  # type: ignore[no-any-return]
@@ -62,7 +62,7 @@ def test_any_bytes_arrive_unchanged(clbalance: Command) -> None:
 
 def test_input_that_never_ends_delays_neither_start_nor_end(clbalance: Command) -> None:
     child = open_input(clbalance, "run", *ON, "-c", "exit 7")
-    assert child.wait(20) == 7
+    assert child.wait() == 7
     endless = f"yes | {CLBALANCE} run -q -w node1 -- head -1; echo ${{PIPESTATUS[1]}}"
     env, folder = dict(clbalance.env), clbalance.folder
     done = subprocess.run(["bash", "-c", endless], env=env, cwd=folder, stdout=subprocess.PIPE, timeout=60, check=True)
@@ -77,7 +77,7 @@ def test_it_arrives_while_the_job_runs(clbalance: Command) -> None:
         child.stdin.write(word + b"\n")
         child.stdin.flush()
         assert child.stdout.readline() == b"got " + word + b"\n"
-    assert child.wait(20) == 0
+    assert child.wait() == 0
 
 
 def test_a_loop_keeps_its_lines_and_is_told_so(shell: Callable[..., "subprocess.CompletedProcess[bytes]"]) -> None:
@@ -125,7 +125,7 @@ def test_a_job_with_input_that_breaks_off_is_ended(clbalance: Command, folder: P
     child.stdin.flush()
     eventually(lambda: (folder / "part").exists() and (folder / "part").read_bytes() == b"a part")
     child.send_signal(signal.SIGKILL)
-    child.wait(10)
+    child.wait()
     eventually(lambda: "its standard input broke off" in clbalance("jobs", "--ended").text)
     assert not (folder / "saw_end").exists()
 
@@ -138,7 +138,7 @@ def test_a_lost_connection_ends_it_in_words(clbalance: Command, lab: Lab, folder
     eventually(lambda: (folder / "part").exists() and (folder / "part").read_bytes() == b"a part")
     for pid in ssh_of(child.pid):
         os.kill(pid, signal.SIGKILL)
-    _, stderr = child.communicate(timeout=40)
+    _, stderr = child.communicate()
     assert child.returncode != 0
     assert b"its standard input broke off" in stderr
     assert not (folder / "saw_end").exists()
@@ -168,7 +168,7 @@ def test_a_hangup_leaves_a_job_running_that_has_all_of_its_input(
     else:
         eventually(lambda: (folder / "part").exists() and (folder / "part").read_bytes() == b"ab")
     child.send_signal(signal.SIGHUP)
-    child.communicate(timeout=20)
+    child.communicate()
     (folder / "go").touch()
     state = "COMPLETED" if complete else "CANCELLED"
     eventually(lambda: state in clbalance("jobs", "--ended").text)

@@ -1,5 +1,6 @@
 """A number on standard output is a promise: the job runs, or waits with a reason, whatever becomes of its controller."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,7 +42,8 @@ def make_room(clbalance: Command) -> None:
 
 def kill_controllers(clbalance: Command, number: int = signal.SIGKILL) -> None:
     for pid in keepers(clbalance):
-        os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):  # a child of one, which has ended meanwhile
+            os.kill(pid, number)
     eventually(lambda: not keepers(clbalance))
 
 
@@ -187,13 +189,12 @@ def test_the_limit_of_a_wait_holds_whoever_has_the_job(clbalance: Command) -> No
     full(clbalance)
     number = detached(clbalance, "--queue-for", "3s", "-w", "node1", "--", "true")
     other = detached(clbalance, "--queue-for", "3s", "--notify", "echo x >> told", "-w", "node1", "--", "true")
-    eventually(lambda: job(clbalance, other)["reason"] == "0/1 nodes fit: 1 allocated whole")
     kill_controllers(clbalance)
     for one in (number, other):
         eventually(lambda one=one: job(clbalance, one)["state"] == "CANCELLED")
         assert job(clbalance, one)["reason"].endswith(" for as long as `--queue-for` allows")
     clbalance("jobs", "--ended")
-    assert (clbalance.folder / "told").read_text() == "x\n", "once, by who has concluded it"
+    assert await_file(clbalance.folder / "told") == "x\n", "once, by who has concluded it"
 
 
 def test_a_controller_waits_for_room_to_start_its_job_again(clbalance: Command) -> None:
@@ -227,6 +228,7 @@ def test_nothing_of_a_job_shows_in_the_command_line_of_its_controller(clbalance:
     words = ("--env", "TOKEN=s3cret", "--notify", "echo s3cret", "--retry", "1", "--name", "train")
     number = detached(clbalance, *words, "-w", "node1", "-c", f": s3cret; {held()}")
     eventually(lambda: job(clbalance, number)["state"] == "RUNNING")
+    eventually(lambda: len(keepers(clbalance)) == 1)  # a child that becomes ssh is one for a moment
     (controller,) = keepers(clbalance)
     shown = Path(f"/proc/{controller}/cmdline").read_text().split("\0")
     assert shown[2:4] == ["clbalance.cli.run.controller", number]

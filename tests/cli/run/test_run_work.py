@@ -71,7 +71,7 @@ def test_the_content_is_taken_at_submit(lab: Lab, clbalance: Command, folder: Pa
     (folder / name).write_text("echo changed\n")
     (folder / name).unlink()
     lab.node("node1").thaw()
-    out, _ = child.communicate(timeout=20)
+    out, _ = child.communicate()
     assert out == b"as submitted\n"
 
 
@@ -82,7 +82,7 @@ def test_a_script_of_two_megabytes_arrives(clbalance: Command, folder: Path) -> 
 
 def test_nothing_of_the_job_is_on_a_command_line(lab: Lab, clbalance: Command, folder: Path) -> None:
     """Neither here nor on the node, beside the job itself: command lines are for everyone to read."""
-    name = script(folder, "#!/bin/sh\nsleep 30\n# s3cret-text\n")
+    name = script(folder, "#!/bin/sh\nsleep 300\n# s3cret-text\n")
     child = clbalance.start("run", *ON, "--env", "TOKEN=s3cret-env", name)
     node = lab.node("node1")
 
@@ -93,7 +93,7 @@ def test_nothing_of_the_job_is_on_a_command_line(lab: Lab, clbalance: Command, f
     others = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != child.pid]
     assert [line for pid in others if b"s3cret" in (line := _cmdline(pid))] == []
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=10)
+    child.communicate()
 
 
 def _cmdline(pid: int) -> bytes:

@@ -88,7 +88,7 @@ def test_the_other_nodes_are_held_until_it_is_over(clbalance: Command) -> None:
 
 
 def test_nobody_need_look_for_the_other_nodes_of_a_detached_job_to_be_freed(lab: Lab, clbalance: Command) -> None:
-    with nothing_left(lab, 20.0):
+    with nothing_left(lab):
         detached(clbalance, *ALONE, "-c", f"echo up > up; {held()}")
         await_file(clbalance.folder / "up")
         let_go(clbalance)
@@ -133,12 +133,12 @@ def test_a_job_that_could_not_start_on_its_first_node_has_not_run(lab: Lab, clba
 
 
 def test_a_held_node_that_dies_is_no_success(lab: Lab, clbalance: Command) -> None:
-    child = clbalance.start("run", *SOON, *ALONE, "-c", f"echo up > up; {held()}")
+    child = clbalance.start("run", *ALONE, "-c", f"echo up > up; {held()}")
     await_file(clbalance.folder / "up")
     lab.node("node2").kill()
     lab.node("node2").boot()
     let_go(clbalance)
-    assert ended(child, 40.0) == 125
+    assert ended(child) == 125
     assert job(clbalance, "1")["state"] == "NODE_FAIL"
 
 
@@ -146,7 +146,7 @@ def test_run_does_not_wait_on_held_nodes_for_a_first_one_that_hangs(lab: Lab, cl
     child = clbalance.start("run", *SOON, *ALONE, "-c", f"echo up > up; {held()}")
     await_file(clbalance.folder / "up")
     lab.node("node1").hang()
-    assert ended(child, 60.0) == 125
+    assert ended(child) == 125
     lab.node("node1").thaw()
     assert leased(clbalance, "node2") == ["node[1-2]"]  # it may still run, and use the other node
     with nothing_left(lab):

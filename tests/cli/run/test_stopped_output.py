@@ -10,12 +10,12 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.admin.test_reap import home
-from tests.cli.command import ARGV, Command, ended, nothing_left
+from tests.cli.command import ARGV, Command, ended, killed, nothing_left
 from tests.waiting import eventually
 
 from .test_run_ends import await_output
 
-SOON_S = 10.0  # the nodes are busy printing, too
+SOON_S = 20.0  # the nodes are busy printing, too
 UNSHOWN = "it printed faster than its output could be read: the last output is not shown"
 MUCH_BYTES = 256 << 20
 """More than can be read in the time that an end may take."""
@@ -48,7 +48,7 @@ def test_a_fast_printer_that_is_stopped_is_told_as_cancelled(
             env=dict(clbalance.env),
             cwd=clbalance.folder,
         )
-        clbalance.opened.callback(ended, child)
+        clbalance.opened.callback(killed, child)
         eventually(lambda: all(has_printed_much(lab, node) for node in nodes))
         child.send_signal(number)
         said, seconds = said_and_gone(child)
@@ -74,10 +74,10 @@ def test_a_fast_printer_whose_reader_goes_is_told_as_cancelled(lab: Lab, clbalan
 
 
 def test_what_a_job_says_when_it_is_told_to_end_is_shown(clbalance: Command) -> None:
-    text = "trap 'seq 100000; echo farewell; exit' TERM; echo up; while :; do sleep 0.05; done"
+    text = "trap 'seq 20000; echo farewell; exit' TERM; echo up; while :; do sleep 0.05; done"
     child = clbalance.start("run", "-w", "node1", "-c", text)
     assert await_output(child) == b"up\n"
     child.send_signal(signal.SIGTERM)
-    out, err = child.communicate(timeout=20)
-    assert out.splitlines() == [*(b"%d" % number for number in range(1, 100001)), b"farewell"]
+    out, err = child.communicate()
+    assert out.splitlines() == [*(b"%d" % number for number in range(1, 20001)), b"farewell"]
     assert UNSHOWN not in err.decode()

@@ -81,7 +81,8 @@ def test_an_array_runs_one_command_with_each_number(clbalance: Command) -> None:
 
 
 def test_never_more_at_once_than_the_array_allows(clbalance: Command) -> None:
-    text = "echo + >> diary; sleep 0.1; echo - >> diary"
+    met = "until [ $(grep -c + diary) -ge 3 ]; do sleep 0.02; done"  # the first ones wait for each other
+    text = f"echo + >> diary; {met}; sleep 0.1; echo - >> diary"
     assert clbalance("run", "-q", "-w", "node[1-4]", "--array", "0-11%3", "-c", text).rc == 0
     at_once = most = 0
     for (sign,) in diary(clbalance):
@@ -110,8 +111,8 @@ def test_the_highest_code_is_the_jobs_and_each_task_has_its_own(clbalance: Comma
 
 
 def test_a_time_limit_is_a_tasks_own(clbalance: Command) -> None:
-    lines = ("sleep 300", "sleep 0.4", "sleep 0.4", "sleep 0.4")
-    done = clbalance("run", "--time-limit", "1s", "-w", "node1", "--tasks", listed(clbalance, *lines))
+    lines = ("sleep 300", "sleep 1.2", "sleep 1.2", "sleep 1.2")
+    done = clbalance("run", "--time-limit", "3s", "-w", "node1", "--tasks", listed(clbalance, *lines))
     assert done.rc == 124
     assert states(clbalance) == ["TIMEOUT", *["COMPLETED"] * 3]
 
@@ -165,12 +166,12 @@ def test_a_task_that_failed_is_tried_elsewhere(clbalance: Command) -> None:
 
 def test_what_ran_on_a_node_that_dies_ends_elsewhere(lab: Lab, clbalance: Command) -> None:
     lines = [f"{DIARY}; {held()}"] * 6
-    child = clbalance.start("run", "--requeue", *SOON, "-w", "node[1-2]", "--tasks", listed(clbalance, *lines))
+    child = clbalance.start("run", "--requeue", "-w", "node[1-2]", "--tasks", listed(clbalance, *lines))
     eventually(lambda: "node1" in {node for _, node in diary(clbalance)})
     lab.node("node1").kill()
     lab.node("node1").boot()
     let_go(clbalance)
-    assert ended(child, 40.0) == 0
+    assert ended(child) == 0
     assert states(clbalance) == ["COMPLETED"] * 6
     assert set(ran(clbalance)) == set(range(1, 7))
 
@@ -179,7 +180,7 @@ def test_a_node_that_hangs_is_unknown_and_then_tells_the_truth(lab: Lab, clbalan
     child = clbalance.start("run", *SOON, "-w", "node1", "--array", "0-1", "-c", f"{DIARY}; {held('exit 3')}")
     eventually(lambda: len(ran(clbalance)) == 2)
     lab.node("node1").hang()
-    assert ended(child, 40.0) == 125
+    assert ended(child) == 125
     assert states(clbalance, *SOON) == ["RUNNING", "RUNNING"]
     lab.node("node1").thaw()
     let_go(clbalance)
@@ -259,10 +260,12 @@ def test_a_job_of_tasks_is_cancelled_as_any_other(lab: Lab, clbalance: Command) 
 
 
 def test_a_terminal_shows_how_far_they_have_come(clbalance: Command) -> None:
-    terminal = clbalance.on_terminal("run", "-w", "node1", "--array", "0-2%1", "-c", f"{DIARY}; sleep 0.4; {held()}")
+    terminal = clbalance.on_terminal("run", "-w", "node1", "--array", "0-2%1", "-c", held(gate="go$CLBALANCE_TASK_ID"))
     terminal.read_until(b"0/3 tasks, 1 running")
-    let_go(clbalance)
+    let_go(clbalance, "go0")
     terminal.read_until(b"left")
+    let_go(clbalance, "go1")
+    let_go(clbalance, "go2")
     assert terminal.end() == 0
     assert terminal.lines[-1] == "clbalance: 3 of 3 tasks completed"
 
@@ -347,9 +350,9 @@ def test_tasks_on_a_node_that_is_said_to_be_dead_run_elsewhere(lab: Lab, clbalan
     ended(child)
     lab.node("node1").hang()
     lab.node("node2").load(r1m=0.1)
-    waits = clbalance("requeue", "-t", "1", "-u", "1", "1")
+    waits = clbalance("requeue", "-t", "2", "-u", "2", "1")
     assert (waits.rc, "`--node-is-dead` requeues it all the same" in waits.stderr) == (2, True)
-    number = clbalance("requeue", "-t", "1", "-u", "1", "--node-is-dead", "--detach", "1")
+    number = clbalance("requeue", "-t", "2", "-u", "2", "--node-is-dead", "--detach", "1")
     assert (number.rc, number.text) == (0, "1\n")
     assert "may run twice" in number.stderr
     eventually(lambda: "node2" in clbalance("jobs").text)

@@ -176,8 +176,10 @@ def test_a_controller_sends_and_returns(lab: Lab, clbalance: Command) -> None:
 
 
 def test_a_cancelled_job_leaves_what_it_had_written(clbalance: Command) -> None:
-    number = detached(clbalance, "-w", "node1", "--return", "r", "-c", f"echo half > r; touch r2; {HELD}")
-    eventually(lambda: job(clbalance, number)["state"] == "RUNNING")
+    number = detached(
+        clbalance, "-w", "node1", "--return", "r", "-c", f"echo half > r; touch $CLBALANCE_SUBMIT_DIR/up; {HELD}"
+    )
+    eventually((clbalance.folder / "up").exists)
     assert clbalance("cancel", number).rc == 0
     assert await_file(clbalance.folder / "r") == "half\n"
 
@@ -230,8 +232,16 @@ def test_a_run_that_dies_leaves_its_results_to_whoever_looks_next(lab: Lab, clba
 
 
 def test_results_on_a_node_that_was_booted_come_when_it_is_back(lab: Lab, clbalance: Command) -> None:
-    number = detached(clbalance, "-w", "node1", "--return", "r", "-c", f"echo result > r; sync; {HELD}")
-    eventually(lambda: job(clbalance, number)["state"] == "RUNNING")
+    number = detached(
+        clbalance,
+        "-w",
+        "node1",
+        "--return",
+        "r",
+        "-c",
+        f"echo result > r; sync; touch $CLBALANCE_SUBMIT_DIR/up; {HELD}",
+    )
+    eventually((clbalance.folder / "up").exists)
     lab.node("node1").kill()
     lab.node("node1").boot()
     assert clbalance("wait", number).rc == 125

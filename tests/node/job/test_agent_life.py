@@ -210,7 +210,7 @@ class Life(RuleBasedStateMachine):
         else:
             assert agent.process.stdin is not None
             agent.process.stdin.close()
-        agent.process.wait(20)
+        agent.process.wait()
         self.drop(agent)
 
     @rule()

@@ -198,7 +198,7 @@ def test_the_end_is_on_disk_for_whoever_settles_it(jobs: Lives, take: str) -> No
     agent.until("admitted", claim.job)
     agent.ask("start", claim.job, spec={"argv": ["sh", "-c", f"exec {take} 96 stay"], "chdir": "/"})
     agent.until("started", claim.job)
-    settled = eventually(lambda: (parsed := jobs.settle(claim))["state"] == "ended" and parsed, 20.0)
+    settled = eventually(lambda: (parsed := jobs.settle(claim))["state"] == "ended" and parsed)
     assert settled["record"]["end"]["kind"] == "out_of_memory"
 
 

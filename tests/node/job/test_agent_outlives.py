@@ -135,7 +135,7 @@ def test_the_end_is_told_soon(jobs: Lives) -> None:
     began = time.monotonic()
     go(jobs)
     late.until("ended", claim.job)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_two_agents_follow_at_once(jobs: Lives) -> None:

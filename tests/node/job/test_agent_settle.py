@@ -196,12 +196,12 @@ def test_a_job_that_runs_is_running(jobs: Lives, agent: str, void: bool) -> None
 
 
 def test_how_long_a_job_runs_is_counted_from_the_start_of_its_program(jobs: Lives) -> None:
-    claim, _ = jobs.start(jobs.agent(), ONCE)
     began = time.monotonic()
+    claim, _ = jobs.start(jobs.agent(), ONCE)
     with jobs.node.client() as other:
         other.until("hello")
         found = eventually(lambda: (seconds := ask_running_s(other, claim)) > 0.3 and seconds)
-    assert found - 0.3 < time.monotonic() - began + 0.5
+    assert found < time.monotonic() - began
 
 
 @pytest.mark.parametrize("void", [True, False])
@@ -450,7 +450,7 @@ def test_killed_between_two_steps(
                 first.process.kill()
         eventually(lambda: jobs.node.leases() and not jobs.supervisor_of(claim.job))
     else:
-        first.process.wait(10)
+        first.process.wait()
     parsed = jobs.settle(claim)
     assert parsed["state"] == state
     assert parsed.get("record", {}).get("end") == end

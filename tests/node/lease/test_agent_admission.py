@@ -11,8 +11,8 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from tests.node.agent_client import AgentClient, gone, new_job, pids_in
-from tests.node.nodes import ALICE, GIB, GPUS, ME, Node, locked, locker_of, wait_until_void
+from tests.node.agent_client import WAIT_S, AgentClient, gone, new_job, pids_in
+from tests.node.nodes import ALICE, GIB, GPUS, ME, PATIENT, Node, locked, locker_of, wait_until_void
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -331,7 +331,7 @@ def test_a_reservation_ends_at_once_when_its_agent_goes(node: Node, go: Callable
     with node.client() as client:
         path = node.lease_of(client.admit(cpus=4))
         go(client)
-        assert wait_until_void(path) < 15
+        assert wait_until_void(path) < 25
     assert node.leases() == []
 
 
@@ -341,7 +341,7 @@ def test_an_agent_that_goes_during_admission_leaves_no_lease(node: Node, go: Cal
         client.ask_admission(cpus=4)
         client.until("claimed")
         go(client)
-        client.process.wait(5)
+        client.process.wait(WAIT_S)
     with node.client() as other:
         other.admit(cpus=4)
         assert len(node.leases()) == 1
@@ -396,7 +396,7 @@ def test_a_held_lock_refuses_in_time_and_tells_by_whom(node: Node) -> None:
         client.until("hello")
         began = time.monotonic()
         refused = client.admission_refusal(cpus=1)
-        assert 1.9 < time.monotonic() - began < 12
+        assert 1.9 < time.monotonic() - began < 30
         assert refused == ("lock", f"lock held by pid {pid}, user uid {ALICE}")
 
 
@@ -412,6 +412,7 @@ def test_an_agent_serves_its_other_jobs_while_one_waits_for_the_lock(node: Node)
 
 
 def test_a_lock_that_is_let_go_in_time_is_taken(node: Node) -> None:
+    node.limits = PATIENT
     with node.client() as client:
         with locked("flock", node.base):
             job = client.ask_admission(cpus=1)
@@ -426,7 +427,7 @@ def test_a_supervisor_that_hangs_at_admission_is_ended_by_the_clock(node: Node) 
     with node.client() as client:
         began = time.monotonic()
         refused = client.admission_refusal(cpus=1)
-        assert time.monotonic() - began < 25
+        assert time.monotonic() - began < 50
         assert refused == ("lock", "its supervisor died at admission, for which it has 4 s")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.node.agent_client import AgentClient, new_job
-from tests.node.nodes import ALICE, BOB, Node, fill, lease_text, locked
+from tests.node.nodes import ALICE, BOB, PATIENT, Node, fill, lease_text, locked
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
@@ -212,7 +212,7 @@ def test_more_users_than_can_be_looked_at_are_told(node: Node) -> None:
 def test_a_new_users_lease_that_was_granted_while_we_waited_for_the_lock_counts(
     node: Node, limits: dict[str, int]
 ) -> None:
-    node.limits = limits
+    node.limits = limits | PATIENT
     with node.client(BOB) as bob:
         bob.until("hello")
         with locked("flock", node.base):
@@ -228,7 +228,7 @@ def test_a_new_users_lease_that_was_granted_while_we_waited_for_the_lock_counts(
 
 
 def test_a_lease_granted_to_who_had_too_many_files_before_counts(node: Node) -> None:
-    node.limits = {"FILES_RELISTED": 100}
+    node.limits = {"FILES_RELISTED": 100} | PATIENT
     home = node.make_home(ALICE)
     fill("files", home, "x%d", 101, uid=ALICE)
     with node.client(BOB) as bob:
@@ -281,6 +281,7 @@ def test_who_closes_his_folder_holds_the_whole_node_while_he_may_hold_a_lease(no
 
 
 def test_a_folder_that_is_closed_while_we_wait_for_the_lock_hides_no_lease(node: Node) -> None:
+    node.limits = PATIENT
     with node.client(BOB) as bob, locked("write", *forge(node, ALICE, 1, cpus=3.0), uid=ALICE):
         bob.until("hello")
         with locked("flock", node.base):

@@ -135,7 +135,7 @@ def test_what_is_no_file_is_no_mark_and_delays_nobody(node: Node, make: Callable
         client.until("hello")
         began = time.monotonic()
         client.admit(cpus=4)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30
 
 
 def test_a_hard_link_to_anothers_lease_counts_for_nobody_twice(node: Node) -> None:
@@ -175,7 +175,7 @@ def test_one_users_many_files_hide_nobodys_leases_nor_his_own_that_hold(node: No
         bob.admit(cpus=1)
         began = time.monotonic()
         assert client.admission_refusal(cpus=3)[1].endswith(f"leased: uid {ALICE} 1, uid {BOB} 1")
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30
         client.admit(cpus=2)
     assert all(path.exists() for path in void)
 

@@ -129,3 +129,5 @@ def test_a_job_that_was_told_to_end_is_never_said_to_run_where_its_nodes_have_pr
     assert became_of(held, [], all_ended=False) == "is being ended"
     assert became_of(record(JobState.FAILED), [cancelled], all_ended=True) == "FAILED"
     assert became_of(record(JobState.PENDING), [], all_ended=False) == "will not be started"
+    assert became_of(record(JobState.PENDING), [done], all_ended=True) == "will not be started", "again"
+    assert became_of(record(JobState.PENDING), [cancelled], all_ended=True) == "CANCELLED", "its start is written late"

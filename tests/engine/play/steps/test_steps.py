@@ -41,6 +41,7 @@ from clbalance.node import agent_source, files_source, probe_script
 from clbalance.transport.reach import SshTransport
 from tests.conftest import NewLab
 from tests.engine.services import Notes, world_of
+from tests.waiting import eventually
 
 NODE = NodeName("node1")
 
@@ -145,17 +146,18 @@ def test_a_frozen_node_ends_at_the_deadline_and_a_stop_ends_it_at_once(lab: Lab,
     ended = done(steps_of(lab, tmp_path, within_s=2.0), shell("true"))
     assert ended.state is StepState.FAILED
     stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    one = step(shell("sleep 60"))
+    begun = lab.node("node2").folder.home(lab.record.user) / "begun"
+    threading.Thread(target=lambda: eventually(begun.exists) and stop.set()).start()
+    one = step(shell("touch ~/begun; sleep 600"))
     assert steps_of(lab, tmp_path).run(NodeName("node2"), one, facts(), stop).state is StepState.UNKNOWN
 
 
 def test_a_node_needs_sh_and_no_python(steps: SshSteps, lab: Lab) -> None:
     lab.nodes[0].boot(Fault(without=("python3", "python")))
     assert done(steps, shell("command -v python3 || echo none")).result == Result(rc=0, out="none")
-    health = CheckHealth(program=ShellText(text="node-health"), within_s=10.0)
+    health = CheckHealth(program=ShellText(text="node-health"), within_s=60.0)
     assert done(steps, health).state is StepState.OK
-    assert done(steps, WaitFor(within_s=5.0, every_s=0.5, port=2222)).state is StepState.OK
+    assert done(steps, WaitFor(within_s=60.0, every_s=0.5, port=2222)).state is StepState.OK
 
 
 def test_a_banner_and_a_login_shell_that_is_no_sh_do_not_matter(new_lab: NewLab, tmp_path: Path) -> None:
@@ -185,35 +187,35 @@ def test_sudo_that_is_not_there_or_not_allowed_has_a_clear_reason(steps: SshStep
 
 
 def test_a_drain_names_its_run_and_is_resumed_by_it_alone(steps: SshSteps) -> None:
-    assert done(steps, DrainNode(deadline_s=5.0, reason="kernel")).state is StepState.OK
-    other = done(steps, DrainNode(deadline_s=5.0), facts(run=8))
+    assert done(steps, DrainNode(deadline_s=60.0, reason="kernel")).state is StepState.OK
+    other = done(steps, DrainNode(deadline_s=60.0), facts(run=8))
     assert other.state is StepState.REFUSED
     assert "play book run 7: kernel" in other.reason
     assert not done(steps, ResumeNode(), facts(run=8)).changed
-    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK  # again, as after an interruption
+    assert done(steps, DrainNode(deadline_s=60.0)).state is StepState.OK  # again, as after an interruption
     assert done(steps, ResumeNode()).changed
     assert not done(steps, ResumeNode()).changed
 
 
 def test_a_node_that_an_earlier_run_has_left_is_taken_over(steps: SshSteps) -> None:
-    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK
+    assert done(steps, DrainNode(deadline_s=60.0)).state is StepState.OK
     assert steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event()).state is StepState.OK
     later = facts(run=8)
-    assert done(steps, DrainNode(deadline_s=5.0), later).state is StepState.OK
+    assert done(steps, DrainNode(deadline_s=60.0), later).state is StepState.OK
     assert done(steps, ResumeNode(), later).changed
 
 
 def test_a_mark_that_somebody_set_by_hand_stays_as_it_is(steps: SshSteps) -> None:
     request = DrainRequest(reason="disk is failing", by="somebody")
     assert all(one.done for one in mark(steps.services, [NODE], drain_message(request)))
-    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK
+    assert done(steps, DrainNode(deadline_s=60.0)).state is StepState.OK
     assert not steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event()).changed
     resumed = done(steps, ResumeNode())
     assert (resumed.changed, resumed.reason) == (False, "it stays drained: disk is failing")
 
 
 def test_a_reboot_waits_for_another_boot(steps: SshSteps, lab: Lab) -> None:
-    reboot = Reboot(within_s=30.0, program=ShellText(text="systemctl reboot || reboot"))
+    reboot = Reboot(within_s=120.0, program=ShellText(text="systemctl reboot || reboot"))
     before = lab.nodes[0].boot_id()
     ended = done(steps, reboot)
     assert ended.state is StepState.OK, ended.reason
@@ -240,9 +242,9 @@ def test_no_reboot_without_the_drain_of_the_playbook(steps: SshSteps, lab: Lab) 
 
 
 def test_waiting_ends_at_its_deadline_with_what_is_missing(steps: SshSteps) -> None:
-    ended = done(steps, WaitFor(within_s=1.0, every_s=0.3, port=1))
-    assert (ended.state, ended.reason) == (StepState.FAILED, "after 1 s: nothing listens on port 1")
-    assert done(steps, WaitFor(within_s=5.0, every_s=0.3, where="r1m < 5", no_jobs=True)).state is StepState.OK
+    ended = done(steps, WaitFor(within_s=3.0, every_s=0.3, port=1))
+    assert (ended.state, ended.reason) == (StepState.FAILED, "after 3 s: nothing listens on port 1")
+    assert done(steps, WaitFor(within_s=60.0, every_s=0.3, where="r1m < 5", no_jobs=True)).state is StepState.OK
     assert done(steps, WaitFor(within_s=0.5, every_s=0.3, where="r1m > 500")).state is StepState.FAILED
 
 
@@ -258,7 +260,8 @@ def test_waiting_ends_at_its_deadline_with_what_is_missing(steps: SshSteps) -> N
     ],
 )
 def test_health_is_told_by_the_codes_of_nagios(steps: SshSteps, text: str, state: StepState) -> None:
-    health = CheckHealth(program=ShellText(text=text), passes=2, fails=2, every_s=0.1, within_s=2.5)
+    within_s = 2.5 if state is StepState.UNKNOWN else 60.0  # it is over once it is known
+    health = CheckHealth(program=ShellText(text=text), passes=2, fails=2, every_s=0.1, within_s=within_s)
     assert steps.check_health(NODE, health, facts(), threading.Event()).state is state
 
 
