@@ -177,6 +177,7 @@ def environment_of(lab: Lab, folder: Path) -> dict[str, str]:
     return {
         "LANG": "C.UTF-8",
         **lab.environment({"PATH": path}),
+        "CLBALANCE_CONTROL_PERSIST": "off",  # as for root, whoever runs the tests: nothing is left behind
         "CLBALANCE_STATE_DIR": str(folder / "state"),
         "CLBALANCE_GRACE_S": "60",  # a node that is only slow is no late one
         "HOME": str(home),

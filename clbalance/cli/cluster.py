@@ -250,6 +250,7 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         user=ssh.user or "",
         connect_timeout_s=ssh.connect_timeout_s,
         fanout=ssh.fanout,
+        keep_s=ssh.control_persist_s,
         here=here,
     )
 

@@ -186,6 +186,7 @@ KEYS: Mapping[str, ValueKind] = {
     "ssh.connect_timeout_s": _SECONDS,
     "ssh.probe_timeout_s": _SECONDS,
     "ssh.fanout": Number(at_least=1, at_most=10_000, whole=True),
+    "ssh.control_persist_s": Number(at_least=1, at_most=3600, can_be_off=True),
     "policy.name": _POLICY,
     "policy.max_age_s": _SECONDS,
     "policy.suspect_after": Number(at_least=1, at_most=1000, whole=True, can_be_off=True),
@@ -237,6 +238,7 @@ VARIABLES: Mapping[str, str] = {
     "CLBALANCE_CONNECT_TIMEOUT": "ssh.connect_timeout_s",
     "CLBALANCE_PROBE_TIMEOUT": "ssh.probe_timeout_s",
     "CLBALANCE_FANOUT": "ssh.fanout",
+    "CLBALANCE_CONTROL_PERSIST": "ssh.control_persist_s",
     "CLBALANCE_GROUPS_CONF": "groups_conf",
 }
 """Environment variables, each with the key that it sets."""

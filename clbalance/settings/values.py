@@ -1,5 +1,6 @@
 """The settings as the rest of the program reads them. Mappings hold only keys that were set."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -19,6 +20,9 @@ class SshSettings:
     probe_timeout_s: float = 5.0
     """Time for a probe's answer after the connection is made."""
     fanout: int = 64
+    control_persist_s: float | None = field(default_factory=lambda: None if os.geteuid() == 0 else 60.0)
+    """How long ssh keeps a connection for the next call. None: not at all; so it is for root who does not ask for it,
+    because an open connection is a login to every node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

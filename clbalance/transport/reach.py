@@ -6,6 +6,8 @@ import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import NodeSet
@@ -16,16 +18,13 @@ from clbalance.model import Cause, NodeName
 from clbalance.nodeset import check_user_name
 from clbalance.ports import Link, Sftp
 from clbalance.transport.clush import ClushSessions
-from clbalance.transport.session_client import (
-    REMOTE_COMMAND,
-    LocalWorker,
-    SessionWorker,
-    SshWorker,
-    ssh_argv,
-    ssh_call,
-)
+from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker
 from clbalance.transport.session_state import Retries
+from clbalance.transport.ssh_command import REMOTE_COMMAND, ssh_argv, ssh_call
 from clbalance.transport.ssh_failure import Failure
+
+if TYPE_CHECKING:  # imported by calls that share
+    from clbalance.transport.sharing.connections import SharedConnections
 
 # With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
 _SHELL = "exec /bin/sh -s"
@@ -44,6 +43,8 @@ class SshTransport:
     fanout: int = 64
     here: frozenset[NodeName] = frozenset()
     """Nodes that are this machine and are reached without ssh."""
+    keep_s: float | None = None
+    """How long a connection is kept for the next call; None: it ends with its session."""
     lacks: set[str] = field(default_factory=set)
     """Options that this ssh turned out to be too old for."""
     unshared: set[NodeName] = field(default_factory=set)
@@ -64,7 +65,7 @@ class SshTransport:
             "connect_timeout": self.connect_timeout_s,
         }
         return ClushSessions(
-            self._worker,
+            partial(self._worker, self._shared()),
             info=info,
             fanout=self.fanout,
             capacity=raise_file_limit(),
@@ -126,12 +127,23 @@ class SshTransport:
         if self.user:
             check_user_name(self.user)
 
-    def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
+    def _shared(self) -> "SharedConnections | None":
+        if not self.keep_s:
+            return None
+        from clbalance.transport.sharing.connections import runtime_folder, shared_connections
+
+        return shared_connections(
+            runtime_folder(), keep_s=self.keep_s, path=self.path, options=self.options, user=self.user
+        )
+
+    def _worker(
+        self, shared: "SharedConnections | None", node: NodeSet, handler: EventHandler, no_sharing: bool
+    ) -> SessionWorker:
         if str(node) in self.here:
             return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)
         if self.here and ssh_program(self.path) is None:
             return LocalWorker(node, handler, command=_NO_SSH, stderr=True)
-        return SshWorker(node, handler, command=_SHELL, stderr=True, no_sharing=no_sharing)
+        return SshWorker(node, handler, command=_SHELL, stderr=True, shared=shared, no_sharing=no_sharing)
 
 
 def ssh_program(path: str) -> str | None:

@@ -11,12 +11,18 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ClusterShell.Engine.Engine import E_READ, E_WRITE
 from ClusterShell.Worker.EngineClient import EngineClientEOF, EnginePort
 from ClusterShell.Worker.Exec import ExecClient, ExecWorker
+
+from clbalance.model import NodeName
+from clbalance.transport.ssh_command import ssh_argv
+
+if TYPE_CHECKING:  # most calls share no connections
+    from clbalance.transport.sharing.connections import SharedConnections, SharedSession
 
 _EXIT = "exit"  # name of the stream that becomes readable when the process has exited
 MAX_LINE_BYTES = 1 << 20
@@ -104,6 +110,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         self._flush_read(self.worker.SNAME_STDERR)
         self.streams.clear()
         self.invalidate()
+        self.worker.ended()
         self._on_nodeset_close(self.key, rc if rc >= 0 else 128 - rc)
         self.worker._check_fini()  # noqa: SLF001 - part of the protocol between client and worker
 
@@ -157,6 +164,14 @@ class SessionWorker(ExecWorker):  # type: ignore[misc]  # ClusterShell ships no 
         """The process to start for `node`."""
         raise NotImplementedError
 
+    def ended(self) -> None:
+        """Its process is gone."""
+
+    @property
+    def is_on_shared(self) -> bool:
+        """Whether it goes over a connection that was there already, and so should answer soon."""
+        return False
+
 
 class LocalWorker(SessionWorker):
     """A shell on this machine."""
@@ -169,69 +184,40 @@ class LocalWorker(SessionWorker):
 class SshWorker(SessionWorker):
     """A shell on a node, by OpenSSH. The user's own options come first: ssh takes the first value it sees."""
 
-    def __init__(self, *args: Any, no_sharing: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, shared: "SharedConnections | None" = None, no_sharing: bool = False, **kwargs: Any
+    ) -> None:
+        self._shared = shared
+        self._session: SharedSession | None = None
         self.no_sharing = no_sharing
         super().__init__(*args, **kwargs)
 
     def argv(self, node: str) -> list[str]:
         info = self.task.info
+        if self._shared is not None and not self.no_sharing:
+            self._session = self._shared.join(NodeName(node))
         return ssh_argv(
             node,
             self.command,
             path=info("ssh_path"),
-            options=shlex.split(info("ssh_options") or "") + (["-oControlPath=none"] if self.no_sharing else []),
+            options=[*shlex.split(info("ssh_options") or ""), *self._sharing()],
             user=info("ssh_user") or "",
             connect_timeout_s=info("connect_timeout"),
             lacks=info("ssh_lacks"),
         )
 
+    def ended(self) -> None:
+        if self._shared is not None and self._session is not None:
+            self._shared.leave(self._session)
 
-REMOTE_COMMAND = "RemoteCommand"
-"""An option of ssh since OpenSSH 7.6; an older one refuses to run with it."""
+    @property
+    def is_on_shared(self) -> bool:
+        return self._session is not None and self._session.stands
 
-
-def ssh_call(path: str, options: Sequence[str]) -> list[str]:
-    """The program, which may have arguments, and the user's options. `~` is the home folder, as in ClusterShell."""
-    return [os.path.expanduser(word) for word in (*shlex.split(path), *options)]  # noqa: PTH111 - not a path only
-
-
-def ssh_argv(  # noqa: PLR0913 - each is a part of one command line
-    node: str,
-    command: str,
-    *,
-    path: str,
-    options: Sequence[str],
-    user: str,
-    connect_timeout_s: float,
-    lacks: Collection[str] = (),
-    terminal: bool = False,
-    subsystem: bool = False,
-) -> list[str]:
-    """The argv that runs `command` on `node`. `command` never contains user input.
-
-    `lacks`: options that this ssh is too old for. `subsystem`: `command` names one of sshd.
-    """
-    return [
-        *ssh_call(path, options),
-        # At the default level, ssh prints "Connection closed" after a session with a terminal.
-        *(["-tt", "-oLogLevel=ERROR"] if terminal else ["-T"]),
-        "-oBatchMode=yes",
-        "-oForwardAgent=no",
-        "-oForwardX11=no",
-        "-oClearAllForwardings=yes",
-        "-oPermitLocalCommand=no",
-        *([] if REMOTE_COMMAND in lacks else [f"-o{REMOTE_COMMAND}=none"]),  # ssh runs either that one or ours
-        f"-oRequestTTY={'force' if terminal else 'no'}",
-        "-oUpdateHostKeys=no",  # many clients at once would rewrite one known_hosts
-        f"-oConnectTimeout={max(1, round(connect_timeout_s))}",
-        "-oServerAliveInterval=5",
-        "-oServerAliveCountMax=3",
-        *(["-l", user] if user else []),
-        *(["-s"] if subsystem else []),
-        "--",
-        node,
-        command,
-    ]
+    def _sharing(self) -> tuple[str, ...]:
+        if self.no_sharing:
+            return ("-oControlPath=none",)
+        return () if self._session is None else self._session.options
 
 
 # Waking ClusterShell's loop from another thread, without locks that a signal could leave held.

@@ -10,6 +10,8 @@ from clbalance.transport.ssh_failure import Failure
 
 MOST_UNTAKEN_BYTES = 1 << 20
 """Of one node: more is not read before the engine has taken some."""
+_SHARED_ANSWERS_WITHIN_S = 1.0
+"""A connection that was there already, and does not bring the first line in this time, may be dead."""
 _LINE_COST_BYTES = 256  # of Python's objects for one line
 
 
@@ -31,12 +33,32 @@ class SessionState:
     first_try_at: float = 0.0
     not_before: float = 0.0
     no_sharing: bool = False
+    on_shared_since: float | None = None
+    """Since when it waits on a connection that was there already."""
     # Written by one thread each, so that they need no lock:
     read_bytes: int = 0
     """Read from the node and queued for the engine, by the transport thread."""
     taken_bytes: int = 0
     """Taken from the queue, by the engine's thread, which calls `next`."""
     is_paused: bool = False
+
+    def begin(self, now: float) -> None:
+        """A connection is begun; its deadline too, unless it goes on from a shared connection that hung."""
+        self.tries += 1
+        self.first_try_at = self.first_try_at or now
+        if self.on_shared_since is None:
+            self.ends_at = None if self.within_s is None else now + self.within_s
+        self.on_shared_since = None
+
+    def hangs_on_shared(self, now: float) -> bool:
+        """Whether its shared connection should not be waited for any longer."""
+        waits = self.worker is not None and self.on_shared_since is not None and not self.heard
+        return waits and now - (self.on_shared_since or now) >= _SHARED_ANSWERS_WITHIN_S
+
+    def bypass_sharing(self) -> None:
+        """Let the next try have a connection of its own. This one did not count."""
+        self.no_sharing = True
+        self.tries -= 1
 
     @property
     def untaken_bytes(self) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clbalance.model import NodeName
 from clbalance.policy.hints import SshAddress
-from clbalance.transport.session_client import ssh_call
+from clbalance.transport.ssh_command import ssh_call
 
 _MOST_NODES = 50
 _WITHIN_S = 5.0

@@ -48,7 +48,7 @@ _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
         Cause.THROTTLED,
         True,
     ),
-    (r"ControlPath too long|mux_client|ControlSocket", Cause.MUX, True),
+    (r"ControlPath too long|mux_client|ControlSocket|unix_listener", Cause.MUX, True),
     (r"Too many logins for", Cause.LIMITS, True),
     (r"No space left on device|Read-only file system|Disk quota exceeded", Cause.STORAGE, False),
     (r"(?i)Bad configuration option: remotecommand", Cause.LOCAL, True),  # older than OpenSSH 7.6; it was ours

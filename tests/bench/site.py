@@ -49,6 +49,7 @@ class Site:
             "PATH": f"{_BIN}:{os.defpath}",
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
+            "CLBALANCE_CONTROL_PERSIST": "off",  # as for root, whoever measures
             "PYTHONPYCACHEPREFIX": str(self.folder / "pycache"),
         }
         return env if lab is None else {**env, **lab.environment(env)}

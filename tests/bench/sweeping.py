@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clbalance.lab.cluster import Lab
+from clbalance.transport.sharing.connections import standing, stop_sharing
 
 from .figure import Aggregate, Spread, ratio_figure
 from .site import CLBALANCE, CLUSH, Site, WrongRunError, answers, timed
@@ -30,21 +31,24 @@ def sweep(site: Site) -> Iterator[Aggregate]:
 
 
 def shared(site: Site) -> Iterator[Aggregate]:
-    """The same over ControlMasters that stand."""
+    """The same again within a minute, against clush over ControlMasters that stand. Our own connections are kept."""
     with site.lab("shared", _NODES) as lab:
         sharing = f"-oControlMaster=auto -oControlPersist=120 -oControlPath={site.folder}/mux-%n"
-        ours = [CLBALANCE, "load", "-w", _ALL, "-o", sharing]
+        ours = [CLBALANCE, "load", "-w", _ALL]
         # clush reads its options by configparser, where a per cent sign is two.
         their_options = f"-F {lab.ssh_config} {sharing}".replace("%", "%%")
         theirs = [CLUSH, "-b", "-w", _ALL, "-o", their_options, "cat /proc/loadavg"]
         try:
-            runs = site.interleaved(ours, theirs, site.environment(lab))
+            env = {**site.environment(lab), "CLBALANCE_CONTROL_PERSIST": "120", "XDG_RUNTIME_DIR": str(site.folder)}
+            runs = site.interleaved(ours, theirs, env)
         finally:
             _end_masters(site, lab)
-    yield ratio_figure(f"load of {_NODES}, shared connections", *runs)
+    yield ratio_figure(f"load of {_NODES} again within a minute", *runs, limit=1.2, note="clush: over ControlMaster")
 
 
 def _end_masters(site: Site, lab: Lab) -> None:
+    for path in standing(site.folder / "clbalance-ssh"):
+        stop_sharing(path)
     for socket in site.folder.glob("mux-*"):
         subprocess.run(
             ["ssh", f"-oControlPath={socket}", "-O", "exit", socket.name.removeprefix("mux-")],

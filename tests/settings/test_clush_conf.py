@@ -32,7 +32,9 @@ def test_what_it_says_of_ssh_applies_and_is_named_as_the_origin(place: Place, us
     ssh = settings.ssh
     assert (ssh.user, ssh.options, ssh.path, ssh.fanout) == ("ann", "-p 2222", "/opt/ssh", 7)
     assert (ssh.connect_timeout_s, ssh.probe_timeout_s) == (3.0, 4.0)
-    assert {settings.origins[key] for key in KEYS if key.startswith("ssh.")} == {str(users)}
+    ours_alone = {"ssh.control_persist_s"}
+    theirs = {key for key in KEYS if key.startswith("ssh.")} - ours_alone
+    assert {settings.origins[key] for key in theirs} == {str(users)}
 
 
 def test_every_setting_of_ours_is_above_it_key_by_key(place: Place, users: Path) -> None:

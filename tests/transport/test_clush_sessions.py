@@ -15,7 +15,7 @@ from clbalance.errors import UsageError
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line
 from clbalance.transport.reach import SshTransport, raise_file_limit
-from clbalance.transport.session_client import ssh_argv
+from clbalance.transport.ssh_command import ssh_argv
 
 NODE = NodeName("here")
 LOCAL = SshTransport(here=frozenset({NODE, NodeName("other"), *(NodeName(f"n{number}") for number in range(8))}))

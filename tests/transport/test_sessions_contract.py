@@ -10,6 +10,7 @@ import pytest
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent, Sessions, Transport
 from clbalance.transport.reach import SshTransport
+from tests.kept_connections import kept_in_a_folder
 from tests.scripted import HangUp, ScriptedTransport
 
 
@@ -33,7 +34,7 @@ def scripted_shell(text: bytes) -> list[bytes | HangUp]:
     return answers
 
 
-@pytest.fixture(params=["scripted", "local", pytest.param("ssh", marks=pytest.mark.sshd)])
+@pytest.fixture(params=["scripted", "local", *(pytest.param(way, marks=pytest.mark.sshd) for way in ("ssh", "kept"))])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     names = (NodeName("node1"), NodeName("node2"), NodeName("node3"))
     match request.param:
@@ -41,6 +42,11 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
             yield Place(ScriptedTransport(dict.fromkeys(names, scripted_shell)), names)
         case "local":
             yield Place(SshTransport(here=frozenset(names)), names)
+        case "kept":
+            lab = request.getfixturevalue("lab")
+            with kept_in_a_folder() as base:
+                request.getfixturevalue("monkeypatch").setenv("XDG_RUNTIME_DIR", str(base))
+                yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=5.0, keep_s=60.0), names)
         case _:
             lab = request.getfixturevalue("lab")
             yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=5.0), names)

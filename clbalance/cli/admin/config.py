@@ -44,6 +44,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     off = {True: "off"}
     values: dict[str, Json] = {"groups_conf": settings.groups_conf}
     values |= {f"ssh.{name}": value for name, value in asdict(settings.ssh).items()}
+    values["ssh.control_persist_s"] = off.get(settings.ssh.control_persist_s is None, settings.ssh.control_persist_s)
     values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
     values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
     values |= {"gpus.hide": settings.gpus.hide}

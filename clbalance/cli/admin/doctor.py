@@ -43,7 +43,7 @@ from clbalance.store.state import SqliteStore
 from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import raise_file_limit
-from clbalance.transport.session_client import ssh_call
+from clbalance.transport.ssh_command import ssh_call
 
 _VERSION_WITHIN_S = 5.0
 

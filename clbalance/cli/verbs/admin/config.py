@@ -33,11 +33,16 @@ def register(app: typer.Typer) -> None:
         short_help="Check the settings, and say what is wrong and where.",
     )(check)
     config.command(
-        "groups", help=_GROUPS_HELP, short_help="Print the nodes of your last jobs by result, as groups for clush."
+        "groups", help=_GROUPS_HELP, short_help="Print your last jobs' nodes by result, as groups for clush."
     )(groups)
     config.command("timer", help=_TIMER_HELP, short_help="Print systemd units and a crontab line that run rebalance.")(
         timer
     )
+    config.command(
+        "connections",
+        help="List the ssh connections that are kept for the next call. [ssh] control_persist_s says for how long.",
+        short_help="List or end the ssh connections that are kept.",
+    )(connections)
     app.add_typer(config, name="config", help="Show and check settings; print groups for clush and a timer.")
 
 
@@ -81,6 +86,21 @@ def groups(
 
     console = Console.of(output)
     return install_result_groups(console) if install else show_result_groups(console)
+
+
+@takes
+def connections(
+    output: OutputOptions,
+    end: Annotated[
+        bool, Option("--end", help="End them; one that is in use ends with its last session.", show_default=False)
+    ] = False,
+) -> int:
+    """Exits 0, or 1 if one could not be ended."""
+    from clbalance.cli.admin.connections import end_connections, show_connections
+    from clbalance.cli.console import Console
+
+    console = Console.of(output)
+    return end_connections(console) if end else show_connections(console)
 
 
 @takes

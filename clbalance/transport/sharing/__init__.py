@@ -1,0 +1,1 @@
+"""Connections of ssh that are kept for the next call."""

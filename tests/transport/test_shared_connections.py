@@ -1,0 +1,238 @@
+"""Connections that are kept for the next call: who shares them, who never does, and what happens to one that hangs."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from clbalance.model import NodeName
+from clbalance.ports import Line
+from clbalance.transport.reach import SshTransport
+from clbalance.transport.sharing.configuration import configuration_without_sharing
+from clbalance.transport.sharing.connections import (
+    MOST_SESSIONS,
+    SharedConnections,
+    places_of,
+    runtime_folder,
+    sessions_over,
+    shared_connections,
+    standing,
+    stop_sharing,
+)
+from tests.kept_connections import kept_in_a_folder
+
+NODE = NodeName("node1")
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    with kept_in_a_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config"
+    path.write_text("# ControlMaster auto\nHost node*\n  Port 2222\n")
+    return path
+
+
+def shared(base: Path, config: Path, *, user: str = "", keep_s: float | None = 60.0) -> SharedConnections | None:
+    return shared_connections(base, keep_s=keep_s, path="ssh", options=f"-F {config}", user=user)
+
+
+def folder_of(base: Path, config: Path, user: str = "") -> Path:
+    found = shared(base, config, user=user)
+    assert found is not None
+    return found.folder
+
+
+class TestWhoShares:
+    def test_a_private_folder_and_a_plain_configuration_do(self, base: Path, config: Path) -> None:
+        found = shared(base, config)
+        assert found is not None
+        session = found.join(NODE)
+        assert session is not None
+        assert f"-oControlPath={found.folder / 'node1'}" in session.options
+        assert not session.stands
+
+    def test_nobody_does_when_it_is_off(self, base: Path, config: Path) -> None:
+        assert shared(base, config, keep_s=None) is None
+
+    def test_another_user_or_another_configuration_has_other_connections(self, base: Path, config: Path) -> None:
+        before = folder_of(base, config)
+        assert folder_of(base, config, user="ann") != before
+        assert folder_of(base, config) == before
+        config.write_text("Host node*\n  Port 2223\n")
+        assert folder_of(base, config) != before
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "ControlMaster no",
+            "controlpath ~/.ssh/%C",
+            "Host x\n\tControlPersist=1m",
+            "Include ~/%h",
+            "Include ${WHERE}",
+        ],
+    )
+    def test_a_users_own_choice_is_left_alone(self, base: Path, config: Path, line: str) -> None:
+        config.write_text(f"{line}\n")
+        assert shared(base, config) is None
+
+    def test_also_in_a_file_that_is_included(self, base: Path, config: Path) -> None:
+        part = config.with_name("part.conf")
+        part.write_text("Compression yes\n")
+        config.write_text(f"Include {config.parent}/*.conf\n")
+        assert shared(base, config) is not None
+        part.write_text("ControlMaster auto\n")
+        assert shared(base, config) is None
+
+    def test_a_file_that_includes_itself_or_is_missing_is_none_to_rely_on(self, base: Path, config: Path) -> None:
+        config.write_text(f"Include {config}\n")
+        assert shared(base, config) is None
+        assert shared(base, config.with_name("missing")) is None
+
+    @pytest.mark.parametrize(
+        "options", ["-o ControlMaster=auto", "-oControlPath=/x", "-M", "-S /x", "-TM", "-o 'ControlPersist 5'"]
+    )
+    def test_options_that_share_are_the_users_choice_too(self, options: str, tmp_path: Path) -> None:
+        assert configuration_without_sharing("ssh", options, tmp_path / "none") is None
+
+    def test_a_program_of_which_nothing_is_known_is_called_as_before(self) -> None:
+        assert configuration_without_sharing("sshpass -e ssh", "-F none") is None
+        assert configuration_without_sharing("/usr/local/bin/my-ssh", "-F none") is None
+
+    def test_the_systems_file_counts_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        system = tmp_path / "ssh_config"
+        system.write_text("Include parts/*\n")
+        assert configuration_without_sharing("ssh", "", system) is not None
+        (tmp_path / "parts").mkdir()
+        (tmp_path / "parts/one").write_text("ControlMaster auto\n")
+        assert configuration_without_sharing("ssh", "", system) is None
+
+
+class TestThePlaceOfTheSockets:
+    @pytest.mark.parametrize("mode", [0o755, 0o777, 0o750])
+    def test_a_folder_that_others_may_look_into_is_not_used(self, base: Path, config: Path, mode: int) -> None:
+        base.chmod(mode)
+        assert shared(base, config) is None
+        base.chmod(0o700)
+
+    def test_nor_one_behind_a_link(self, base: Path, config: Path) -> None:
+        (base / "real").mkdir(mode=0o700)
+        (base / "link").symlink_to("real")
+        assert shared(base / "link", config) is None
+
+    def test_a_node_whose_socket_cannot_be_named_connects_anew(self, base: Path, config: Path) -> None:
+        found = shared(base, config)
+        assert found is not None
+        assert found.join(NodeName("n" * 80)) is None
+
+    def test_it_is_in_the_runtime_folder_or_is_this_users_in_tmp(
+        self, monkeypatch: pytest.MonkeyPatch, base: Path
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+        assert runtime_folder() == base / "clbalance-ssh"
+
+    def test_a_socket_that_a_dead_process_left_is_removed(self, base: Path, config: Path) -> None:
+        path = folder_of(base, config) / NODE
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(path))
+        assert list(standing(base)) == []
+        assert not path.exists()
+
+
+class TestHowManyShare:
+    def test_no_more_than_eight_sessions_and_a_place_is_given_back(self, base: Path, config: Path) -> None:
+        found = shared(base, config)
+        assert found is not None
+        sessions = [session for _ in range(MOST_SESSIONS) if (session := found.join(NODE)) is not None]
+        assert len(sessions) == MOST_SESSIONS
+        assert found.join(NODE) is None
+        assert found.join(NodeName("node2")) is not None
+        found.leave(sessions[3])
+        assert found.join(NODE) is not None
+
+    def test_sessions_of_other_processes_count_until_these_end(self, base: Path, config: Path) -> None:
+        found = shared(base, config)
+        assert found is not None
+        path = found.folder / NODE
+        first = places_of(path).start
+        taker = (
+            "import fcntl, os, sys\n"
+            f"fd = os.open({str(base / 'sessions')!r}, os.O_RDWR)\n"
+            f"fcntl.lockf(fd, fcntl.LOCK_EX, {MOST_SESSIONS - 1}, {first})\n"
+            "print('taken', flush=True)\n"
+            "sys.stdin.read()\n"
+        )
+        with subprocess.Popen(["python3", "-c", taker], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"taken\n"
+            assert sessions_over(path) == MOST_SESSIONS - 1
+            assert found.join(NODE) is not None
+            assert found.join(NODE) is None
+            other.communicate()
+        assert found.join(NODE) is not None
+
+
+@pytest.mark.sshd
+class TestOnNodes:
+    @pytest.fixture
+    def transport(self, lab: Lab, base: Path, monkeypatch: pytest.MonkeyPatch) -> SshTransport:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+        return SshTransport(options=lab.ssh_options, keep_s=60.0)
+
+    def test_the_next_call_goes_over_the_connection_of_the_last_one(self, transport: SshTransport) -> None:
+        assert asked(transport) == asked(transport), "the same sshd answered both"
+        assert asked(SshTransport(options=transport.options)) != asked(transport), "this one has not asked for it"
+
+    def test_one_that_hangs_is_not_waited_for(self, transport: SshTransport, base: Path) -> None:
+        first = asked(transport)
+        (path,) = standing(base / "clbalance-ssh")
+        master = master_of(path)
+        os.kill(master, signal.SIGSTOP)
+        try:
+            assert asked(transport) not in {"", first}
+        finally:
+            os.kill(master, signal.SIGKILL)
+
+    def test_one_in_use_is_not_closed_when_sharing_is_stopped(self, transport: SshTransport, base: Path) -> None:
+        asked(transport)
+        with transport.sessions() as sessions:
+            sessions.open(NODE, within_s=30)
+            sessions.send(NODE, b"echo one\n")
+            assert isinstance(sessions.next(30), Line)
+            (path,) = standing(base / "clbalance-ssh")
+            assert sessions_over(path) == 0, "locks of our own process are not counted"
+            assert stop_sharing(path)
+            assert list(standing(base / "clbalance-ssh")) == []
+            sessions.send(NODE, b"echo two\n")
+            event = sessions.next(30)
+            assert isinstance(event, Line)
+            assert event.text == b"two"
+
+
+def asked(transport: SshTransport) -> str:
+    """The process that serves our session there: a connection's sshd."""
+    with transport.sessions() as sessions:
+        sessions.open(NODE, within_s=30)
+        sessions.send(NODE, b"echo $PPID\n", last=True)
+        event = sessions.next(30)
+        return event.text.decode() if isinstance(event, Line) else ""
+
+
+def master_of(path: Path) -> int:
+    told = subprocess.run(
+        ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "check", "x"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(told.stderr.rpartition("pid=")[2].partition(")")[0])
