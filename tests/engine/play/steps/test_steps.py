@@ -203,6 +203,14 @@ def test_a_node_that_an_earlier_run_has_left_is_taken_over(steps: SshSteps) -> N
     assert done(steps, ResumeNode(), later).changed
 
 
+def test_a_node_that_is_not_drained_any_more_is_not_drained_by_its_failure(steps: SshSteps, lab: Lab) -> None:
+    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK
+    assert done(steps, ResumeNode()).changed
+    kept = steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event())
+    assert (kept.state, kept.reason) == (StepState.FAILED, "it is not drained")
+    assert not any(lab.nodes[0].folder.var.glob("clbalance-*/drain"))
+
+
 def test_a_mark_that_somebody_set_by_hand_stays_as_it_is(steps: SshSteps) -> None:
     request = DrainRequest(reason="disk is failing", by="somebody")
     assert all(one.done for one in mark(steps.services, [NODE], drain_message(request)))
