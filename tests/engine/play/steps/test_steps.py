@@ -170,15 +170,10 @@ def test_a_banner_and_a_login_shell_that_is_no_sh_do_not_matter(new_lab: NewLab,
         assert ended.result == Result(rc=3, out=user.name)
 
 
-def test_sudo_that_is_not_there_or_not_allowed_has_a_clear_reason(steps: SshSteps, lab: Lab) -> None:
+def test_sudo_that_is_not_there_has_a_clear_reason(steps: SshSteps, lab: Lab) -> None:
     lab.nodes[0].boot(Fault(without=("sudo",)))
     ended = done(steps, step(shell("true"), sudo=True))
-    assert (ended.state, ended.reason) == (StepState.FAILED, "the node has no sudo")
-    sudo = lab.nodes[0].folder.bin / "sudo"
-    sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
-    sudo.chmod(0o755)
-    ended = done(steps, step(shell("true"), sudo=True))
-    assert ended.reason == "`sudo -n` is not possible: a password is required"
+    assert (ended.state, ended.reason) == (StepState.FAILED, "not begun: the node has no sudo")
 
 
 # -- drain, resume, reboot
