@@ -17,13 +17,26 @@ BLOCK = 4096
 @contextmanager
 def mounted(lab: Lab, node: LabNode, options: str) -> Iterator[Path]:
     """A tmpfs as that node's folder until the node is killed at the end; its path as seen from here."""
+    with _mount(lab, node, "-t", "tmpfs", "-o", f"mode=1777,{options}", "small", str(node.folder.var)) as pid:
+        yield Path(f"/proc/{pid}/root{node.folder.var}")
+
+
+@contextmanager
+def bound(lab: Lab, node: LabNode, source: Path, target: Path) -> Iterator[None]:
+    """That file in the place of one of the system's, on this node alone, until the node is killed at the end."""
+    with _mount(lab, node, "--bind", str(source), str(target)):
+        yield
+
+
+@contextmanager
+def _mount(lab: Lab, node: LabNode, *words: str) -> Iterator[int]:
     if os.getuid() != 0 or lab.record.isolation.value != "namespaces":
         pytest.skip("mounts on a node need root and namespaces")
     init = node.init()
     assert init is not None
-    _inside(init.pid, "mount", "-t", "tmpfs", "-o", f"mode=1777,{options}", "small", str(node.folder.var))
+    _inside(init.pid, "mount", *words)
     try:
-        yield Path(f"/proc/{init.pid}/root{node.folder.var}")
+        yield init.pid
     finally:
         node.kill()  # and the mount with it; the next test finds the node booted
 

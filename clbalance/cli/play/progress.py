@@ -1,6 +1,7 @@
 """The progress of a run: lines that are drawn over themselves on a terminal; elsewhere one line for what fails."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -41,28 +42,45 @@ class LiveArea:
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
-        self._drawn = 0
+        self._drawn: tuple[str, ...] = ()
+        if shown:
+            # Not a handler: `SimpleQueue.get` may wait for ever if one runs once its time is over (CPython 3.11).
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
 
     def draw(self, lines: Callable[[int, int], tuple[str, ...]]) -> None:
-        """Draw `lines` of a width and a height over the last ones."""
-        if not self._shown:
+        """Draw `lines` of a width and a height over the last ones, unless it is in the background."""
+        if not self._shown or not _is_in_foreground():
             return
         size = os.get_terminal_size(2)
         text = lines(size.columns or 80, max(2, min(_ROWS, (size.lines or 24) - 2)))
         sys.stderr.write(self._back() + "\n".join(text))
         sys.stderr.flush()
-        self._drawn = len(text)
+        self._drawn = text
 
     def clear(self) -> None:
         """Erase it: a line is about to be written, or it is over."""
         if self._drawn:
             sys.stderr.write(self._back())
             sys.stderr.flush()
-            self._drawn = 0
+            self._drawn = ()
 
     def _back(self) -> str:
-        up = f"\x1b[{self._drawn - 1}A" if self._drawn > 1 else ""
-        return f"\r{up}\x1b[J" if self._drawn else "\r\x1b[J"
+        """To the first line that was drawn. A terminal that is narrower now has broken long lines.
+
+        After Ctrl-Z and `fg` a shell's own lines stand below: then it begins there.
+        """
+        if signal.sigtimedwait({signal.SIGCONT}, 0) is not None:
+            self._drawn = ()
+        columns = os.get_terminal_size(2).columns or 80
+        rows = sum(max(1, -(-len(line) // columns)) for line in self._drawn)
+        return f"\r\x1b[{rows - 1}A\x1b[J" if rows > 1 else "\r\x1b[J"
+
+
+def _is_in_foreground() -> bool:
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except OSError:  # not our controlling terminal
+        return True
 
 
 class PlayProgress:
@@ -165,11 +183,10 @@ class PlayProgress:
 
     def _live(self) -> LivePlay:
         now = self._clock()
-        running = sorted(self._turns.items(), key=lambda item: item[1].since)
         return LivePlay(
             total=self._total,
             counts=tuple((word, sum(one is state for one in self._states.values())) for word, state in _SHOWN_STATES),
-            turns=tuple(self._turn(node, at, now) for node, at in running),
+            turns=tuple(self._turn(node, at, now) for node, at in self._turns.items()),
             holding=self._holding,
             seconds=now - self._began,
         )

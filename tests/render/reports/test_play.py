@@ -31,3 +31,10 @@ def test_progress_fits_any_terminal(rows: int) -> None:
     lines = live_lines(live(60), 30, rows)
     assert len(lines) <= rows
     assert all(len(line) < 30 for line in lines)
+
+
+def test_a_long_name_of_a_step_hides_neither_its_attempt_nor_its_time() -> None:
+    turn = LiveTurn(node="node1", step="upgrade " * 20, at=1, of=2, seconds=75.0, note="attempt 2")
+    (line, _) = live_lines(LivePlay(total=1, counts=(), turns=(turn,)), 60, 16)
+    assert len(line) == 59
+    assert line.endswith("…, attempt 2  75 s")

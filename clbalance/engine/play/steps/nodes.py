@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from clbalance.engine.agent.protocol import encode
@@ -61,7 +62,9 @@ class NodeDrains:
             return refused
         ended = self._await_no_jobs(node, action, stop)
         if ended.state is StepState.LEFT_OUT and before is None:
-            self.resume(node, facts)
+            resumed = self.resume(node, facts)
+            if resumed.state is not StepState.OK:
+                return replace(ended, reason=f"{ended.reason}; it could not be resumed: {resumed.reason}")
         return ended
 
     def resume(self, node: NodeName, facts: StepFacts) -> StepEnded:
@@ -81,11 +84,15 @@ class NodeDrains:
     def keep(self, node: NodeName, reason: str, facts: StepFacts) -> StepEnded:
         """Say in the mark why the node stays drained. A later run may take over a mark that says so.
 
-        A mark that somebody set by hand stays as it is.
+        A mark that somebody set by hand stays as it is. Where there is none, none is set: that could break the minimum.
         """
         answer = look(self.services, node)
-        found = None if isinstance(answer, Silent) else own_mark(answer)
-        if found is not None and not is_of_run(found, facts) and not _FAILED_EARLIER.match(found.reason):
+        if isinstance(answer, Silent):
+            return _failed(answer.cause.because(answer.reason))
+        found = own_mark(answer)
+        if found is None:
+            return _failed("it is not drained")
+        if not is_of_run(found, facts) and not _FAILED_EARLIER.match(found.reason):
             return StepEnded(state=StepState.OK, reason=f"it stays drained: {found.reason}", changed=False)
         request = DrainRequest(reason=mark_reason(facts, reason, " failed"), by=self.by)
         return self._mark_anew(node, request) or StepEnded(state=StepState.OK)

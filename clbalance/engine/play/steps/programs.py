@@ -32,7 +32,7 @@ _NOT_FOUND: Final = 127
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRun:
-    """It was not begun: the node could not be reached."""
+    """It was not begun: the node could not be reached, or its `sudo` refused."""
 
     reason: str
 
@@ -109,8 +109,10 @@ def _shell_is_up(link: Link, nonce: str) -> LinkError | None:
     return None
 
 
-def _carried_out(link: Link, program: RemoteProgram, nonce: str) -> Result | NotTold:
+def _carried_out(link: Link, program: RemoteProgram, nonce: str) -> Ran:
     told = Told(nonce)
+    if program.sudo:
+        program = replace(program, begins=f"begun {secrets.token_hex(16)}")
     try:
         link.send(program_text(program, nonce))
         link.send_end()
@@ -123,7 +125,21 @@ def _carried_out(link: Link, program: RemoteProgram, nonce: str) -> Result | Not
                 return NotTold(reason="it sends more than it may")
     except LinkError as error:
         return NotTold(reason=error.cause.because(error.reason))
-    return told.result() or NotTold(reason="its shell ended without the exit code")
+    result = told.result()
+    if result is None:
+        return NotTold(reason="its shell ended without the exit code")
+    return _begun(result, program.begins) if program.begins else result
+
+
+def _begun(result: Result, line: str) -> Result | NotRun:
+    """The result without that line. Where it is missing, `sudo` said no, and why."""
+    before, is_begun, after = result.err.partition(line)
+    if is_begun:
+        return replace(result, err=before + after.removeprefix("\n"))
+    if result.rc == _NOT_FOUND:
+        return NotRun(reason="the node has no sudo")
+    said = last_line(result).removeprefix("sudo:").strip()
+    return NotRun(reason=f"`sudo -n` is not possible: {said or f'exit code {result.rc}'}")
 
 
 # -- what a program gets
@@ -184,12 +200,13 @@ def ended_by(ran: Ran, ok_codes: frozenset[int], step: Step) -> StepEnded:
 
 def why(result: Result, step: Step) -> str:
     """Why an exit code is a failure, with the last line that the program wrote."""
-    lines = [line.strip() for line in (result.err or result.out).splitlines() if line.strip()]
-    last = lines[-1][:200] if lines else ""
-    if step.sudo and result.rc == 1 and last.startswith("sudo:"):
-        return f"`sudo -n` is not possible: {last.removeprefix('sudo:').strip()}"
-    if step.sudo and result.rc == _NOT_FOUND and "sudo" in last:
-        return "the node has no sudo"
+    last = last_line(result)
     if step.timeout_s is not None and result.rc in _TIMED_OUT:
         return f"ended after its timeout of {step.timeout_s:g} s"
     return f"exit code {result.rc}: {last}" if last else f"exit code {result.rc}"
+
+
+def last_line(result: Result) -> str:
+    """What the program wrote last, on standard error if it did."""
+    lines = [line.strip() for line in (result.err or result.out).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""

@@ -61,6 +61,8 @@ class RemoteProgram:
     env: Mapping[str, str]
     chdir: str | None = None
     sudo: bool = False
+    begins: str = ""
+    """A line that it writes to its standard error before anything else: by it, `sudo` has let it begin."""
     timeout_s: float | None = None
 
 
@@ -76,7 +78,8 @@ def up_line(nonce: str) -> bytes:
 
 def program_text(program: RemoteProgram, nonce: str) -> bytes:
     """The text for the node's `sh -s`."""
-    lines = [f"export {name}={quote(value)}" for name, value in sorted(program.env.items())]
+    lines = [f"echo {quote(program.begins)} >&2"] if program.begins else []
+    lines += [f"export {name}={quote(value)}" for name, value in sorted(program.env.items())]
     if program.chdir is not None:
         lines.append(f"cd -- {quote(program.chdir)} || exit 126")
     lines.append(f"exec {' '.join(map(quote, program.words))}" if program.words else program.text)

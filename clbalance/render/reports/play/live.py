@@ -38,7 +38,7 @@ def live_lines(play: LivePlay, width: int, rows: int) -> tuple[str, ...]:
     room = max(1, rows - 1 - bool(play.holding))
     turns = play.turns if len(play.turns) <= room else play.turns[: room - 1]
     named = max((len(one.node) for one in turns), default=0)
-    lines = [_turn(one, named) for one in turns]
+    lines = [_turn(one, named, width) for one in turns]
     if len(turns) < len(play.turns):
         lines.append(f"  and {len(play.turns) - len(turns)} more")
     if play.holding:
@@ -47,9 +47,12 @@ def live_lines(play: LivePlay, width: int, rows: int) -> tuple[str, ...]:
     return tuple(line[: max(1, width - 1)] for line in lines[-rows:])
 
 
-def _turn(one: LiveTurn, named: int) -> str:
-    note = f", {one.note}" if one.note else ""
-    return f"  {escape_line(one.node):{named}}  {one.at}/{one.of} {escape_line(one.step)}{note}  {span(one.seconds)}"
+def _turn(one: LiveTurn, named: int, width: int) -> str:
+    """A long name of a step is cut, so that what follows it is seen."""
+    before = f"  {escape_line(one.node):{named}}  {one.at}/{one.of} "
+    after = f"{f', {one.note}' if one.note else ''}  {span(one.seconds)}"
+    step, room = escape_line(one.step), width - 1 - len(before) - len(after)
+    return f"{before}{step if len(step) <= room else f'{step[: max(0, room - 1)]}…'}{after}"
 
 
 def _total(play: LivePlay) -> str:
