@@ -96,6 +96,14 @@ def test_cron_is_told_of_nothing_but_failures(clbalance: Command) -> None:
     assert (done.rc, done.stderr.splitlines()[0]) == (4, "clbalance: warning: node1 failed: run 1: exit code 3")
 
 
+def test_of_a_node_that_could_not_be_reached_no_drain_mark_is_told(clbalance: Command, lab: Lab) -> None:
+    lab.nodes[0].kill()
+    done = clbalance("play", book(clbalance, "name: bare\ndrain: {}\nsteps:\n  - run: 'true'\n"), "-w", "node1")
+    warnings = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert (done.rc, len(warnings)) == (4, 1), warnings
+    assert "node1 failed: drain: " in warnings[0]
+
+
 def test_a_dry_run_changes_nothing(clbalance: Command) -> None:
     done = clbalance("play", book(clbalance, _DRAINED), "-w", "node[1-8]", "--dry-run")
     assert done.rc == 0

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from clbalance.engine.agent.protocol import encode
@@ -45,8 +46,8 @@ class NodeDrains:
     def drain(self, node: NodeName, action: DrainNode, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """Mark the node, if the minimum allows it, and wait until no job runs there."""
         answer = look(self.services, node)
-        if isinstance(answer, Silent):
-            return _failed(answer.cause.because(answer.reason))
+        if isinstance(answer, Silent):  # it was not marked
+            return replace(_failed(answer.cause.because(answer.reason)), changed=False)
         before = own_mark(answer)
         if before is not None and _is_of_other_run(before, facts):
             return _refused(f"another run has drained it: {before.reason}")
