@@ -278,8 +278,6 @@ class Playbook:
     """The nodes that `min_available` counts; empty: `hosts`."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """With `-e` applied."""
-    not_given: tuple[str, ...] = ()
-    """Variables without a value (`package:`) that `-e` has not given: it cannot run so."""
     rollout: Rollout = Rollout()
     steps: tuple[Step, ...] = ()
     rollback: tuple[Step, ...] = ()

@@ -18,7 +18,7 @@ from clbalance.model.playbook import (
 )
 from clbalance.playbook.document import read_document
 from clbalance.playbook.forms import CanaryForm, DrainForm, PlaybookForm, StepForm
-from clbalance.playbook.names import Names, not_given, variables_of
+from clbalance.playbook.names import Names, variables_of
 from clbalance.playbook.problems import playbook_error
 from clbalance.playbook.scalars import Scalars
 from clbalance.playbook.shape import forms_of
@@ -37,9 +37,7 @@ def load_playbook(data: bytes, file: str, typed: Mapping[str, str] | None = None
     if whole is None:  # tell of the steps, too
         StepReader(scalars, Names.of([*steps, *rollback], variables)).all_steps(steps, rollback)
         raise playbook_error(file, scalars.problems)
-    playbook = _Reader(scalars, whole, variables, typed or {}).playbook(
-        steps, rollback, name or _stem(file), _hash(data)
-    )
+    playbook = _Reader(scalars, whole, variables).playbook(steps, rollback, name or _stem(file), _hash(data))
     if scalars.problems:
         raise playbook_error(file, scalars.problems)
     return playbook
@@ -58,7 +56,6 @@ class _Reader:
     scalars: Scalars
     form: PlaybookForm
     variables: Mapping[str, str]
-    typed: Mapping[str, str]
 
     def playbook(
         self, steps: Sequence[StepForm | None], rollback: Sequence[StepForm | None], name: str, text_hash: str
@@ -84,7 +81,6 @@ class _Reader:
             hosts=_joined(form.hosts),
             pool=_joined(form.pool),
             variables=self.variables,
-            not_given=not_given(document, self.typed),
             rollout=self._rollout(turn),
             steps=turn,
             rollback=back,

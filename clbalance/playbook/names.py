@@ -58,13 +58,6 @@ def variables_of(document: Document, typed: Mapping[str, str], problems: list[Pr
     return declared | dict(typed)
 
 
-def not_given(document: Document, typed: Mapping[str, str]) -> tuple[str, ...]:
-    """Variables of `vars:` that have no value there, and none of `-e`."""
-    given = document.values.get("vars")
-    declared = given.items() if isinstance(given, dict) else ()
-    return tuple(name for name, value in declared if value is None and name not in typed)
-
-
 def parse_variables(words: Sequence[str]) -> dict[str, str]:
     """The variables of `-e NAME=VALUE`; `UsageError` for a word that is none."""
     typed: dict[str, str] = {}

@@ -144,12 +144,6 @@ def test_variables_that_are_typed_win_and_must_exist() -> None:
         read(text, aa="2")
 
 
-def test_a_variable_without_a_value_must_be_given_and_an_empty_text_is_a_value() -> None:
-    text = "vars: {disk: , part: ~, label: ''}\nsteps: [{run: x}]"
-    assert read(text).not_given == ("disk", "part")
-    assert read(text, disk="sda", part="").not_given == ()
-
-
 @pytest.mark.parametrize("word", ["a", "=1", "1a=2", "a-b=1", "a=\0"])
 def test_a_word_that_is_no_variable_is_refused(word: str) -> None:
     with pytest.raises(UsageError):

@@ -11,7 +11,7 @@ from clbalance.cli.cluster import cluster_context
 from clbalance.cli.play.files import read_playbook
 from clbalance.cli.play.past import named_run, open_plays, recorded_playbook
 from clbalance.cli.play.plan import PlannedPlay, minimum_of, planned
-from clbalance.cli.play.run_play import PlayCall, PlayText, refuse_unless_given
+from clbalance.cli.play.run_play import PlayCall, PlayText
 from clbalance.cli.play.runner import play_journal
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -49,7 +49,6 @@ class Continuing:
             call.console.say(messages.note("every node of every recorded run is done"))
             return ExitCode.DONE
         text = self._text(run)
-        refuse_unless_given(text.playbook)
         nodes = replace(call.nodes, nodes=[fold(run.nodes)])
         cluster = cluster_context(nodes, call.ssh, call.console)
         with cluster.services(needs_store=True) as services, closing(play_journal(services)) as plays:

@@ -62,7 +62,6 @@ class PlayCall:
     def carry_out(self, text: PlayText) -> int:
         """The exit code."""
         playbook = text.playbook
-        refuse_unless_given(playbook)
         cluster = cluster_context(nodes_meant(self.nodes, playbook), self.ssh, self.console)
         with cluster.services(needs_store=not self.options.dry_run) as services:
             planned = plan_play(cluster, self.nodes, self.ssh, services, playbook)
@@ -147,13 +146,6 @@ def exit_code(ended: PlayEnded) -> int:
         return ExitCode.NOTHING_FITS
     is_good = all(one.state in (NodeState.OK, NodeState.LEFT_OUT) for one in ended.nodes)
     return ExitCode.DONE if is_good else ExitCode.SOME_NODES_FAILED
-
-
-def refuse_unless_given(playbook: Playbook) -> None:
-    """`UsageError` if a variable has no value: its place in `vars:` is empty, and nothing was typed."""
-    if missing := playbook.not_given:
-        words = " ".join(f"-e {name}=…" for name in missing)
-        raise UsageError(f"{playbook.name}: not given: {', '.join(missing)}", hint=f"`{words}`")
 
 
 def nodes_meant(nodes: NodeOptions, playbook: Playbook) -> NodeOptions:

@@ -15,7 +15,7 @@ from clbalance.model import NodeName
 from clbalance.model.playbook import CopyFiles, Playbook
 from clbalance.playbook.load import load_playbook
 from clbalance.render import messages
-from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks, variables_of
+from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
 
 
 def show_playbooks(
@@ -74,5 +74,5 @@ def _row(file: PlaybookFile) -> PlaybookRow:
     except UsageError as error:
         return PlaybookRow(name=file.name, file=str(file.path), fault=error.message.splitlines()[0])
     return PlaybookRow(
-        name=file.name, file=str(file.path), description=playbook.description, variables=variables_of(playbook)
+        name=file.name, file=str(file.path), description=playbook.description, variables=playbook.variables
     )

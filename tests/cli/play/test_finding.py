@@ -71,17 +71,6 @@ def test_a_playbook_that_others_may_write_is_not_run(clbalance: Command) -> None
     assert clbalance("play", "./it.yml", "--check").rc == 2
 
 
-def test_a_variable_without_a_value_must_be_given_before_anything_runs(clbalance: Command, own: Path) -> None:
-    (own / "mend.yml").write_text("vars: {disk: , label: x}\nsteps: [{run: 'touch $HOME/$VAR_disk'}]\n")
-    assert clbalance("play", "mend", "--check").text.splitlines()[1:] == ["  must be given: -e disk=…"]
-    (listed,) = json.loads(clbalance("play", "--list", "--json").text)["playbooks"][:1]
-    assert listed["variables"] == {"disk": None, "label": "x"}
-    for looks in ([], ["--dry-run"]):
-        refused = clbalance("play", "mend", "-w", "node1", *looks)
-        assert (refused.rc, refused.stderr) == (2, "clbalance: mend: not given: disk\nhint: `-e disk=…`\n")
-    assert clbalance("play", "mend", "-w", "node1", "-e", "disk=sda").rc == 0
-
-
 def test_two_things_at_once_are_refused(clbalance: Command) -> None:
     assert "exclude each other" in clbalance("play", "--list", "--history").stderr
     assert "is for `--continue`" in clbalance("play", "--changed", "x").stderr

@@ -20,8 +20,7 @@ class PlaybookRow:
     name: str
     file: str
     description: str = ""
-    variables: Mapping[str, str | None] = field(default_factory=dict)
-    """None: it must be given."""
+    variables: Mapping[str, str] = field(default_factory=dict)
     fault: str = ""
 
 
@@ -50,11 +49,6 @@ class Playbooks(Report):
 
     def json(self) -> dict[str, Json]:
         return {"playbooks": [_document(row) for row in self.rows]}
-
-
-def variables_of(playbook: Playbook) -> Mapping[str, str | None]:
-    """Its variables; None for one that must be given."""
-    return {**playbook.variables, **dict.fromkeys(playbook.not_given)}
 
 
 def _tone(row: PlaybookRow) -> Tone:
@@ -89,8 +83,6 @@ class CheckedPlaybook(Report):
             parts.append(f"{counted(len(playbook.rollback), 'step')} of rollback")
         nodes = "nodes as typed" if self.nodes is None else counted(len(self.nodes), "node")
         yield f"{playbook.name}: valid: {', '.join(parts)}; {nodes}"
-        if playbook.not_given:
-            yield f"  must be given: {' '.join(f'-e {name}=…' for name in playbook.not_given)}"
 
     def plain(self) -> str:
         return plain_lines([(self.playbook.name, self.file, len(self.playbook.steps), self.playbook.text_hash)])
@@ -103,7 +95,7 @@ class CheckedPlaybook(Report):
             "sha256": playbook.text_hash,
             "hosts": playbook.hosts or None,
             "nodes": None if self.nodes is None else [{"name": node} for node in self.nodes],
-            "variables": dict(variables_of(playbook)),
+            "variables": dict(playbook.variables),
             "steps": [step.name for step in playbook.steps],
             "rollback": [step.name for step in playbook.rollback],
         }
