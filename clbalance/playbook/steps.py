@@ -104,7 +104,7 @@ class StepReader(ActionReader):
 _LONGEST_NAME = 80
 _REPEATABLE = frozenset({"copy", "fetch", "drain", "resume", "wait_for", "pause", "assert", "rebalance"})
 """Actions that find out what is to be done, so that beginning them again does no harm."""
-_WITH_RESULT = frozenset({"run", "wait_for", "reboot", "copy", "fetch"})
+_WITH_RESULT = frozenset({"run", "wait_for", "reboot", "copy", "fetch", "rebalance"})
 _PROGRAMS = frozenset({"run", "wait_for", "reboot"})
 """Actions with a program on the node, to which `sudo` and `timeout` apply."""
 

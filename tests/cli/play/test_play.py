@@ -82,6 +82,8 @@ def test_the_same_file_does_not_run_twice_at_once_and_an_interrupted_run_says_ho
     second = clbalance("play", name, "-w", "node2")
     assert second.rc == 75
     assert "is being run already" in second.stderr
+    quiet = clbalance("play", name, "-w", "node2", "-q")
+    assert (quiet.rc, quiet.stderr) == (75, ""), "under cron the next run follows"
     first.send_signal(signal.SIGINT)
     assert ended(first) == 130
     (home(clbalance, "node1") / "go").touch()

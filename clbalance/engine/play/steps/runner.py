@@ -42,13 +42,13 @@ class SshSteps:
     """`StepRunner` for the nodes of a cluster. Its calls work in any thread.
 
     `services`: with a store and a listener that work in any thread. `folder`: of the playbook. `rebalance`: carries out
-    `clbalance rebalance --apply` over the nodes of the run, and returns why it failed, or nothing.
+    `clbalance rebalance --apply` over the nodes of the run.
     """
 
     services: Services
     drains: NodeDrains
     transfers_over: Callable[[Transport], Transfers]
-    rebalance: Callable[[StepFacts], str]
+    rebalance: Callable[[StepFacts], StepEnded]
     folder: str
 
     def run(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:
@@ -105,8 +105,7 @@ class SshSteps:
             case CheckHealth() as action:
                 return Waits(services).health(node, step, action, facts, stop)
             case Rebalance():
-                failed = self.rebalance(facts)
-                return StepEnded(state=StepState.FAILED if failed else StepState.OK, reason=failed)
+                return self.rebalance(facts)
             case Pause(seconds=seconds):
                 is_stopped = stop.wait(seconds or 0.0)
                 return StepEnded(state=StepState.UNKNOWN if is_stopped else StepState.OK, changed=False)

@@ -59,7 +59,7 @@ def steps_of(lab: Lab, folder: Path, within_s: float = 20.0) -> SshSteps:
         services=services,
         drains=NodeDrains(services, "tester", lambda _: None, threading.Lock()),
         transfers_over=lambda way: Transfers(way, program=files_source(), within_s=20, idle_s=20),
-        rebalance=lambda _: "",
+        rebalance=lambda _: StepEnded(state=StepState.OK),
         folder=str(folder),
     )
 
