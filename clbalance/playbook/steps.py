@@ -88,6 +88,8 @@ class StepReader(ActionReader):
         scalars = self.scalars
         if form.register is not None and (not NAME.fullmatch(form.register) or form.register in RESERVED):
             scalars.refuse((*path, "register"), f"`{form.register[:60]}` is no name for a result", "such as `kernel`")
+        for name in {form.register, f"{form.register}_rc"} & self.names.variables.keys():
+            scalars.refuse((*path, "register"), f"`{name}` is a variable already", f"`$VAR_{name}` would be both")
         if form.register is not None and action not in _WITH_RESULT:
             hint = f"only of: {' '.join(sorted(_WITH_RESULT))}"
             scalars.refuse((*path, "register"), f"`{action}` has no result to register", hint, at_key=True)

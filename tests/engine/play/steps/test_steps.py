@@ -203,6 +203,16 @@ def test_a_node_that_an_earlier_run_has_left_is_taken_over(steps: SshSteps) -> N
     assert done(steps, ResumeNode(), later).changed
 
 
+def test_a_node_that_an_earlier_run_of_the_playbook_has_left_can_be_resumed_by_a_later_one(steps: SshSteps) -> None:
+    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK
+    later, other = facts(run=8), facts(run=8)
+    other = replace(other, playbook=replace(other.playbook, name="another"))
+    assert not done(steps, ResumeNode(), later).changed, "run 7 is still at work there"
+    assert steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event()).state is StepState.OK
+    assert not done(steps, ResumeNode(), other).changed
+    assert done(steps, ResumeNode(), later).changed
+
+
 def test_a_mark_that_somebody_set_by_hand_stays_as_it_is(steps: SshSteps) -> None:
     request = DrainRequest(reason="disk is failing", by="somebody")
     assert all(one.done for one in mark(steps.services, [NODE], drain_message(request)))
