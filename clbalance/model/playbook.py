@@ -207,6 +207,8 @@ class Step:
     action: Action
     when: str | None = None
     """A condition. Unless it is true the step is skipped; unknown is not true."""
+    is_ruled_out: bool = False
+    """With these variables `when` is false, whatever the nodes say: the step is skipped on all of them."""
     until: str | None = None
     """A condition on the step's own result. The step is repeated until it is true, `retries` times at most."""
     retries: int = 0
@@ -278,6 +280,8 @@ class Playbook:
     """The nodes that `min_available` counts; empty: `hosts`."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """With `-e` applied."""
+    missing: frozenset[str] = frozenset()
+    """Variables that must be given with `-e` before it can be run."""
     rollout: Rollout = Rollout()
     steps: tuple[Step, ...] = ()
     rollback: tuple[Step, ...] = ()

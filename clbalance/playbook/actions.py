@@ -1,6 +1,7 @@
 """The action of each step: from its checked form to its value."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from clbalance.model.playbook import (
@@ -36,6 +37,7 @@ from clbalance.playbook.forms import (
     WaitForForm,
 )
 from clbalance.playbook.names import NAME, TEMPLATE, WHOLE_VARIABLE, Names
+from clbalance.playbook.paths import BadPath, filled_path
 from clbalance.playbook.problems import Path, near
 from clbalance.playbook.scalars import Scalars
 
@@ -60,7 +62,7 @@ class ActionReader:
             case "copy", CopyForm():
                 return self._copy(below, form)
             case "fetch", FetchForm():
-                return FetchFiles(sources=self._sources(below, form.src), folder=self._plain(below, "dest", form.dest))
+                return FetchFiles(sources=self._sources(below, form.src), folder=form.dest)
             case "drain", _:
                 return self.drain(below, form or DrainForm())
             case "resume", _:
@@ -143,24 +145,34 @@ class ActionReader:
 
     def _sources(self, path: Path, given: str | list[str]) -> tuple[str, ...]:
         sources = (given,) if isinstance(given, str) else tuple(given)
-        if not sources or not all(one.strip() for one in sources):
+        if not sources:
             self.scalars.refuse((*path, "src"), "there is no file to copy", "`src: FILE`, or a list of files")
-        for one in sources:
-            self._plain(path, "src", one)
         return sources
 
-    def _plain(self, path: Path, key: str, given: str) -> str:
-        """A path without a template."""
-        if found := TEMPLATE.search(given):
-            self.scalars.refuse((*path, key), f"`{found[0][:60]}` is not possible here", "write the path itself")
-        if not given.strip():
-            self.scalars.refuse((*path, key), "the path is empty")
-        return given
+    def with_values(self, path: Path, action: Action) -> Action:
+        """The action with the values of the variables in its paths."""
+        match action:
+            case CopyFiles(sources=sources, destination=destination):
+                filled = tuple(self._filled((*path, "src"), one) for one in sources)
+                return replace(action, sources=filled, destination=self._filled((*path, "dest"), destination))
+            case FetchFiles(sources=sources, folder=folder):
+                filled = tuple(self._filled((*path, "src"), one) for one in sources)
+                return replace(action, sources=filled, folder=self._filled((*path, "dest"), folder))
+            case _:
+                return action
+
+    def _filled(self, path: Path, given: str) -> str:
+        unfilled = {name: f"{{{{ vars.{name} }}}}" for name in self.names.missing}
+        found = filled_path(given, {**self.names.variables, **unfilled})
+        if isinstance(found, BadPath):
+            self.scalars.refuse(path, found.message, found.hint)
+            return given
+        return found
 
     def _copy(self, path: Path, form: CopyForm) -> CopyFiles:
         return CopyFiles(
             sources=self._sources(path, form.src),
-            destination=self._plain(path, "dest", form.dest),
+            destination=form.dest,
             sync=form.sync,
             mode=self.scalars.mode((*path, "mode"), form.mode),
             checksum=form.checksum,

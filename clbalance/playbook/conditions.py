@@ -78,6 +78,11 @@ def compile_condition(text: str | bool, facts: Facts, key: str) -> Condition:
     return Condition(text=text, needs_load=any(name in _LOAD_FACTS for name in meaning.names), _holds=holds)
 
 
+def is_ruled_out(condition: Condition, variables: Mapping[str, str]) -> bool:
+    """Whether these variables alone make it false, whatever the nodes say."""
+    return condition.holds(StepSubject(variables=variables, registered={})) is False
+
+
 def _add_result(facts: Facts, name: str, read: Callable[[StepSubject], Result | None]) -> None:
     missing = Unknown(reason=f"there is no `{name}` yet")
     facts[f"{name}.rc"] = Fact(

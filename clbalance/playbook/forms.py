@@ -17,6 +17,12 @@ Program: TypeAlias = Annotated[
 Condition: TypeAlias = Annotated[str | bool, Meta(description="An expression as of --where, such as `result.rc = 0`.")]
 Texts: TypeAlias = str | list[str]
 Scalar: TypeAlias = str | int | float | bool
+Variables: TypeAlias = Annotated[
+    dict[str, Scalar | None], Meta(description="For programs and paths. One without a value must be given with -e.")
+]
+FilePath: TypeAlias = Annotated[
+    str, Meta(description="A path. `{{ vars.NAME }}` may stand for whole parts of it: `{{ vars.root }}/releases`.")
+]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 Code: TypeAlias = Annotated[int, Meta(ge=0, le=255)]
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
@@ -64,8 +70,8 @@ class RunForm(Form, frozen=True):
 class CopyForm(Form, frozen=True):
     """Copy files to the node."""
 
-    src: Texts
-    dest: str
+    src: FilePath | list[FilePath]
+    dest: FilePath
     sync: bool = False
     mode: str | int | None = None
     checksum: bool = False
@@ -75,8 +81,8 @@ class CopyForm(Form, frozen=True):
 class FetchForm(Form, frozen=True):
     """Fetch files from the node into a folder of this host."""
 
-    src: Texts
-    dest: str
+    src: FilePath | list[FilePath]
+    dest: FilePath
 
 
 class WaitForForm(Form, frozen=True):
@@ -166,7 +172,7 @@ class PlaybookForm(Form, frozen=True):
     description: str = ""
     hosts: Texts = ""
     pool: Texts = ""
-    vars: dict[str, Scalar | None] = {}
+    vars: Variables = {}
     order: Literal["least", "most", "name", "random"] = "least"
     window: Nodes | None = None
     serial: Nodes | list[Nodes] | None = None

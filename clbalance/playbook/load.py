@@ -28,16 +28,17 @@ from clbalance.playbook.steps import StepReader
 def load_playbook(data: bytes, file: str, typed: Mapping[str, str] | None = None, *, name: str = "") -> Playbook:
     """The checked playbook. `PlaybookError`, a `UsageError`, with a line for each thing that is wrong.
 
-    `file`: for messages. `typed`: variables of `-e`. `name`: if the playbook does not say its own.
+    `file`: for messages. `typed`: variables of `-e`; None: nobody runs it now, so variables without a value may be
+    missing. `name`: if the playbook does not say its own.
     """
     document = read_document(data, file)
     scalars = Scalars(document)
     whole, steps, rollback = forms_of(document, scalars.problems)
-    variables = variables_of(document, typed or {}, scalars.problems)
+    names = Names.of([*steps, *rollback], *variables_of(document, typed, scalars.problems))
     if whole is None:  # tell of the steps, too
-        StepReader(scalars, Names.of([*steps, *rollback], variables)).all_steps(steps, rollback)
+        StepReader(scalars, names).all_steps(steps, rollback)
         raise playbook_error(file, scalars.problems)
-    playbook = _Reader(scalars, whole, variables).playbook(steps, rollback, name or _stem(file), _hash(data))
+    playbook = _Reader(scalars, whole, names).playbook(steps, rollback, name or _stem(file), _hash(data))
     if scalars.problems:
         raise playbook_error(file, scalars.problems)
     return playbook
@@ -55,14 +56,13 @@ def _hash(data: bytes) -> str:
 class _Reader:
     scalars: Scalars
     form: PlaybookForm
-    variables: Mapping[str, str]
+    names: Names
 
     def playbook(
         self, steps: Sequence[StepForm | None], rollback: Sequence[StepForm | None], name: str, text_hash: str
     ) -> Playbook:
         form, document = self.form, self.scalars.document
-        names = Names.of([*steps, *rollback], self.variables)
-        reader = StepReader(self.scalars, names, user=form.user, sudo=form.sudo)
+        reader = StepReader(self.scalars, self.names, user=form.user, sudo=form.sudo)
         drain = None if form.drain is UNSET else reader.drain(("drain",), form.drain or DrainForm())
         health = None if form.health is None else reader.health(("health",), form.health)
         main, back = reader.all_steps(steps, rollback)
@@ -80,7 +80,8 @@ class _Reader:
             text_hash=text_hash,
             hosts=_joined(form.hosts),
             pool=_joined(form.pool),
-            variables=self.variables,
+            variables=self.names.variables,
+            missing=self.names.missing,
             rollout=self._rollout(turn),
             steps=turn,
             rollback=back,

@@ -22,21 +22,30 @@ class Names:
     """The variables, the registered results, and the names of conditions that follow from both."""
 
     variables: Mapping[str, str]
+    missing: frozenset[str]
+    """Variables without a value: they must be given with `-e`, and were not."""
     registered: frozenset[str]
     facts: Facts
 
     @classmethod
-    def of(cls, steps: Sequence[StepForm | None], variables: Mapping[str, str]) -> "Names":
+    def of(cls, steps: Sequence[StepForm | None], variables: Mapping[str, str], missing: frozenset[str]) -> "Names":
         registered = frozenset(
             step.register for step in steps if step is not None and step.register and NAME.fullmatch(step.register)
         )
-        return cls(variables=variables, registered=registered, facts=facts_of_steps(variables, registered))
+        facts = facts_of_steps(variables, registered)
+        return cls(variables=variables, missing=missing, registered=registered, facts=facts)
 
 
-def variables_of(document: Document, typed: Mapping[str, str], problems: list[Problem]) -> dict[str, str]:
-    """Variables of `vars:` as they were typed, and those of `-e` over them."""
+def variables_of(
+    document: Document, typed: Mapping[str, str] | None, problems: list[Problem]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Variables of `vars:` as they were typed, and those of `-e` over them; and the names of those without a value.
+
+    These are told as problems, unless `typed` is None.
+    """
     given = document.values.get("vars")
     declared: dict[str, str] = {}
+    without = set()
     for name, value in given.items() if isinstance(given, dict) else ():
         path = ("vars", name)
         if not NAME.fullmatch(name):
@@ -49,13 +58,23 @@ def variables_of(document: Document, typed: Mapping[str, str], problems: list[Pr
             problems.append(
                 document.problem(path, "a variable is one value, not a list or a table", "quote it as text")
             )
+        elif value is None:
+            declared[name] = ""
+            without.add(name)
         else:
-            declared[name] = "" if value is None else document.raw[path]
-    for name in typed:
+            declared[name] = document.raw[path]
+    typed_by_name = {} if typed is None else dict(typed)
+    for name in typed_by_name:
         if name not in declared:
             message = f"`-e {name}=…`: this playbook has no variable `{name}`"
             raise UsageError(message, hint=near(name, list(declared), "its variables") if declared else "it has none")
-    return declared | dict(typed)
+    missing = frozenset(without - typed_by_name.keys())
+    if typed is not None:
+        problems.extend(
+            document.problem(("vars", name), "it has no value, and must be given", f"`-e {name}=VALUE`", at_key=True)
+            for name in sorted(missing)
+        )
+    return declared | typed_by_name, missing
 
 
 def parse_variables(words: Sequence[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from clbalance.errors import NodeNameError
 from clbalance.model.playbook import Action, DrainNode, ResumeNode, Step
 from clbalance.nodeset import check_user_name
 from clbalance.playbook.actions import ActionReader
+from clbalance.playbook.conditions import compile_condition, is_ruled_out
 from clbalance.playbook.forms import ACTIONS, StepForm
 from clbalance.playbook.names import NAME, RESERVED, Names
 from clbalance.playbook.problems import Path
@@ -50,7 +51,11 @@ class StepReader(ActionReader):
             scalars.refuse(path, f"it {said}", f"exactly one of: {' '.join(ACTIONS)}")
             return None
         ((action, value),) = named.items()
+        when = scalars.condition((*path, "when"), form.when, self.names.facts)
+        ruled_out = self._is_ruled_out(when)
         done = self.action(path, action, value)
+        if not ruled_out:
+            done = self.with_values((*path, action), done)
         self._check(path, form, action, done)
         if form.until is not None and not form.retries:
             scalars.refuse((*path, "until"), "`until` needs `retries`", "such as `retries: 10`", at_key=True)
@@ -59,7 +64,8 @@ class StepReader(ActionReader):
             path=f"{path[0]}[{path[1]}]",
             line=scalars.document.places[path][0],
             action=done,
-            when=scalars.condition((*path, "when"), form.when, self.names.facts),
+            when=when,
+            is_ruled_out=ruled_out,
             until=scalars.condition((*path, "until"), form.until, self.names.facts),
             retries=form.retries,
             delay_s=scalars.duration((*path, "delay"), form.delay, least=0.0),
@@ -72,6 +78,12 @@ class StepReader(ActionReader):
             user=form.user or self._user,
             sudo=action in _PROGRAMS and (self._sudo if form.sudo is None else form.sudo),
         )
+
+    def _is_ruled_out(self, when: str | None) -> bool:
+        """Whether the step cannot be reached with these variables. Then their values in its paths are not judged."""
+        if when is None:
+            return False
+        return is_ruled_out(compile_condition(when, self.names.facts, "when"), self.names.variables)
 
     def _name(self, path: Path, form: StepForm, action: str) -> str:
         name = f"{action} {int(path[1]) + 1}" if form.name is None else form.name.strip()

@@ -19,7 +19,7 @@ min_available: 80%
 stop_after: 20
 drain: {deadline: 2h, on_deadline: skip, reason: kernel upgrade}
 health: {run: test -e /scratch/.ok, passes: 3, fails: 2, every: 5s, within: 10m}
-vars: {package: linux-image-amd64, reboot: yes, mode: 012, start: 1:30, none: }
+vars: {package: linux-image-amd64, reboot: yes, mode: 012, start: 1:30, none: ""}
 steps:
   - name: upgrade
     run: apt-get install -y "$VAR_package"

@@ -2,15 +2,16 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
-from clbalance.errors import TooFewLeftError
+from clbalance.errors import TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.playbook import DrainNode, Playbook
+from clbalance.model.playbook import CopyFiles, DrainNode, Playbook
 from clbalance.policy.drain_progress import min_available_of
 from clbalance.policy.play.order import NodePlace, order_of_turns
 from clbalance.policy.play.schedule import batches, count_of
@@ -58,6 +59,17 @@ def planned(
     )
     report = PlayPlan(playbook=playbook, turns=turns, at_once=at_once, pool=len(pool), min_available=minimum)
     return PlannedPlay(nodes=nodes, pool=pool, min_available=minimum, report=report)
+
+
+def check_sources(playbook: Playbook, folder: str) -> None:
+    """`UsageError` if a file that a step copies is not there."""
+    for step in (*playbook.steps, *playbook.rollback):
+        if not isinstance(step.action, CopyFiles) or step.is_ruled_out:
+            continue
+        for source in step.action.sources:
+            if not Path(folder, source).exists():
+                hint = f"a full path, or one that is relative to the playbook's folder, {folder}"
+                raise UsageError(f"{playbook.file}:{step.line}: {step.path}.copy.src: {source} is not there", hint=hint)
 
 
 def minimum_of(playbook: Playbook, pool: tuple[NodeName, ...]) -> int | None:

@@ -16,7 +16,7 @@ from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.play.check import show_checks
 from clbalance.cli.play.options import PlayOptions
 from clbalance.cli.play.past import keep_node_sets
-from clbalance.cli.play.plan import PlannedPlay, plan_play
+from clbalance.cli.play.plan import PlannedPlay, check_sources, plan_play
 from clbalance.cli.play.progress import PlayProgress
 from clbalance.cli.play.runner import play_journal, step_runner
 from clbalance.cli.play.trail import PlayTrail
@@ -62,6 +62,7 @@ class PlayCall:
     def carry_out(self, text: PlayText) -> int:
         """The exit code."""
         playbook = text.playbook
+        check_sources(playbook, text.folder)
         cluster = cluster_context(nodes_meant(self.nodes, playbook), self.ssh, self.console)
         with cluster.services(needs_store=not self.options.dry_run) as services:
             planned = plan_play(cluster, self.nodes, self.ssh, services, playbook)

@@ -1,18 +1,17 @@
 """`play --check`, `--list` and `--schema`: look at playbooks, and run nothing."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.play.files import PlaybookFile, named, playbook_files, playbook_folders, read_playbook
 from clbalance.cli.play.options import PlayLooks
-from clbalance.cli.play.plan import minimum_of
+from clbalance.cli.play.plan import check_sources, minimum_of
 from clbalance.cli.play.run_play import nodes_meant
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model import NodeName
-from clbalance.model.playbook import CopyFiles, Playbook
+from clbalance.model.playbook import Playbook
 from clbalance.playbook.load import load_playbook
 from clbalance.render import messages
 from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
@@ -34,19 +33,10 @@ def show_playbooks(
         console.show(Playbooks(rows))
     else:
         read = read_playbook(named(name), typed)
-        check_sources(read.playbook, Path(read.file).parent)
+        check_sources(read.playbook, read.folder)
         meant = _nodes_of(read.playbook, nodes, ssh, console)
         console.show(CheckedPlaybook(playbook=read.playbook, file=read.file, nodes=meant))
     return ExitCode.DONE
-
-
-def check_sources(playbook: Playbook, folder: Path) -> None:
-    """`UsageError` if a file that a step copies is not there."""
-    for step in (*playbook.steps, *playbook.rollback):
-        for source in step.action.sources if isinstance(step.action, CopyFiles) else ():
-            if not (folder / source).exists():
-                hint = f"sources are relative to the playbook's folder, {folder}"
-                raise UsageError(f"{playbook.file}:{step.line}: {step.path}.copy.src: {source} is not there", hint=hint)
 
 
 def _nodes_of(playbook: Playbook, nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[NodeName, ...] | None:
@@ -74,5 +64,8 @@ def _row(file: PlaybookFile) -> PlaybookRow:
     except UsageError as error:
         return PlaybookRow(name=file.name, file=str(file.path), fault=error.message.splitlines()[0])
     return PlaybookRow(
-        name=file.name, file=str(file.path), description=playbook.description, variables=playbook.variables
+        name=file.name,
+        file=str(file.path),
+        description=playbook.description,
+        variables={name: None if name in playbook.missing else value for name, value in playbook.variables.items()},
     )

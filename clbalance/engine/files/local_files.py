@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from clbalance.engine.files.frames import PIECE_BYTES, checksum
 from clbalance.engine.files.values import FileError, Source
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.files import Entry, safe_mode, top_of
+from clbalance.model.files import Entry, top_of
 from clbalance.user_files.trees import SourceRefusedError
 
 _KEPT_BYTES: Final = 64 << 20
@@ -106,9 +106,7 @@ class LocalFiles:
             facts = os.fstat(fd)
             if not stat.S_ISREG(facts.st_mode):
                 raise FileError(entry.path, "it is no regular file any more")
-            now = replace(
-                entry, size=facts.st_size, mtime_ns=facts.st_mtime_ns, mode=safe_mode(facts.st_mode), sha256=None
-            )
+            now = replace(entry, size=facts.st_size, mtime_ns=facts.st_mtime_ns, sha256=None)
             if now.size > PIECE_BYTES:
                 large, fd = LargeFile(entry.path, now, fd), -1
                 return large

@@ -78,3 +78,47 @@ def test_two_things_at_once_are_refused(clbalance: Command) -> None:
 
 def test_the_schema_is_printed_for_editors(clbalance: Command) -> None:
     assert json.loads(clbalance("play", "--schema").text)["title"] == "A playbook of clbalance"
+
+
+_PUSH = """
+description: pushes
+vars: {source: , keep: ""}
+steps:
+  - copy: {src: "{{ vars.source }}", dest: "kept/{{ vars.keep }}"}
+    when: vars.keep != ""
+  - copy: {src: "{{ vars.source }}", dest: pushed/}
+"""
+
+
+def test_a_variable_without_a_value_is_asked_for_before_anything_runs_and_listed_as_such(
+    clbalance: Command, own: Path
+) -> None:
+    (own / "push.yml").write_text(_PUSH)
+    (clbalance.folder / "it").write_text("x")
+    for look in ((), ("--check",), ("--dry-run",)):
+        done = clbalance("play", "push", "-w", "node1", *look)
+        assert (done.rc, done.stderr.splitlines()) == (
+            2,
+            [
+                f"clbalance: {own}/push.yml:3:8: vars.source: it has no value, and must be given",
+                "hint: `-e source=VALUE`",
+            ],
+        )
+    (row,) = (
+        one for one in json.loads(clbalance("play", "--list", "--json").text)["playbooks"] if one["name"] == "push"
+    )
+    assert (row["reason"], row["variables"]) == (None, {"source": None, "keep": ""})
+    assert clbalance("play", "push", "-w", "node1", "-e", f"source={clbalance.folder}/it").rc == 0
+
+
+def test_a_source_that_is_not_there_is_told_before_a_run_begins(clbalance: Command, own: Path) -> None:
+    (own / "push.yml").write_text(_PUSH)
+    done = clbalance("play", "push", "-w", "node1", "-e", "source=it/")
+    assert (done.rc, done.stderr.splitlines()) == (
+        2,
+        [
+            f"clbalance: {own}/push.yml:7: steps[1].copy.src: it is not there",
+            f"hint: a full path, or one that is relative to the playbook's folder, {own}",
+        ],
+    )
+    assert clbalance("play", "--history", "--json").text.count('"run"') == 0

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from clbalance.engine.files.copy import copy_to_nodes
 from clbalance.engine.files.fetch import FetchRequest, fetch_from_nodes
@@ -14,7 +15,7 @@ from clbalance.engine.play.steps.programs import closed_when
 from clbalance.errors import UsageError
 from clbalance.model import NodeName
 from clbalance.model.files import Entry, FileKind, FilesResult, LeftOut, Manifest, ManifestError
-from clbalance.model.play_run import Result, StepEnded, StepState
+from clbalance.model.play_run import MOST_OUTPUT_BYTES, Result, StepEnded, StepState
 from clbalance.model.playbook import CopyFiles, FetchFiles
 from clbalance.policy.files.plan import FilePlan
 from clbalance.units import counted
@@ -80,7 +81,7 @@ def copy_step(
             return StepEnded(state=StepState.FAILED, reason=str(error), changed=False)
         with closed_when(transfers, stop, timeout_s):
             (result,) = copy_to_nodes(transfers, [node], request, fanout=1, listener=listener)
-    return _would(listener.plan, result) if compare else _ended(result)
+    return _would(listener.plan, result) if compare else _ended(listener.plan, result)
 
 
 def fetch_step(
@@ -102,7 +103,7 @@ def fetch_step(
             )
     except UsageError as error:
         return StepEnded(state=StepState.FAILED, reason=error.message, changed=False)
-    return _would(listener.plan, result) if compare else _ended(result)
+    return _would(listener.plan, result) if compare else _ended(listener.plan, result)
 
 
 def _beside(folder: str, path: str) -> str:
@@ -129,17 +130,21 @@ def _with_mode(entry: Entry, mode: int) -> Entry:
             return entry
 
 
-def _ended(result: FilesResult) -> StepEnded:
-    if result.failure is not None:
-        return StepEnded(state=StepState.FAILED, reason=result.failure)
-    changed = bool(result.sent or result.folders or result.deleted)
-    said = f"{counted(result.sent, 'file')} sent" if changed else "all is there already"
-    return StepEnded(state=StepState.OK, reason=said, changed=changed)
+def _ended(plan: FilePlan | None, result: FilesResult) -> StepEnded:
+    if result.failure is not None or plan is None:
+        return StepEnded(state=StepState.FAILED, reason=result.failure or "it did not answer")
+    said = "all is there already" if plan.is_empty else f"{counted(result.sent, 'file')} sent"
+    return StepEnded(state=StepState.OK, reason=said, result=_changes(plan), changed=not plan.is_empty)
 
 
 def _would(plan: FilePlan | None, result: FilesResult) -> StepEnded:
     if result.failure is not None or plan is None:
         return StepEnded(state=StepState.FAILED, reason=result.failure or "it did not answer", changed=False)
     said = f"would transfer {counted(len(plan.files), 'file')}" if plan.files else "all is there already"
-    diff = Result(rc=0, out="".join(f"{change.kind.value} {change.path}\n" for change in plan.changes))
-    return StepEnded(state=StepState.OK, reason=said, result=diff, changed=not plan.is_empty)
+    return StepEnded(state=StepState.OK, reason=said, result=_changes(plan), changed=not plan.is_empty)
+
+
+def _changes(plan: FilePlan) -> Result:
+    """The result that a step registers: one line for each name that is changed, none if all is as it should be."""
+    lines = (f"{change.kind.value} {change.path}\n" for change in islice(plan.changes, MOST_OUTPUT_BYTES // 2))
+    return Result(rc=0, out="".join(lines)[:MOST_OUTPUT_BYTES])

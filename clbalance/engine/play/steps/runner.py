@@ -65,6 +65,8 @@ class SshSteps:
 
     def check(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """See `StepRunner`. Only `copy` and `fetch` ask the node; `when` needs results that there are not yet."""
+        if step.is_ruled_out:
+            return StepEnded(state=StepState.SKIPPED, reason=f"would be skipped: not {step.when}", changed=False)
         match step.action:
             case CopyFiles() as action:
                 return copy_step(self._transfers(step), node, action, self.folder, stop, compare=True)

@@ -15,12 +15,12 @@ from clbalance.units import counted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybookRow:
-    """One playbook. `fault`: why it cannot be used, or empty."""
+    """One playbook. `fault`: why it cannot be used, or empty. A variable that must be given has no value."""
 
     name: str
     file: str
     description: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str | None] = field(default_factory=dict)
     fault: str = ""
 
 

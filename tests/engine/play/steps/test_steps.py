@@ -291,9 +291,11 @@ def test_files_go_there_and_come_back(steps: SshSteps, tmp_path: Path) -> None:
     copy = CopyFiles(sources=("it.conf",), destination="conf/", mode=0o600)
     would = steps.check(NODE, step(copy), facts(), threading.Event())
     assert would.reason == "would transfer 1 file"
-    assert done(steps, copy).changed
-    assert not done(steps, copy).changed
+    first = done(steps, copy)
+    assert (first.changed, first.result) == (True, Result(rc=0, out="new it.conf\n"))
     assert done(steps, shell("stat -c %a conf/it.conf")).result == Result(rc=0, out="600")
+    again = done(steps, copy)
+    assert (again.changed, again.result) == (False, Result(rc=0))
     back = tmp_path / "back"
     back.mkdir()
     assert done(steps, FetchFiles(sources=("conf/it.conf",), folder=str(back))).state is StepState.OK
@@ -334,6 +336,12 @@ def test_a_webhook_gets_one_json_value_and_redirects_are_not_followed(steps: Ssh
         server.shutdown()
         thread.join()
     assert json.loads(bodies[0])["text"] == "done"
+
+
+def test_check_mode_says_that_a_step_would_be_skipped_and_asks_no_node_for_it(steps: SshSteps) -> None:
+    copy = replace(step(CopyFiles(sources=("nowhere",), destination="x")), when="vars.x != ''", is_ruled_out=True)
+    would = steps.check(NODE, copy, facts(), threading.Event())
+    assert (would.state, would.reason) == (StepState.SKIPPED, "would be skipped: not vars.x != ''")
 
 
 def test_check_mode_touches_nothing(steps: SshSteps, lab: Lab) -> None:
