@@ -11,6 +11,7 @@ from clbalance.engine.play.steps.conditions import load_of, needs_load, unmet
 from clbalance.engine.play.steps.files import copy_step, fetch_step
 from clbalance.engine.play.steps.local import notify
 from clbalance.engine.play.steps.nodes import NodeDrains, look
+from clbalance.engine.play.steps.output_files import with_output_file
 from clbalance.engine.play.steps.programs import ended_by, remote_program, run_on_node
 from clbalance.engine.play.steps.waits import Waits
 from clbalance.engine.play.steps.would import would
@@ -91,7 +92,8 @@ class SshSteps:
             case RunProgram() as action:
                 program = replace(remote_program(action.program, node, step, facts, env=action.env), chdir=action.chdir)
                 ran = run_on_node(services.transport, node, program, stop, within_s=services.answer_within_s)
-                return ended_by(ran, action.ok_codes, step)
+                ended = ended_by(ran, action.ok_codes, step)
+                return ended if action.output is None else with_output_file(ended, f"{action.output}.{node}")
             case CopyFiles() as action:
                 return copy_step(self._transfers(step), node, action, self.folder, stop, timeout_s=step.timeout_s)
             case FetchFiles() as action:

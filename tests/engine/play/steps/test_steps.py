@@ -116,6 +116,25 @@ def test_an_exit_code_fails_with_the_last_line_unless_it_is_named(steps: SshStep
     assert done(steps, named).state is StepState.OK
 
 
+def test_what_a_program_prints_is_written_to_the_file_of_its_node_whatever_its_exit_code(
+    steps: SshSteps, lab: Lab, tmp_path: Path
+) -> None:
+    file = tmp_path / "facts" / "load.node1"
+    one = RunProgram(program=ShellText(text="echo 0.5; echo no disk >&2; exit 3"), output=str(file.with_suffix("")))
+    assert done(steps, one).state is StepState.FAILED
+    assert file.read_text() == "0.5\nno disk\n[clbalance: exit code 3: no disk]\n"
+    lab.nodes[0].kill()
+    assert done(steps, one).state is StepState.FAILED
+    assert file.read_text().startswith("[clbalance: not begun: "), "not what an earlier run has read"
+
+
+def test_an_output_file_that_cannot_be_written_fails_the_step(steps: SshSteps, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = done(steps, RunProgram(program=ShellText(text="true"), output=str(tmp_path / "file" / "load")))
+    assert ended.state is StepState.FAILED
+    assert str(tmp_path / "file") in ended.reason
+
+
 def test_a_timeout_says_so_and_nothing_is_left(steps: SshSteps) -> None:
     ended = done(steps, step(shell("sleep 5432 & sleep 5432"), timeout_s=0.5))
     assert (ended.state, ended.reason) == (StepState.FAILED, "ended after its timeout of 0.5 s")
