@@ -72,6 +72,12 @@ def test_a_node_that_hangs_fails(clbalance: Command, lab: Lab) -> None:  # noqa:
     assert (done.rc, states_of(done)) == (4, {"node1": "failed"})
 
 
+def test_without_a_repair_no_node_is_drained(clbalance: Command) -> None:  # noqa: F811
+    done = clbalance("play", "drain-and-repair", "-w", "node1")
+    assert (done.rc, "repair" in done.stderr) == (2, True)
+    assert drain_reasons(clbalance, "node1") == {}
+
+
 def test_a_mark_that_somebody_has_set_by_hand_stays(clbalance: Command) -> None:  # noqa: F811
     assert clbalance("drain", "node1", "--reason", "new disk on Monday").rc == 0
     assert repaired(clbalance, "node1", "true").rc == 0
