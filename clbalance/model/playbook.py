@@ -61,12 +61,16 @@ Program: TypeAlias = ShellText | Argv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProgram:
-    """Runs on the node, with no lease, drained or not. Fails if its exit code is not in `ok_codes`."""
+    """Runs on the node, with no lease, drained or not. Fails if its exit code is not in `ok_codes`.
+
+    What it prints is also written to a file of this host, if one is named: `output`, a dot, and the node's name.
+    """
 
     program: Program
     env: Mapping[str, str] = field(default_factory=dict)
     chdir: str | None = None
     ok_codes: frozenset[int] = frozenset({0})
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,6 +133,7 @@ class ActionReader:
             env=self._env((*path, "env"), form.env),
             chdir=form.chdir,
             ok_codes=frozenset(form.ok_codes),
+            output=form.output,
         )
 
     def _env(self, path: Path, given: Mapping[str, object]) -> dict[str, str]:
@@ -155,6 +156,8 @@ class ActionReader:
             case CopyFiles(sources=sources, destination=destination):
                 filled = tuple(self._filled((*path, "src"), one) for one in sources)
                 return replace(action, sources=filled, destination=self._filled((*path, "dest"), destination))
+            case RunProgram(output=str(output)):
+                return replace(action, output=self._filled((*path, "output"), output))
             case FetchFiles(sources=sources, folder=folder):
                 filled = tuple(self._filled((*path, "src"), one) for one in sources)
                 return replace(action, sources=filled, folder=self._filled((*path, "dest"), folder))

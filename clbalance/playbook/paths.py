@@ -1,4 +1,7 @@
-"""Paths of `copy` and `fetch`: `{{ vars.NAME }}` stands for whole parts of a path, and never leads out of it. Pure."""
+"""Paths of `copy` and `fetch`, and of the output of `run`. Pure.
+
+`{{ vars.NAME }}` stands for whole parts of a path, and never leads out of it.
+"""
 
 from collections.abc import Mapping
 

@@ -100,6 +100,8 @@ class StepReader(ActionReader):
         scalars = self.scalars
         if form.register is not None and (not NAME.fullmatch(form.register) or form.register in RESERVED):
             scalars.refuse((*path, "register"), f"`{form.register[:60]}` is no name for a result", "such as `kernel`")
+        for name in {form.register, f"{form.register}_rc"} & self.names.variables.keys():
+            scalars.refuse((*path, "register"), f"`{name}` is a variable already", f"`$VAR_{name}` would be both")
         if form.register is not None and action not in _WITH_RESULT:
             hint = f"only of: {' '.join(sorted(_WITH_RESULT))}"
             scalars.refuse((*path, "register"), f"`{action}` has no result to register", hint, at_key=True)
@@ -116,7 +118,7 @@ class StepReader(ActionReader):
 _LONGEST_NAME = 80
 _REPEATABLE = frozenset({"copy", "fetch", "drain", "resume", "wait_for", "pause", "assert", "rebalance"})
 """Actions that find out what is to be done, so that beginning them again does no harm."""
-_WITH_RESULT = frozenset({"run", "wait_for", "reboot", "copy", "fetch"})
+_WITH_RESULT = frozenset({"run", "wait_for", "reboot", "copy", "fetch", "rebalance"})
 _PROGRAMS = frozenset({"run", "wait_for", "reboot"})
 """Actions with a program on the node, to which `sudo` and `timeout` apply."""
 

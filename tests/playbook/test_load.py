@@ -102,6 +102,8 @@ def test_short_forms_mean_the_same_as_long_ones() -> None:
         ("steps: [{run: 'echo {{ vars.x }}'}]", "p.yml:1:15: steps[0].run: `{{ vars.x }}` is not possible here"),
         ("steps: [{run: [echo, '{{ vars.x }}']}]", "steps[0].run[1]: the variable `x` is not set"),
         ("steps: [{run: [echo, 'a{{ vars.x }}']}]", "steps[0].run[1]: `{{ vars.x }}` is not possible here"),
+        ("vars: {a: 1}\nsteps: [{run: x, register: a}]", "p.yml:2:28: steps[0].register: `a` is a variable already"),
+        ("vars: {a_rc: 1}\nsteps: [{run: x, register: a}]", "steps[0].register: `a_rc` is a variable already"),
         ("steps: [{run: ''}]", "steps[0].run: there is nothing to run"),
         ("steps: [{wait_for: {}}]", "steps[0].wait_for: it waits for nothing"),
         ("steps: [{wait_for: {port: 0}}]", "steps[0].wait_for.port: must be at least 1"),

@@ -24,7 +24,7 @@ from clbalance.engine.play.play import PlayEnded, play
 from clbalance.engine.play.turns import PlayPorts, PlayRequest
 from clbalance.engine.play.workers import ThreadWorkers
 from clbalance.engine.services import Services
-from clbalance.errors import ExitCode, Interrupted, UsageError
+from clbalance.errors import ExitCode, Interrupted, LockedError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.play_run import NodeState, PlayRun
 from clbalance.model.playbook import DrainNode, Playbook, Reboot
@@ -77,7 +77,12 @@ class PlayCall:
                 self.console.say(messages.note("nothing was done"))
                 return ExitCode.FAILED
             with contextlib.closing(play_journal(services)) as journal:
-                number = journal.begin(_run_of(text, planned))
+                try:
+                    number = journal.begin(_run_of(text, planned))
+                except LockedError as error:
+                    if self.console.quiet:  # under cron the next run follows
+                        return error.exit_code
+                    raise
                 return self.run(cluster, services, journal, planned, text, number)
 
     def run(

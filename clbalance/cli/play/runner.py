@@ -16,9 +16,10 @@ from clbalance.engine.play.step_runner import StepFacts
 from clbalance.engine.play.steps.nodes import NodeDrains
 from clbalance.engine.play.steps.runner import SshSteps
 from clbalance.engine.services import Services
-from clbalance.errors import StoreError
+from clbalance.errors import ExitCode, StoreError
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.model.play_run import Result, StepEnded, StepState
 from clbalance.ports import IndexValues, Remembered, Transport
 from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.plays.journal import SqlitePlays
@@ -48,8 +49,8 @@ def play_journal(services: Services) -> SqlitePlays:
     return services.store.plays(services.fail_point)
 
 
-def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> str:
-    """In a process of its own, as `rebalance` uses the state database and signals."""
+def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> StepEnded:
+    """In a process of its own, as `rebalance` uses the state database and signals. Its lines are the step's output."""
     import subprocess  # for this action alone
     import sys
 
@@ -58,7 +59,15 @@ def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> st
     if cluster.groups_conf is not None:
         words += ["--groups-conf", str(cluster.groups_conf)]
     ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=3600)
-    return "" if ended.returncode == 0 else ended.stderr.strip()[-400:] or f"exit code {ended.returncode}"
+    result = Result(rc=ended.returncode, out=ended.stdout, err=ended.stderr)
+    match ended.returncode:
+        case ExitCode.DONE:
+            return StepEnded(state=StepState.OK, reason="; ".join(ended.stdout.splitlines()), result=result)
+        case ExitCode.LOCKED:  # as under cron: it does the same
+            return StepEnded(state=StepState.OK, reason="another `rebalance` is at work", result=result, changed=False)
+        case code:
+            reason = ended.stderr.strip()[-400:] or f"exit code {code}"
+            return StepEnded(state=StepState.FAILED, reason=reason, result=result)
 
 
 class SharedStore(InMemoryStore):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from clbalance.engine.play.listener import PlayListener
 from clbalance.lazy_dataclass import dataclass
@@ -21,6 +22,8 @@ from clbalance.policy.play.resume import Continued
 from clbalance.policy.play.schedule import Standing
 from clbalance.policy.play.turn import BeginStep, Turn, TurnOver
 from clbalance.ports.plays import PlayJournal
+
+_NOT_DRAINED: Final = (StepState.REFUSED, StepState.SKIPPED, StepState.LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +160,10 @@ class Board:
         drained = False
         for record in self.turns[node].records:
             action = self.playbook.steps_of(record.steps)[record.index].action
-            state = None if record.ended is None else record.ended.state
+            ended = record.ended
             if isinstance(action, DrainNode):
-                drained = drained or state not in (StepState.REFUSED, StepState.SKIPPED, StepState.LEFT_OUT)
-            elif isinstance(action, ResumeNode) and state is StepState.OK:
+                drained = drained or ended is None or (ended.changed and ended.state not in _NOT_DRAINED)
+            elif isinstance(action, ResumeNode) and ended is not None and ended.state is StepState.OK:
                 drained = False
         return drained
 

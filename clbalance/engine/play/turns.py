@@ -164,7 +164,8 @@ class Turns:
         if isinstance(step.action, Pause) and step.action.ask:
             return self._pause(node, begin, step.action.ask)
         if begin.refused and self.winding_down and self._has_waited_enough(node, now):
-            ended = StepEnded(state=StepState.FAILED, reason="`min_available` does not allow a further drain")
+            reason = "`min_available` does not allow a further drain"
+            ended = StepEnded(state=StepState.FAILED, reason=reason, changed=False)
             return self._at_once(node, begin, ended)
         self._tried_at[node] = self._board.ended_here
         facts = self._step_facts(node, begin)

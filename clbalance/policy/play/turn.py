@@ -145,7 +145,7 @@ def _after_step(playbook: Playbook, last: StepRecord) -> BeginStep | TurnOver | 
         case StepState.FAILED | StepState.UNKNOWN:
             if last.attempt <= step.retries and (ended.state is StepState.FAILED or may_repeat(step)):
                 return _again(last, last.attempt + 1, step.delay_s)
-            if ended.state is StepState.UNKNOWN:
+            if ended.state is StepState.UNKNOWN and not (step.ignore_errors and may_repeat(step)):
                 return TurnOver(state=NodeState.UNCERTAIN, reason=_at(step, ended))
             return _Passed() if step.ignore_errors else TurnOver(state=NodeState.FAILED, reason=_at(step, ended))
         case _:

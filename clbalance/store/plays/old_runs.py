@@ -1,9 +1,11 @@
 """Which runs are forgotten: so that the state database does not grow for ever.
 
-Runs of living processes, and the newest ten, always stay. Of the others the newest 200 stay, as long as all runs
-together take at most 256 MiB. A run is forgotten in small transactions, so that other processes need not wait.
+Runs of living processes, and the newest ten, always stay. Of the others the newest 200 and the newest ten of each
+playbook stay, as long as all runs together take at most 256 MiB: what cron runs every five minutes does not drive out
+the upgrade of last week. A run is forgotten in small transactions, so that other processes need not wait.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from sqlite3 import Connection
 from typing import Final
@@ -41,11 +43,14 @@ def _count_bytes(connection: Connection, is_alive: Callable[[str | None], bool])
 
 def _old_runs(connection: Connection, is_alive: Callable[[str | None], bool]) -> Iterator[int]:
     taken = 0
-    query = "SELECT id, coalesce(bytes, 0), state, controller FROM play ORDER BY id DESC"
-    for at, (number, size, state, controller) in enumerate(connection.execute(query).fetchall()):
+    of_file: Counter[str] = Counter()
+    query = "SELECT id, file, coalesce(bytes, 0), state, controller FROM play ORDER BY id DESC"
+    for at, (number, file, size, state, controller) in enumerate(connection.execute(query).fetchall()):
         taken += size
+        of_file[file] += 1
         lives = state == RunState.RUNNING and is_alive(controller)
-        if at >= ALWAYS_KEPT and not lives and (at >= MOST_RUNS or taken > MOST_BYTES):
+        is_beyond = taken > MOST_BYTES or (at >= MOST_RUNS and of_file[file] > ALWAYS_KEPT)
+        if at >= ALWAYS_KEPT and not lives and is_beyond:
             yield number
 
 

@@ -83,6 +83,8 @@ def test_the_same_file_does_not_run_twice_at_once_and_an_interrupted_run_says_ho
     second = clbalance("play", name, "-w", "node2")
     assert second.rc == 75
     assert "is being run already" in second.stderr
+    quiet = clbalance("play", name, "-w", "node2", "-q")
+    assert (quiet.rc, quiet.stderr) == (75, ""), "under cron the next run follows"
     first.send_signal(signal.SIGINT)
     assert ended(first) == 130
     (home(clbalance, "node1") / "go").touch()
@@ -95,6 +97,14 @@ def test_cron_is_told_of_nothing_but_failures(clbalance: Command) -> None:
     bad = book(clbalance, "name: bad\nsteps:\n  - run: exit 3\n", "bad.yml")
     done = clbalance("play", bad, "-w", "node1")
     assert (done.rc, done.stderr.splitlines()[0]) == (4, "clbalance: warning: node1 failed: run 1: exit code 3")
+
+
+def test_of_a_node_that_could_not_be_reached_no_drain_mark_is_told(clbalance: Command, lab: Lab) -> None:
+    lab.nodes[0].kill()
+    done = clbalance("play", book(clbalance, "name: bare\ndrain: {}\nsteps:\n  - run: 'true'\n"), "-w", "node1")
+    warnings = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert (done.rc, len(warnings)) == (4, 1), warnings
+    assert "node1 failed: drain: " in warnings[0]
 
 
 def test_a_dry_run_changes_nothing(clbalance: Command) -> None:

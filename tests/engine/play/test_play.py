@@ -124,6 +124,12 @@ def test_a_step_with_ignore_errors_does_not_end_the_turn() -> None:
     assert states(ended) == {"n1": N.OK}
 
 
+def test_a_step_that_may_be_repeated_and_whose_errors_are_ignored_does_not_end_the_turn_if_its_end_is_unknown() -> None:
+    world = World(script=scripted({("n1", "a"): unknown()}))
+    assert states(world.play(book(ran("a", ignore_errors=True, idempotent=True), ran("b")), 1)) == {"n1": N.OK}
+    assert states(world.play(book(ran("a", ignore_errors=True), ran("b")), 1)) == {"n1": N.UNCERTAIN}
+
+
 # -- canary
 
 

@@ -211,15 +211,20 @@ def test_the_newest_run_that_has_something_left_to_do(plays: SqlitePlays) -> Non
 def test_old_runs_are_forgotten_but_never_the_newest_or_a_living_one(host: Host) -> None:
     living, plays = host.process(), host.process()
     kept = living.begin(a_run("/p/long.yml"))
+    rare = []
+    for _ in range(old_runs.ALWAYS_KEPT + 1):
+        rare.append(plays.begin(a_run("/p/rare.yml")))
+        plays.end(rare[-1], after(1), RunState.COMPLETED, "")
     for _ in range(old_runs.MOST_RUNS + 5):
         number = plays.begin(a_run(nodes=NODES[:1]))
         plays.write(number, begun("n1"))
         plays.end(number, after(1), RunState.COMPLETED, "")
     left = [one.run.number for one in plays.runs(newest=10_000)]
     assert kept in left
-    assert len(left) <= old_runs.MOST_RUNS + 2
-    assert plays.run(2) is None
-    assert plays.progress(2) == ()
+    assert set(rare[1:]) <= set(left), "the newest of each playbook stay, however often another one is run"
+    assert len(left) <= old_runs.MOST_RUNS + old_runs.ALWAYS_KEPT + 2
+    assert plays.run(rare[0]) is None
+    assert plays.progress(rare[0]) == ()
 
 
 def write_begins(plays: SqlitePlays, number: int, name: str) -> None:

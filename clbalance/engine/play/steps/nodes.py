@@ -46,8 +46,8 @@ class NodeDrains:
     def drain(self, node: NodeName, action: DrainNode, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """Mark the node, if the minimum allows it, and wait until no job runs there."""
         answer = look(self.services, node)
-        if isinstance(answer, Silent):
-            return _failed(answer.cause.because(answer.reason))
+        if isinstance(answer, Silent):  # it was not marked
+            return replace(_failed(answer.cause.because(answer.reason)), changed=False)
         before = own_mark(answer)
         if before is not None and _is_of_other_run(before, facts):
             return _refused(f"another run has drained it: {before.reason}")
@@ -68,14 +68,14 @@ class NodeDrains:
         return ended
 
     def resume(self, node: NodeName, facts: StepFacts) -> StepEnded:
-        """Remove the mark of this run. A mark that somebody set by hand stays."""
+        """Remove the mark of this run, or of an earlier one that failed. A mark that somebody set by hand stays."""
         answer = look(self.services, node)
         if isinstance(answer, Silent):
             return _failed(answer.cause.because(answer.reason))
         found = own_mark(answer)
         if found is None:
             return StepEnded(state=StepState.OK, reason="no mark of ours is there", changed=False)
-        if not is_of_run(found, facts):
+        if not (is_of_run(found, facts) or _is_left_behind(found, facts)):
             said = f"it stays drained: {found.reason}" if found.reason else "it stays drained"
             return StepEnded(state=StepState.OK, reason=said, changed=False)
         (marked,) = mark(self.services, [node], encode("resume", key=""))
@@ -155,6 +155,11 @@ def is_of_run(found: DrainMark, facts: StepFacts) -> bool:
     """Whether this run has set the mark."""
     tag = _tag(facts)
     return found.reason == tag or found.reason.startswith((f"{tag}: ", f"{tag} failed: "))
+
+
+def _is_left_behind(found: DrainMark, facts: StepFacts) -> bool:
+    """Whether a run of the same playbook has failed there. It comes to its resume only once the node is well."""
+    return re.match(rf"play {re.escape(_short(facts.playbook))} run \d+ failed: ", found.reason) is not None
 
 
 def _is_of_other_run(found: DrainMark, facts: StepFacts) -> bool:

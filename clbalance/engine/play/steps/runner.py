@@ -11,6 +11,7 @@ from clbalance.engine.play.steps.conditions import load_of, needs_load, unmet
 from clbalance.engine.play.steps.files import copy_step, fetch_step
 from clbalance.engine.play.steps.local import notify
 from clbalance.engine.play.steps.nodes import NodeDrains, look
+from clbalance.engine.play.steps.output_files import with_output_file
 from clbalance.engine.play.steps.programs import ended_by, remote_program, run_on_node
 from clbalance.engine.play.steps.waits import Waits
 from clbalance.engine.play.steps.would import would
@@ -42,13 +43,13 @@ class SshSteps:
     """`StepRunner` for the nodes of a cluster. Its calls work in any thread.
 
     `services`: with a store and a listener that work in any thread. `folder`: of the playbook. `rebalance`: carries out
-    `clbalance rebalance --apply` over the nodes of the run, and returns why it failed, or nothing.
+    `clbalance rebalance --apply` over the nodes of the run.
     """
 
     services: Services
     drains: NodeDrains
     transfers_over: Callable[[Transport], Transfers]
-    rebalance: Callable[[StepFacts], str]
+    rebalance: Callable[[StepFacts], StepEnded]
     folder: str
 
     def run(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:
@@ -91,7 +92,8 @@ class SshSteps:
             case RunProgram() as action:
                 program = replace(remote_program(action.program, node, step, facts, env=action.env), chdir=action.chdir)
                 ran = run_on_node(services.transport, node, program, stop, within_s=services.answer_within_s)
-                return ended_by(ran, action.ok_codes, step)
+                ended = ended_by(ran, action.ok_codes, step)
+                return ended if action.output is None else with_output_file(ended, f"{action.output}.{node}")
             case CopyFiles() as action:
                 return copy_step(self._transfers(step), node, action, self.folder, stop, timeout_s=step.timeout_s)
             case FetchFiles() as action:
@@ -107,8 +109,7 @@ class SshSteps:
             case CheckHealth() as action:
                 return Waits(services).health(node, step, action, facts, stop)
             case Rebalance():
-                failed = self.rebalance(facts)
-                return StepEnded(state=StepState.FAILED if failed else StepState.OK, reason=failed)
+                return self.rebalance(facts)
             case Pause(seconds=seconds):
                 is_stopped = stop.wait(seconds or 0.0)
                 return StepEnded(state=StepState.UNKNOWN if is_stopped else StepState.OK, changed=False)

@@ -60,7 +60,7 @@ def steps_of(lab: Lab, folder: Path, within_s: float = 20.0) -> SshSteps:
         services=services,
         drains=NodeDrains(services, "tester", lambda _: None, threading.Lock()),
         transfers_over=lambda way: Transfers(way, program=files_source(), within_s=20, idle_s=20),
-        rebalance=lambda _: "",
+        rebalance=lambda _: StepEnded(state=StepState.OK),
         folder=str(folder),
     )
 
@@ -115,6 +115,25 @@ def test_an_exit_code_fails_with_the_last_line_unless_it_is_named(steps: SshStep
     assert (ended.state, ended.reason) == (StepState.FAILED, "exit code 4: no space")
     named = RunProgram(program=ShellText(text="exit 4"), ok_codes=frozenset({0, 4}))
     assert done(steps, named).state is StepState.OK
+
+
+def test_what_a_program_prints_is_written_to_the_file_of_its_node_whatever_its_exit_code(
+    steps: SshSteps, lab: Lab, tmp_path: Path
+) -> None:
+    file = tmp_path / "facts" / "load.node1"
+    one = RunProgram(program=ShellText(text="echo 0.5; echo no disk >&2; exit 3"), output=str(file.with_suffix("")))
+    assert done(steps, one).state is StepState.FAILED
+    assert file.read_text() == "0.5\nno disk\n[clbalance: exit code 3: no disk]\n"
+    lab.nodes[0].kill()
+    assert done(steps, one).state is StepState.FAILED
+    assert file.read_text().startswith("[clbalance: not begun: "), "not what an earlier run has read"
+
+
+def test_an_output_file_that_cannot_be_written_fails_the_step(steps: SshSteps, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = done(steps, RunProgram(program=ShellText(text="true"), output=str(tmp_path / "file" / "load")))
+    assert ended.state is StepState.FAILED
+    assert str(tmp_path / "file") in ended.reason
 
 
 def test_a_timeout_says_so_and_nothing_is_left(steps: SshSteps) -> None:
@@ -206,6 +225,16 @@ def test_a_node_that_is_not_drained_any_more_is_not_drained_by_its_failure(steps
     kept = steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event())
     assert (kept.state, kept.reason) == (StepState.FAILED, "it is not drained")
     assert not any(lab.nodes[0].folder.var.glob("clbalance-*/drain"))
+
+
+def test_a_node_that_an_earlier_run_of_the_playbook_has_left_can_be_resumed_by_a_later_one(steps: SshSteps) -> None:
+    assert done(steps, DrainNode(deadline_s=5.0)).state is StepState.OK
+    later, other = facts(run=8), facts(run=8)
+    other = replace(other, playbook=replace(other.playbook, name="another"))
+    assert not done(steps, ResumeNode(), later).changed, "run 7 is still at work there"
+    assert steps.keep_drained(NODE, "it: exit code 1", facts(), threading.Event()).state is StepState.OK
+    assert not done(steps, ResumeNode(), other).changed
+    assert done(steps, ResumeNode(), later).changed
 
 
 def test_a_mark_that_somebody_set_by_hand_stays_as_it_is(steps: SshSteps) -> None:
