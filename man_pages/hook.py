@@ -18,7 +18,7 @@ class ManPagesHook(BuildHookInterface[Any]):
         """Make the pages in a temporary folder, and have them packed."""
         if version == "editable":
             return
-        for playbook in Path(self.root, "playbooks").glob("*.yml"):
+        for playbook in Path(self.root, "playbooks").iterdir():
             build_data["force_include"][str(playbook)] = f"clbalance/playbooks/{playbook.name}"
         sys.path.insert(0, self.root)  # this program, as it is here
         from man_pages.pages import write_pages

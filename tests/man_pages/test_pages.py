@@ -21,6 +21,7 @@ from tests.cli.conftest import alone, folder  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "design"
+PLAYBOOKS = ROOT / "playbooks"
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +105,18 @@ def test_text_that_looks_like_a_macro_is_text_and_references_to_design_pages_are
         document_section(document, "Y")
 
 
-def test_a_wheel_has_the_pages_and_the_completions_where_programs_look_for_them(tmp_path: Path) -> None:
-    call = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """What a wheel holds."""
+    made = tmp_path_factory.mktemp("wheel")
+    call = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(made)]
     subprocess.run(call, cwd=ROOT, capture_output=True, timeout=120, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    inside = {name.partition(".data/data/")[2] for name in zipfile.ZipFile(wheel).namelist() if ".data/data/" in name}
+    (wheel,) = made.glob("*.whl")
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_a_wheel_has_the_pages_and_the_completions_where_programs_look_for_them(packed: set[str]) -> None:
+    inside = {name.partition(".data/data/")[2] for name in packed if ".data/data/" in name}
     assert inside >= {
         "share/man/man1/clbalance.1",
         "share/man/man5/clbalance.toml.5",
@@ -118,7 +126,13 @@ def test_a_wheel_has_the_pages_and_the_completions_where_programs_look_for_them(
         "share/zsh/site-functions/_clbalance",
         *(f"share/man/man1/clbalance-{verb}.1" for verb in VERBS),
     }
-    assert not any("man_pages" in name for name in zipfile.ZipFile(wheel).namelist())
+    assert not any("man_pages" in name for name in packed)
+
+
+def test_a_wheel_has_the_playbooks_where_the_program_finds_them_by_name(packed: set[str]) -> None:
+    shipped = {f"clbalance/playbooks/{one.relative_to(PLAYBOOKS)}" for one in PLAYBOOKS.rglob("*") if one.is_file()}
+    assert shipped
+    assert {name for name in packed if name.startswith("clbalance/playbooks/")} == shipped
 
 
 def test_the_pages_are_made_with_the_parser_of_options_that_the_program_has() -> None:

@@ -1,0 +1,53 @@
+"""The playbooks that ship, and how their tests run them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.cli.command import Command, Done
+
+FOLDER = Path(__file__).parents[2] / "playbooks"
+SHIPPED = tuple(sorted(FOLDER.glob("*.yml")))
+
+_WAITS = re.compile(r"\b(soak|every|delay): *[0-9][0-9a-z.]*")
+
+
+def quick(clbalance: Command, name: str) -> str:
+    """The shipped playbook as the user's own one with the same name, which is found first; it waits less.
+
+    All else in it is as shipped. Returns the name, for `clbalance("play", quick(clbalance, NAME), ...)`.
+    """
+    text = (FOLDER / f"{name}.yml").read_text()
+    config = clbalance.folder / "config"
+    own = config / "clbalance" / "playbooks"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / f"{name}.yml").write_text(_WAITS.sub(r"\1: 0.1", text))
+    clbalance.env["XDG_CONFIG_HOME"] = str(config)  # type: ignore[index]  # the test's own dictionary
+    return name
+
+
+def given(**values: str) -> list[str]:
+    """The options that set these variables."""
+    return [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
+
+
+def nodes_of(done: Done) -> dict[str, dict[str, Any]]:
+    """What became of each node, by name, in the order of turns: of `play --json`."""
+    return {one["name"]: one for one in json.loads(done.stdout)["nodes"]}
+
+
+def states_of(done: Done) -> dict[str, str]:
+    """The state of each node: of `play --json`."""
+    return {name: one["state"] for name, one in nodes_of(done).items()}
+
+
+def home(clbalance: Command, node: str) -> Path:
+    """The home folder of root on a node, `$HOME` there."""
+    return Path(clbalance.env["CLBALANCE_LAB_DIR"]) / node / "home" / "root"
+
+
+def drain_reasons(clbalance: Command, nodes: str) -> dict[str, str]:
+    """The reasons of those nodes that are drained, by name."""
+    listed = json.loads(clbalance("load", "-w", nodes, "--json").stdout)["nodes"]
+    return {one["name"]: one["reason"] for one in listed if one["state"] in ("draining", "drained")}
