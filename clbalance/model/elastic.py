@@ -25,15 +25,16 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElasticNode:
-    """A node at one look. A silent one `is_up` no more, and its other values mean nothing."""
+    """A node at one look. If it is silent, it is not `is_up`, and its other values mean nothing."""
 
     node: NodeName
     is_up: bool = True
     mark: Mark = Mark.NONE
-    jobs: int | None = 0
-    """Leases that are held; None: unknown."""
+    uses: int | None = 0
+    """Leases, logins, and GPUs that are not free; None: unknown."""
+    r1m: float | None = 0.0
     load: float | None = 0.0
-    """r1m per CPU; None: unknown."""
+    """r1m per CPU. Both: None is unknown."""
 
     @property
     def serves(self) -> bool:
@@ -43,13 +44,13 @@ class ElasticNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElasticLimits:
-    """The rules of a pool. Times in seconds, loads per CPU."""
+    """The rules of a pool. `busy` and `calm` are per CPU, `idle_load` is r1m of the whole node."""
 
     floor: int
     ceiling: int
     busy: float = 0.9
     calm: float = 0.7
-    idle_load: float = 0.1
+    idle_load: float = 0.5
     idle_s: float = 900.0
     start_after_s: float = 120.0
     settle_s: float = 300.0

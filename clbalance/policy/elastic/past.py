@@ -44,7 +44,7 @@ def charged(past: ElasticPast, tasks: Iterable[Task], now: float) -> ElasticPast
 def _seen(one: ElasticNode, before: NodePast, limits: ElasticLimits, now: float) -> NodePast:
     if not one.is_up:
         return replace(before, idle_since=None)
-    is_idle = one.serves and one.jobs == 0 and one.load is not None and one.load < limits.idle_load
+    is_idle = one.serves and one.uses == 0 and one.r1m is not None and one.r1m < limits.idle_load
     idle_since = now if before.idle_since is None else before.idle_since
     return NodePast(
         up_at=now,

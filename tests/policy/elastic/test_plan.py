@@ -23,8 +23,9 @@ LIMITS = ElasticLimits(floor=1, ceiling=4)
 IDLE = NodePast(up_at=NOW, idle_since=NOW - 900)
 
 
-def up(name: str, *, jobs: int | None = 0, load: float | None = 0.0, mark: Mark = Mark.NONE) -> ElasticNode:
-    return ElasticNode(node=name, jobs=jobs, load=load, mark=mark)
+def up(name: str, *, uses: int | None = 0, load: float | None = 0.0, mark: Mark = Mark.NONE) -> ElasticNode:
+    """Of one CPU."""
+    return ElasticNode(node=name, uses=uses, r1m=load, load=load, mark=mark)
 
 
 def off(name: str) -> ElasticNode:
@@ -57,7 +58,8 @@ _NODES = st.builds(
     node=st.just(""),
     is_up=st.booleans(),
     mark=_MARKS,
-    jobs=st.none() | st.integers(0, 2),
+    uses=st.none() | st.integers(0, 2),
+    r1m=st.none() | st.floats(0, 2),
     load=st.none() | st.floats(0, 2),
 )
 _PASTS = st.builds(
@@ -102,9 +104,9 @@ def test_no_node_with_a_job_a_mark_or_an_unknown_state_is_ever_stopped(
     for name in named(plan, Deed.STOP):
         one = by_name[name]
         assert one.serves
-        assert one.jobs == 0
-        assert one.load is not None
-        assert one.load < limits.idle_load
+        assert one.uses == 0
+        assert one.r1m is not None
+        assert one.r1m < limits.idle_load
 
 
 @given(looks())
@@ -196,7 +198,7 @@ class Site:
         waiting = self.jobs - len(self.with_jobs)
         share = self.shared_load / max(1, len(self.running))
         nodes = [
-            up(name, jobs=int(name in self.with_jobs), load=share + (name in self.with_jobs))
+            up(name, uses=int(name in self.with_jobs), load=share + (name in self.with_jobs))
             if name in self.running
             else off(name)
             for name in sorted(self.running | self.others)
@@ -253,7 +255,7 @@ def test_a_demand_that_was_interrupted_begins_anew() -> None:
 
 
 def test_load_starts_so_many_nodes_that_the_mean_falls_below_busy() -> None:
-    plan = planned(up("a", load=1.5, jobs=1), up("b", load=1.5, jobs=1), off("c"), off("d"), off("e"))
+    plan = planned(up("a", load=1.5, uses=1), up("b", load=1.5, uses=1), off("c"), off("d"), off("e"))
     assert named(plan, Deed.START) == ["c", "d"]
     assert plan.tasks[0].reason == "mean load 1.50 per CPU"
 
@@ -298,7 +300,7 @@ def test_a_node_in_service_that_falls_silent_is_not_started_at_once() -> None:
 
 def test_a_node_is_stopped_once_it_was_idle_long_enough_the_longest_idle_first() -> None:
     older = NodePast(up_at=NOW, idle_since=NOW - 1800)
-    plan = planned(up("a"), up("b"), up("c", jobs=1, load=0.0), a=IDLE, b=older)
+    plan = planned(up("a"), up("b"), up("c", uses=1, load=0.0), a=IDLE, b=older)
     assert [(task.node, task.reason) for task in plan.tasks] == [
         ("b", "idle for 1800 s"),
         ("a", "idle for 900 s"),
@@ -309,7 +311,7 @@ def test_a_node_is_stopped_once_it_was_idle_long_enough_the_longest_idle_first()
 
 @pytest.mark.parametrize(
     "busy",
-    [up("b", jobs=1), up("b", jobs=None), up("b", load=None), up("b", load=0.5)],
+    [up("b", uses=1), up("b", uses=None), up("b", load=None), up("b", load=0.5)],
     ids=["a job", "leases unknown", "load unknown", "load without a job"],
 )
 def test_a_node_that_is_not_known_to_be_idle_stays(busy: ElasticNode) -> None:
@@ -317,7 +319,7 @@ def test_a_node_that_is_not_known_to_be_idle_stays(busy: ElasticNode) -> None:
 
 
 def test_a_stop_leaves_the_others_calm() -> None:
-    plan = planned(up("a", jobs=1, load=0.8), up("b"), limits=replace(LIMITS, floor=0), b=IDLE)
+    plan = planned(up("a", uses=1, load=0.8), up("b"), limits=replace(LIMITS, floor=0), b=IDLE)
     assert (plan.tasks, plan.remark) == ((), "the load of the others allows 0 of 1 stop")
 
 

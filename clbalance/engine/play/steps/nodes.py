@@ -64,15 +64,18 @@ class NodeDrains:
             self.resume(node, facts)
         return ended
 
-    def resume(self, node: NodeName, facts: StepFacts) -> StepEnded:
-        """Remove the mark of this run. A mark that somebody set by hand stays."""
+    def resume(self, node: NodeName, facts: StepFacts, *, earlier_runs: bool = False) -> StepEnded:
+        """Remove the mark of this run. A mark that somebody set by hand stays.
+
+        `earlier_runs`: also that of an earlier run of this playbook, unless it says that the run has failed there.
+        """
         answer = look(self.services, node)
         if isinstance(answer, Silent):
             return _failed(answer.cause.because(answer.reason))
         found = own_mark(answer)
         if found is None:
             return StepEnded(state=StepState.OK, reason="no mark of ours is there", changed=False)
-        if not is_of_run(found, facts):
+        if not is_of_run(found, facts) and not (earlier_runs and _is_of_earlier_run(found, facts)):
             said = f"it stays drained: {found.reason}" if found.reason else "it stays drained"
             return StepEnded(state=StepState.OK, reason=said, changed=False)
         (marked,) = mark(self.services, [node], encode("resume", key=""))
@@ -148,6 +151,11 @@ def is_of_run(found: DrainMark, facts: StepFacts) -> bool:
     """Whether this run has set the mark."""
     tag = _tag(facts)
     return found.reason == tag or found.reason.startswith((f"{tag}: ", f"{tag} failed: "))
+
+
+def _is_of_earlier_run(found: DrainMark, facts: StepFacts) -> bool:
+    """Whether another run of this playbook has set the mark, and has not failed there."""
+    return re.match(rf"play {re.escape(_short(facts.playbook))} run \d+(: |$)", found.reason) is not None
 
 
 def _is_of_other_run(found: DrainMark, facts: StepFacts) -> bool:

@@ -24,7 +24,7 @@ _AFTER_TIMEOUT_S: Final = 15.0
 """How long the node may take to tell that a program was ended by its timeout."""
 _MOST_VALUE_BYTES: Final = 96 << 10
 """Linux refuses a single variable of 128 KiB."""
-_TIMED_OUT: Final = frozenset({124, 137})
+TIMED_OUT: Final = frozenset({124, 137})
 """Exit codes of timeout(1): the program was ended by SIGTERM, or by SIGKILL."""
 
 _NOT_FOUND: Final = 127
@@ -190,6 +190,6 @@ def why(result: Result, step: Step) -> str:
         return f"`sudo -n` is not possible: {last.removeprefix('sudo:').strip()}"
     if step.sudo and result.rc == _NOT_FOUND and "sudo" in last:
         return "the node has no sudo"
-    if step.timeout_s is not None and result.rc in _TIMED_OUT:
+    if step.timeout_s is not None and result.rc in TIMED_OUT:
         return f"ended after its timeout of {step.timeout_s:g} s"
     return f"exit code {result.rc}: {last}" if last else f"exit code {result.rc}"
