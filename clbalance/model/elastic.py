@@ -60,7 +60,7 @@ class ElasticLimits:
     window_s: float = 3600.0
 
 
-class Deed(StrEnum):
+class ElasticAction(StrEnum):
     """What is to be done to a node."""
 
     START = "start"
@@ -71,11 +71,11 @@ class Deed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class NodeDecision:
     """One thing to do, and why."""
 
     node: NodeName
-    deed: Deed
+    action: ElasticAction
     reason: str
 
 
@@ -110,6 +110,6 @@ class ElasticPast:
 class ElasticPlan:
     """What to do, why no more than that, and what to remember before it is done."""
 
-    tasks: tuple[Task, ...]
+    decisions: tuple[NodeDecision, ...]
     remark: str
     past: ElasticPast

@@ -73,7 +73,7 @@ def test_a_dry_run_shows_the_decision_with_its_reason_and_changes_nothing(clbala
     assert " stop idle for " in done.text
     assert "# the floor allows 1 of 3 stops" in done.text
     assert done.text.count("stop: would run") == 1
-    assert done.text.count("start: skipped: not task.out = start") == 3
+    assert done.text.count("start: skipped: not action.out = start") == 3
     assert (asked(clbalance), drain_reasons(clbalance, POOL)) == ([], {})
     assert next(clbalance.folder.parent.rglob("elastic-elastic-scale.json")).read_bytes() == memory
 

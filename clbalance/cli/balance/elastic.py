@@ -2,7 +2,7 @@
 
 `python -m clbalance.cli.balance.elastic`, with the playbook's variables in its environment. It looks at the nodes by
 `clbalance load`, decides, remembers the decision, and prints a line for each node that has something to do: its name,
-the deed, and the reason. Lines that begin with `#` are remarks.
+the action, and the reason. Lines that begin with `#` are remarks.
 """
 
 import contextlib
@@ -64,8 +64,8 @@ def main() -> int:
 
 def lines_of(plan: ElasticPlan) -> str:
     """What is printed."""
-    tasks = [f"{task.node} {task.deed} {task.reason}\n" for task in plan.tasks]
-    return "".join([*tasks, *([f"# {plan.remark}\n"] if plan.remark else [])])
+    decisions = [f"{decision.node} {decision.action} {decision.reason}\n" for decision in plan.decisions]
+    return "".join([*decisions, *([f"# {plan.remark}\n"] if plan.remark else [])])
 
 
 # -- what is given

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from clbalance.model.elastic import Deed, ElasticLimits, ElasticNode, ElasticPast, NodePast, Task
+from clbalance.model.elastic import ElasticAction, ElasticLimits, ElasticNode, ElasticPast, NodeDecision, NodePast
 
 
 def after_look(nodes: Iterable[ElasticNode], limits: ElasticLimits, past: ElasticPast, now: float) -> ElasticPast:
@@ -23,20 +23,20 @@ def after_look(nodes: Iterable[ElasticNode], limits: ElasticLimits, past: Elasti
     )
 
 
-def charged(past: ElasticPast, tasks: Iterable[Task], now: float) -> ElasticPast:
+def charged(past: ElasticPast, decisions: Iterable[NodeDecision], now: float) -> ElasticPast:
     """With what is about to be done."""
     nodes, starts, stops = dict(past.nodes), past.starts, past.stops
-    for task in tasks:
-        match task.deed:
-            case Deed.START:
+    for decision in decisions:
+        match decision.action:
+            case ElasticAction.START:
                 starts = (*starts, now)
-                nodes[task.node] = NodePast(started_at=now)
-            case Deed.STOP:
+                nodes[decision.node] = NodePast(started_at=now)
+            case ElasticAction.STOP:
                 stops = (*stops, now)
-                nodes[task.node] = NodePast(stopped_at=now)
-            case Deed.FAILED:
-                nodes[task.node] = replace(nodes[task.node], told=True)
-            case Deed.RESUME:
+                nodes[decision.node] = NodePast(stopped_at=now)
+            case ElasticAction.FAILED:
+                nodes[decision.node] = replace(nodes[decision.node], told=True)
+            case ElasticAction.RESUME:
                 pass
     return replace(past, starts=starts, stops=stops, nodes=nodes)
 

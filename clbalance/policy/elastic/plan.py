@@ -1,7 +1,7 @@
 """Which nodes to start and to stop, by demand and by what was done before (docs/design/elastic.md). Pure.
 
 Enters: a look at each node, the number of waiting jobs, the limits, what is remembered, and the time. Leaves: at most
-one task for each node, with its reason, and what to remember.
+one decision for each node, with its reason, and what to remember.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from math import ceil, floor, inf
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.elastic import (
-    Deed,
+    ElasticAction,
     ElasticLimits,
     ElasticNode,
     ElasticPast,
     ElasticPlan,
     Mark,
+    NodeDecision,
     NodePast,
-    Task,
 )
 from clbalance.policy.elastic.past import after_look, charged
 from clbalance.units import counted
@@ -32,8 +32,8 @@ def plan_elastic(
     since = (now if past.wanted_since is None else past.wanted_since) if pool.is_short else None
     past = replace(past, wanted_since=since)
     changes, remark = _starts(pool, since) if pool.below_floor or pool.is_short else _stops(pool)
-    tasks = (*_came_up(pool), *_did_not_come(pool), *changes)
-    return ElasticPlan(tasks=tasks, remark=remark, past=charged(past, tasks, now))
+    decisions = (*_came_up(pool), *_did_not_come(pool), *changes)
+    return ElasticPlan(decisions=decisions, remark=remark, past=charged(past, decisions, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class _Pool:
 # -- more nodes
 
 
-def _starts(pool: _Pool, short_since: float | None) -> tuple[tuple[Task, ...], str]:
+def _starts(pool: _Pool, short_since: float | None) -> tuple[tuple[NodeDecision, ...], str]:
     """What is started, and why no more than that."""
     wanted, reason, held = pool.below_floor, f"below the floor of {pool.limits.floor}", ""
     if short_since is not None:
@@ -121,7 +121,7 @@ def _starts(pool: _Pool, short_since: float | None) -> tuple[tuple[Task, ...], s
         ("the budget", pool.budget_left),
         ("the number of nodes that are off", len(pool.off)),
     )
-    started = tuple(Task(node=one.node, deed=Deed.START, reason=reason) for one in pool.off[:number])
+    started = tuple(NodeDecision(node=one.node, action=ElasticAction.START, reason=reason) for one in pool.off[:number])
     return started, held or limited or ("" if wanted else f"{counted(pool.coming, 'node')} coming")
 
 
@@ -149,7 +149,7 @@ def _shortage(pool: _Pool) -> str:
 # -- fewer nodes
 
 
-def _stops(pool: _Pool) -> tuple[tuple[Task, ...], str]:
+def _stops(pool: _Pool) -> tuple[tuple[NodeDecision, ...], str]:
     """What is stopped, and why no more than that."""
     limits, serving = pool.limits, pool.serving
     idle = sorted(
@@ -169,7 +169,8 @@ def _stops(pool: _Pool) -> tuple[tuple[Task, ...], str]:
         ("the budget", pool.budget_left),
     )
     stopped = tuple(
-        Task(node=one.node, deed=Deed.STOP, reason=f"idle for {pool.idle_s(one):.0f} s") for one in idle[:number]
+        NodeDecision(node=one.node, action=ElasticAction.STOP, reason=f"idle for {pool.idle_s(one):.0f} s")
+        for one in idle[:number]
     )
     return stopped, limited
 
@@ -202,20 +203,22 @@ def _at_most(what: str, wanted: int, *limits: tuple[str, int]) -> tuple[int, str
 # -- nodes that were started or drained
 
 
-def _came_up(pool: _Pool) -> tuple[Task, ...]:
+def _came_up(pool: _Pool) -> tuple[NodeDecision, ...]:
     """Nodes that an earlier run has drained, and that are not shutting down."""
     return tuple(
-        Task(node=one.node, deed=Deed.RESUME, reason="it is up again")
+        NodeDecision(node=one.node, action=ElasticAction.RESUME, reason="it is up again")
         for one in pool.nodes
         if one.is_up and one.mark is Mark.OURS and pool.age(pool.past.nodes[one.node].stopped_at) >= pool.limits.boot_s
     )
 
 
-def _did_not_come(pool: _Pool) -> tuple[Task, ...]:
+def _did_not_come(pool: _Pool) -> tuple[NodeDecision, ...]:
     """Nodes that were started too long ago, unless they may be started again."""
     off = pool.off
     return tuple(
-        Task(node=one.node, deed=Deed.FAILED, reason=f"it did not come up within {pool.limits.boot_s:g} s")
+        NodeDecision(
+            node=one.node, action=ElasticAction.FAILED, reason=f"it did not come up within {pool.limits.boot_s:g} s"
+        )
         for one in pool.nodes
         if not one.is_up and one not in off and pool.is_late(one) and not pool.past.nodes[one.node].told
     )

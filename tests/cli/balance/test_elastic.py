@@ -8,7 +8,7 @@ import pytest
 
 from clbalance.cli.balance.elastic import Memory, lines_of, read_call, read_node
 from clbalance.errors import LockedError, StoreError, UsageError
-from clbalance.model.elastic import Deed, ElasticNode, ElasticPast, ElasticPlan, Mark, NodePast, Task
+from clbalance.model.elastic import ElasticAction, ElasticNode, ElasticPast, ElasticPlan, Mark, NodeDecision, NodePast
 from tests.cli.command import Command
 
 GIVEN = {
@@ -138,8 +138,8 @@ def test_a_memory_that_cannot_be_read_decides_nothing(tmp_path: Path, text: str)
 
 
 def test_each_task_is_a_line_and_the_remark_is_none() -> None:
-    task = Task(node="node1", deed=Deed.STOP, reason="idle for 900 s")
-    plan = ElasticPlan(tasks=(task,), remark="the floor allows 1 of 2 stops", past=ElasticPast())
+    decision = NodeDecision(node="node1", action=ElasticAction.STOP, reason="idle for 900 s")
+    plan = ElasticPlan(decisions=(decision,), remark="the floor allows 1 of 2 stops", past=ElasticPast())
     assert lines_of(plan) == "node1 stop idle for 900 s\n# the floor allows 1 of 2 stops\n"
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model.elastic import (
-    Deed,
+    ElasticAction,
     ElasticLimits,
     ElasticNode,
     ElasticPast,
@@ -45,8 +45,8 @@ def planned(
     return plan_elastic(nodes, waiting, limits, past, NOW)
 
 
-def named(plan: ElasticPlan, deed: Deed) -> list[str]:
-    return [task.node for task in plan.tasks if task.deed is deed]
+def named(plan: ElasticPlan, action: ElasticAction) -> list[str]:
+    return [decision.node for decision in plan.decisions if decision.action is action]
 
 
 # -- what always holds
@@ -101,7 +101,7 @@ def test_no_node_with_a_job_a_mark_or_an_unknown_state_is_ever_stopped(
     nodes, waiting, limits, past = look
     by_name = {one.node: one for one in nodes}
     plan = plan_elastic(nodes, waiting, limits, past, NOW)
-    for name in named(plan, Deed.STOP):
+    for name in named(plan, ElasticAction.STOP):
         one = by_name[name]
         assert one.serves
         assert one.uses == 0
@@ -114,7 +114,7 @@ def test_stops_never_go_below_the_floor_and_never_while_jobs_wait(
     look: tuple[list[ElasticNode], int, ElasticLimits, ElasticPast],
 ) -> None:
     nodes, waiting, limits, past = look
-    stopped = named(plan_elastic(nodes, waiting, limits, past, NOW), Deed.STOP)
+    stopped = named(plan_elastic(nodes, waiting, limits, past, NOW), ElasticAction.STOP)
     if stopped:
         assert sum(one.serves for one in nodes) - len(stopped) >= limits.floor
         assert waiting == 0
@@ -125,7 +125,7 @@ def test_starts_never_go_above_the_ceiling_and_only_silent_nodes_are_started(
     look: tuple[list[ElasticNode], int, ElasticLimits, ElasticPast],
 ) -> None:
     nodes, waiting, limits, past = look
-    started = named(plan_elastic(nodes, waiting, limits, past, NOW), Deed.START)
+    started = named(plan_elastic(nodes, waiting, limits, past, NOW), ElasticAction.START)
     if started:
         assert sum(one.is_up for one in nodes) + len(started) <= limits.ceiling
     assert {one.node for one in nodes if not one.is_up} >= set(started)
@@ -137,7 +137,7 @@ def test_the_budget_is_never_passed_and_what_is_done_is_charged(
 ) -> None:
     nodes, waiting, limits, past = look
     plan = plan_elastic(nodes, waiting, limits, past, NOW)
-    done = len(named(plan, Deed.START)) + len(named(plan, Deed.STOP))
+    done = len(named(plan, ElasticAction.START)) + len(named(plan, ElasticAction.STOP))
     spent = [at for at in (*plan.past.starts, *plan.past.stops) if NOW - at < limits.window_s]
     if done:
         assert len(spent) <= limits.actions
@@ -151,24 +151,24 @@ def test_a_node_has_one_task_and_nothing_is_both_started_and_stopped(
 ) -> None:
     nodes, waiting, limits, past = look
     plan = plan_elastic(nodes, waiting, limits, past, NOW)
-    tasks = [task.node for task in plan.tasks]
-    assert len(tasks) == len(set(tasks))
-    assert not (named(plan, Deed.START) and named(plan, Deed.STOP))
-    assert plan.tasks or plan.remark
+    decisions = [decision.node for decision in plan.decisions]
+    assert len(decisions) == len(set(decisions))
+    assert not (named(plan, ElasticAction.START) and named(plan, ElasticAction.STOP))
+    assert plan.decisions or plan.remark
 
 
 @given(looks())
 def test_the_same_look_again_does_nothing_twice(
     look: tuple[list[ElasticNode], int, ElasticLimits, ElasticPast],
 ) -> None:
-    """As after a crash between the decision and its deeds: what was charged is not decided anew at once."""
+    """As after a crash between the decision and its actions: what was charged is not decided anew at once."""
     nodes, waiting, limits, past = look
     limits = replace(limits, settle_s=300.0)
     first = plan_elastic(nodes, waiting, limits, past, NOW)
     again = plan_elastic(nodes, waiting, limits, first.past, NOW)
-    assert not set(named(first, Deed.START)) & set(named(again, Deed.START))
+    assert not set(named(first, ElasticAction.START)) & set(named(again, ElasticAction.START))
     if limits.idle_s:
-        assert not set(named(first, Deed.STOP)) & set(named(again, Deed.STOP))
+        assert not set(named(first, ElasticAction.STOP)) & set(named(again, ElasticAction.STOP))
 
 
 # -- over time
@@ -205,9 +205,9 @@ class Site:
         ]
         plan = plan_elastic(nodes, waiting, limits, self.past, now)
         self.past = plan.past
-        for name in named(plan, Deed.START):
+        for name in named(plan, ElasticAction.START):
             self.booting[name] = 2
-        stopped = set(named(plan, Deed.STOP))
+        stopped = set(named(plan, ElasticAction.STOP))
         assert not stopped & self.with_jobs
         self.running -= stopped
         self.others |= stopped
@@ -227,13 +227,13 @@ def test_under_constant_demand_nodes_are_either_started_or_stopped_and_then_noth
     names = [f"node{at}" for at in range(10)]
     limits = ElasticLimits(floor=least, ceiling=most, settle_s=0.0, actions=100)
     site = Site(jobs=jobs, shared_load=shared_load, running=set(names[:running]), others=set(names[running:]))
-    deeds: list[Deed] = []
-    late: list[Deed] = []
+    actions: list[ElasticAction] = []
+    late: list[ElasticAction] = []
     for minute in range(240):
-        found = [task.deed for task in site.look(limits, NOW + 60.0 * minute).tasks]
-        deeds += found
+        found = [decision.action for decision in site.look(limits, NOW + 60.0 * minute).decisions]
+        actions += found
         late += found if minute >= 120 else []
-    assert not {Deed.START, Deed.STOP} <= set(deeds)
+    assert not {ElasticAction.START, ElasticAction.STOP} <= set(actions)
     assert not late
 
 
@@ -242,71 +242,73 @@ def test_under_constant_demand_nodes_are_either_started_or_stopped_and_then_noth
 
 def test_a_waiting_job_starts_a_node_once_it_has_waited_long_enough() -> None:
     plan = planned(up("a"), off("b"), waiting=1)
-    assert [(task.node, task.deed, task.reason) for task in plan.tasks] == [("b", Deed.START, "1 job waiting")]
+    assert [(decision.node, decision.action, decision.reason) for decision in plan.decisions] == [
+        ("b", ElasticAction.START, "1 job waiting")
+    ]
     early = planned(up("a"), off("b"), waiting=1, wanted_s=60.0)
-    assert (early.tasks, early.remark) == ((), "1 job waiting for 60 s, not yet for 120 s")
+    assert (early.decisions, early.remark) == ((), "1 job waiting for 60 s, not yet for 120 s")
 
 
 def test_a_demand_that_was_interrupted_begins_anew() -> None:
     quiet = planned(up("a"), off("b"))
     assert quiet.past.wanted_since is None
     again = plan_elastic([up("a"), off("b")], 1, LIMITS, quiet.past, NOW + 60)
-    assert (again.tasks, again.past.wanted_since) == ((), NOW + 60)
+    assert (again.decisions, again.past.wanted_since) == ((), NOW + 60)
 
 
 def test_load_starts_so_many_nodes_that_the_mean_falls_below_busy() -> None:
     plan = planned(up("a", load=1.5, uses=1), up("b", load=1.5, uses=1), off("c"), off("d"), off("e"))
-    assert named(plan, Deed.START) == ["c", "d"]
-    assert plan.tasks[0].reason == "mean load 1.50 per CPU"
+    assert named(plan, ElasticAction.START) == ["c", "d"]
+    assert plan.decisions[0].reason == "mean load 1.50 per CPU"
 
 
 def test_below_the_floor_nodes_are_started_at_once() -> None:
     plan = planned(off("a"), off("b"), limits=replace(LIMITS, floor=2), wanted_s=0.0, stops=[NOW - 1])
-    assert named(plan, Deed.START) == ["a", "b"]
-    assert plan.tasks[0].reason == "below the floor of 2"
+    assert named(plan, ElasticAction.START) == ["a", "b"]
+    assert plan.decisions[0].reason == "below the floor of 2"
 
 
 def test_a_node_that_is_coming_counts_as_started() -> None:
     plan = planned(up("a"), off("b"), off("c"), waiting=1, b=NodePast(started_at=NOW - 60))
-    assert (plan.tasks, plan.remark) == ((), "1 node coming")
+    assert (plan.decisions, plan.remark) == ((), "1 node coming")
     two = planned(up("a"), off("b"), off("c"), waiting=2, b=NodePast(started_at=NOW - 60))
-    assert named(two, Deed.START) == ["c"]
+    assert named(two, ElasticAction.START) == ["c"]
 
 
 def test_a_node_that_does_not_come_up_is_told_once_and_another_is_started() -> None:
     before = NodePast(started_at=NOW - 600)
     plan = planned(up("a"), off("b"), off("c"), waiting=1, b=before)
-    assert named(plan, Deed.FAILED) == ["b"]
-    assert named(plan, Deed.START) == ["c"]
+    assert named(plan, ElasticAction.FAILED) == ["b"]
+    assert named(plan, ElasticAction.START) == ["c"]
     again = plan_elastic([up("a"), off("b"), off("c")], 0, LIMITS, plan.past, NOW + 60)
-    assert not again.tasks
+    assert not again.decisions
 
 
 def test_a_node_that_did_not_come_up_counts_for_the_ceiling_until_it_is_tried_again() -> None:
     limits = replace(LIMITS, ceiling=2)
     lost = planned(up("a"), off("b"), off("c"), waiting=1, limits=limits, b=NodePast(started_at=NOW - 700, told=True))
-    assert (lost.tasks, lost.remark) == ((), "the ceiling allows 0 of 1 start")
+    assert (lost.decisions, lost.remark) == ((), "the ceiling allows 0 of 1 start")
     late = planned(up("a"), off("b"), off("c"), waiting=1, limits=limits, b=NodePast(started_at=NOW - 4200, told=True))
-    assert named(late, Deed.START) == ["b"]
+    assert named(late, ElasticAction.START) == ["b"]
 
 
 def test_a_node_in_service_that_falls_silent_is_not_started_at_once() -> None:
     lost = planned(up("a"), off("b"), waiting=1, b=NodePast(up_at=NOW - 60))
-    assert (lost.tasks, lost.remark) == ((), "the number of nodes that are off allows 0 of 1 start")
-    assert named(planned(up("a"), off("b"), waiting=1, b=NodePast(up_at=NOW - 600)), Deed.START) == ["b"]
+    assert (lost.decisions, lost.remark) == ((), "the number of nodes that are off allows 0 of 1 start")
+    assert named(planned(up("a"), off("b"), waiting=1, b=NodePast(up_at=NOW - 600)), ElasticAction.START) == ["b"]
     stopped = NodePast(up_at=NOW - 60, stopped_at=NOW - 120)
-    assert named(planned(up("a"), off("b"), waiting=1, b=stopped), Deed.START) == ["b"]
+    assert named(planned(up("a"), off("b"), waiting=1, b=stopped), ElasticAction.START) == ["b"]
 
 
 def test_a_node_is_stopped_once_it_was_idle_long_enough_the_longest_idle_first() -> None:
     older = NodePast(up_at=NOW, idle_since=NOW - 1800)
     plan = planned(up("a"), up("b"), up("c", uses=1, load=0.0), a=IDLE, b=older)
-    assert [(task.node, task.reason) for task in plan.tasks] == [
+    assert [(decision.node, decision.reason) for decision in plan.decisions] == [
         ("b", "idle for 1800 s"),
         ("a", "idle for 900 s"),
     ]
     early = planned(up("a"), up("b"), a=NodePast(idle_since=NOW - 899))
-    assert (early.tasks, early.remark) == ((), "2 nodes in service, none idle for 900 s")
+    assert (early.decisions, early.remark) == ((), "2 nodes in service, none idle for 900 s")
 
 
 @pytest.mark.parametrize(
@@ -315,43 +317,45 @@ def test_a_node_is_stopped_once_it_was_idle_long_enough_the_longest_idle_first()
     ids=["a job", "leases unknown", "load unknown", "load without a job"],
 )
 def test_a_node_that_is_not_known_to_be_idle_stays(busy: ElasticNode) -> None:
-    assert not planned(up("a"), busy, limits=replace(LIMITS, floor=0, calm=0.89), b=IDLE).tasks
+    assert not planned(up("a"), busy, limits=replace(LIMITS, floor=0, calm=0.89), b=IDLE).decisions
 
 
 def test_a_stop_leaves_the_others_calm() -> None:
     plan = planned(up("a", uses=1, load=0.8), up("b"), limits=replace(LIMITS, floor=0), b=IDLE)
-    assert (plan.tasks, plan.remark) == ((), "the load of the others allows 0 of 1 stop")
+    assert (plan.decisions, plan.remark) == ((), "the load of the others allows 0 of 1 stop")
 
 
 def test_after_a_change_in_the_other_direction_it_waits() -> None:
     late = planned(up("a"), up("b"), b=IDLE, starts=[NOW - 60])
-    assert (late.tasks, late.remark) == ((), "the last start was 60 s ago, not yet 300 s")
+    assert (late.decisions, late.remark) == ((), "the last start was 60 s ago, not yet 300 s")
     soon = planned(up("a"), off("b"), waiting=1, stops=[NOW - 60])
-    assert (soon.tasks, soon.remark) == ((), "the last stop was 60 s ago, not yet 300 s")
+    assert (soon.decisions, soon.remark) == ((), "the last stop was 60 s ago, not yet 300 s")
 
 
 def test_the_budget_and_the_ceiling_say_what_they_do_not_allow() -> None:
     spent = planned(up("a"), off("b"), waiting=1, limits=replace(LIMITS, actions=2), starts=[NOW - 900] * 2)
-    assert (spent.tasks, spent.remark) == ((), "the budget allows 0 of 1 start")
+    assert (spent.decisions, spent.remark) == ((), "the budget allows 0 of 1 start")
     over = planned(up("a"), off("b"), waiting=1, limits=replace(LIMITS, actions=2), starts=[NOW - 3600] * 2)
-    assert named(over, Deed.START) == ["b"]
+    assert named(over, ElasticAction.START) == ["b"]
     full = planned(up("a"), up("b", mark=Mark.OTHER), off("c"), waiting=1, limits=replace(LIMITS, ceiling=2))
-    assert (full.tasks, full.remark) == ((), "the ceiling allows 0 of 1 start")
+    assert (full.decisions, full.remark) == ((), "the ceiling allows 0 of 1 start")
 
 
 def test_a_node_that_we_drained_and_that_is_up_again_is_resumed() -> None:
     ours = up("b", mark=Mark.OURS)
     by_hand = planned(up("a"), ours)
-    assert [(task.node, task.deed) for task in by_hand.tasks] == [("b", Deed.RESUME)]
-    assert not planned(up("a"), ours, b=NodePast(stopped_at=NOW - 60)).tasks, "it is still shutting down"
-    assert named(planned(up("a"), ours, b=NodePast(stopped_at=NOW - 600)), Deed.RESUME) == ["b"]
-    assert not named(planned(up("a"), ours, off("c"), waiting=1), Deed.START), "it is enough for the job that waits"
+    assert [(decision.node, decision.action) for decision in by_hand.decisions] == [("b", ElasticAction.RESUME)]
+    assert not planned(up("a"), ours, b=NodePast(stopped_at=NOW - 60)).decisions, "it is still shutting down"
+    assert named(planned(up("a"), ours, b=NodePast(stopped_at=NOW - 600)), ElasticAction.RESUME) == ["b"]
+    assert not named(planned(up("a"), ours, off("c"), waiting=1), ElasticAction.START), (
+        "it is enough for the job that waits"
+    )
 
 
 def test_after_a_stop_that_failed_nothing_else_is_stopped_and_the_node_is_left_as_it_is() -> None:
     plan = planned(up("a"), up("b", mark=Mark.FAILED), up("c"), c=IDLE)
     said = "nothing is stopped while b could not be: see why, then `clbalance resume b`"
-    assert (plan.tasks, plan.remark) == ((), said)
+    assert (plan.decisions, plan.remark) == ((), said)
 
 
 def test_a_clock_that_was_set_back_does_not_stop_everything() -> None:
