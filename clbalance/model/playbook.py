@@ -114,7 +114,10 @@ class DrainNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeNode:
-    """Removes our drain mark."""
+    """Removes the drain mark of this run."""
+
+    earlier_runs: bool = False
+    """Also that of an earlier run of this playbook, unless that run has failed there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +234,10 @@ class Step:
     """Login name; None: as for all ssh."""
     sudo: bool = False
     """Under `sudo -n`."""
+    on_this_host: bool = False
+    """`delegate_to: localhost`: the program runs here, in the node's place."""
+    runs_in_check: bool = False
+    """`check_mode: false`: the step is carried out in check mode, too. It changes nothing."""
 
 
 # -- how it goes over the nodes ----------------------------------------------------------------------------

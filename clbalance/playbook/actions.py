@@ -33,6 +33,7 @@ from clbalance.playbook.forms import (
     NotifyForm,
     PauseForm,
     RebootForm,
+    ResumeForm,
     RunForm,
     WaitForForm,
 )
@@ -66,7 +67,7 @@ class ActionReader:
             case "drain", _:
                 return self.drain(below, form or DrainForm())
             case "resume", _:
-                return ResumeNode()
+                return ResumeNode(earlier_runs=isinstance(form, ResumeForm) and form.earlier_runs)
             case "wait_for", WaitForForm():
                 return self._wait_for(below, form)
             case "reboot", _:

@@ -128,6 +128,12 @@ class NotifyForm(Form, frozen=True):
     within: Duration = 10
 
 
+class ResumeForm(Form, frozen=True):
+    """Give the node back."""
+
+    earlier_runs: bool = False
+
+
 class EmptyForm(Form, frozen=True):
     """Nothing to set."""
 
@@ -139,7 +145,7 @@ class StepForm(Form, frozen=True):
     copy: CopyForm | UnsetType = UNSET
     fetch: FetchForm | UnsetType = UNSET
     drain: DrainForm | UnsetType | None = UNSET
-    resume: EmptyForm | UnsetType | None = UNSET
+    resume: ResumeForm | UnsetType | None = UNSET
     wait_for: WaitForForm | UnsetType = UNSET
     reboot: RebootForm | UnsetType | None = UNSET
     rebalance: EmptyForm | UnsetType | None = UNSET
@@ -160,6 +166,8 @@ class StepForm(Form, frozen=True):
     timeout: Duration | None = None
     user: str | None = None
     sudo: bool | None = None
+    delegate_to: Literal["localhost"] | None = None
+    check_mode: bool = True
 
 
 ACTIONS = ("run", "copy", "fetch", "drain", "resume", "wait_for", "reboot", "rebalance", "pause", "assert", "notify")

@@ -77,6 +77,8 @@ class StepReader(ActionReader):
             timeout_s=scalars.optional_duration((*path, "timeout"), form.timeout),
             user=form.user or self._user,
             sudo=action in _PROGRAMS and (self._sudo if form.sudo is None else form.sudo),
+            on_this_host=form.delegate_to is not None,
+            runs_in_check=not form.check_mode,
         )
 
     def _is_ruled_out(self, when: str | None) -> bool:
@@ -110,9 +112,12 @@ class StepReader(ActionReader):
         if path[0] == "rollback" and isinstance(done, DrainNode | ResumeNode):
             hint = "a node whose turn has failed stays drained, so that somebody looks at it"
             scalars.refuse(path, f"`{action}` is not possible in `rollback`", hint)
-        for key in ("sudo", "timeout"):
-            if getattr(form, key) is not None and action not in _PROGRAMS:
+        given = {key: getattr(form, key) is not None for key in ("sudo", "timeout", "delegate_to")}
+        for key, is_given in (given | {"check_mode": not form.check_mode}).items():
+            if is_given and action not in (_PROGRAMS if key in _OF_PROGRAMS else {"run"}):
                 self.scalars.refuse((*path, key), f"`{key}` has no effect on `{action}`", "remove it", at_key=True)
+        if form.delegate_to is not None and form.user is not None:
+            self.scalars.refuse((*path, "user"), "on this host it runs as who calls `play`", "remove it", at_key=True)
 
 
 _LONGEST_NAME = 80
@@ -120,7 +125,8 @@ _REPEATABLE = frozenset({"copy", "fetch", "drain", "resume", "wait_for", "pause"
 """Actions that find out what is to be done, so that beginning them again does no harm."""
 _WITH_RESULT = frozenset({"run", "wait_for", "reboot", "copy", "fetch", "rebalance"})
 _PROGRAMS = frozenset({"run", "wait_for", "reboot"})
-"""Actions with a program on the node, to which `sudo` and `timeout` apply."""
+"""Actions with a program, to which `sudo` and `timeout` apply."""
+_OF_PROGRAMS = frozenset({"sudo", "timeout"})
 
 
 def _action_of(form: StepForm, action: str) -> Any:

@@ -30,7 +30,11 @@ def _lines(node: NodeName, found: tuple[tuple[Step, StepEnded], ...]) -> str:
     lines = [escape_line(node)]
     for step, ended in found:
         cannot = "cannot be checked: " if ended.state is StepState.FAILED else ""
-        lines.append(f"  {escape_line(step.name)}: {cannot}{escape_line(ended.reason or 'nothing would change')}")
+        lines.append(f"  {escape_line(step.name)}: {cannot}{escape_line(ended.reason or _nothing(step))}")
         if ended.result is not None and ended.result.out:
             lines += [f"    {line}" for line in escape_text(ended.result.out).splitlines()]
     return "\n".join(lines) + "\n"
+
+
+def _nothing(step: Step) -> str:
+    return "carried out" if step.runs_in_check else "nothing would change"

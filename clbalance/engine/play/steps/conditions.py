@@ -31,6 +31,12 @@ def unmet(
     return "" if truth else f"not {text}"
 
 
+def is_false(text: str, key: str, facts: StepFacts) -> bool:
+    """Whether the condition is known to be false, without asking the node."""
+    subject = StepSubject(variables=facts.playbook.variables, registered=facts.registered, last=facts.last)
+    return _compiled(text, key, *_names(facts.playbook)).holds(subject) is False
+
+
 def load_of(answer: Answer) -> Measured | Unknown:
     """The node's load; unknown if it is silent."""
     return Unknown(reason=answer.cause.because(answer.reason)) if isinstance(answer, Silent) else answer

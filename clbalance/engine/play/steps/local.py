@@ -1,26 +1,83 @@
-"""`notify`: tell somebody, from this host."""
+"""What is done on this host in a node's turn: a program with `delegate_to: localhost`, and `notify`."""
 
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from clbalance.engine.play.step_runner import StepFacts
-from clbalance.engine.play.steps.programs import environment, remote_program
+from clbalance.engine.play.steps.programs import TIMED_OUT, NotTold, environment, remote_program
+from clbalance.engine.play.steps.shell import RemoteProgram, Told, program_text
 from clbalance.model import NodeName
-from clbalance.model.play_run import StepEnded, StepState
+from clbalance.model.play_run import Result, StepEnded, StepState
 from clbalance.model.playbook import Notify, Step
 from clbalance.units import counted
 
 _LOOK_S: Final = 0.1
 _MOST_ANSWER: Final = 4096
+_ENDS_WITHIN_S: Final = 5.0
+"""After SIGTERM; then SIGKILL."""
+
+
+def run_here(program: RemoteProgram, facts: StepFacts, stop: threading.Event) -> Result | NotTold:
+    """Run the program on this host as on a node, to its end or its timeout. Once `stop` is set, it is ended."""
+    nonce = secrets.token_hex(16)
+    told = Told(nonce)
+    until = None if program.timeout_s is None else time.monotonic() + program.timeout_s
+    program = replace(program, env={**_of_this_host(facts), **program.env}, timeout_s=None)  # no timeout(1) needed
+    data: bytes | None = program_text(program, nonce)
+    with subprocess.Popen(
+        ["/bin/sh", "-s"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as child:
+        while True:
+            try:
+                told.take(child.communicate(data, timeout=_LOOK_S)[0])
+                return told.result() or NotTold(reason="its shell ended without the exit code")
+            except subprocess.TimeoutExpired:
+                data = None  # it is being sent
+            if stop.is_set():
+                _end(child)
+                return NotTold(reason="it was stopped")
+            if until is not None and time.monotonic() > until:
+                _end(child)
+                return Result(rc=min(TIMED_OUT))
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """SIGTERM to all that it has started, and SIGKILL to what is still there after a while."""
+    until = time.monotonic() + _ENDS_WITHIN_S
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+        while time.monotonic() < until:
+            child.poll()
+            os.killpg(child.pid, 0)  # until nobody is left
+            time.sleep(_LOOK_S)
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def _of_this_host(facts: StepFacts) -> dict[str, str]:
+    """What a program on this host needs beside what one on a node does. cron's `PATH` may lack `clbalance`."""
+    return {
+        "PATH": f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}",
+        "CLBALANCE_PYTHON": sys.executable,
+        "CLBALANCE_PLAY_NODES": ",".join(facts.nodes),
+        "CLBALANCE_DRY_RUN": "" if facts.run else "1",
+    }
 
 
 def notify(node: NodeName, step: Step, action: Notify, facts: StepFacts, stop: threading.Event) -> StepEnded:

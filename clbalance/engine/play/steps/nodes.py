@@ -67,15 +67,19 @@ class NodeDrains:
                 return replace(ended, reason=f"{ended.reason}; it could not be resumed: {resumed.reason}")
         return ended
 
-    def resume(self, node: NodeName, facts: StepFacts) -> StepEnded:
-        """Remove the mark of this run, or of an earlier one that failed. A mark that somebody set by hand stays."""
+    def resume(self, node: NodeName, facts: StepFacts, *, earlier_runs: bool = False) -> StepEnded:
+        """Remove the mark of this run, or of an earlier one that failed. A mark that somebody set by hand stays.
+
+        `earlier_runs`: also that of an earlier run of this playbook which has not failed there.
+        """
         answer = look(self.services, node)
         if isinstance(answer, Silent):
             return _failed(answer.cause.because(answer.reason))
         found = own_mark(answer)
         if found is None:
             return StepEnded(state=StepState.OK, reason="no mark of ours is there", changed=False)
-        if not (is_of_run(found, facts) or _is_left_behind(found, facts)):
+        is_ours = is_of_run(found, facts) or _is_left_behind(found, facts)
+        if not is_ours and not (earlier_runs and _is_of_earlier_run(found, facts)):
             said = f"it stays drained: {found.reason}" if found.reason else "it stays drained"
             return StepEnded(state=StepState.OK, reason=said, changed=False)
         (marked,) = mark(self.services, [node], encode("resume", key=""))
@@ -160,6 +164,11 @@ def is_of_run(found: DrainMark, facts: StepFacts) -> bool:
 def _is_left_behind(found: DrainMark, facts: StepFacts) -> bool:
     """Whether a run of the same playbook has failed there. It comes to its resume only once the node is well."""
     return re.match(rf"play {re.escape(_short(facts.playbook))} run \d+ failed: ", found.reason) is not None
+
+
+def _is_of_earlier_run(found: DrainMark, facts: StepFacts) -> bool:
+    """Whether another run of this playbook has set the mark, and has not failed there."""
+    return re.match(rf"play {re.escape(_short(facts.playbook))} run \d+(: |$)", found.reason) is not None
 
 
 def _is_of_other_run(found: DrainMark, facts: StepFacts) -> bool:

@@ -24,7 +24,7 @@ _AFTER_TIMEOUT_S: Final = 15.0
 """How long the node may take to tell that a program was ended by its timeout."""
 _MOST_VALUE_BYTES: Final = 96 << 10
 """Linux refuses a single variable of 128 KiB."""
-_TIMED_OUT: Final = frozenset({124, 137})
+TIMED_OUT: Final = frozenset({124, 137})
 """Exit codes of timeout(1): the program was ended by SIGTERM, or by SIGKILL."""
 
 _NOT_FOUND: Final = 127

@@ -7,9 +7,9 @@ from typing import assert_never
 
 from clbalance.engine.files.transfers import Transfers
 from clbalance.engine.play.step_runner import StepFacts
-from clbalance.engine.play.steps.conditions import load_of, needs_load, unmet
+from clbalance.engine.play.steps.conditions import is_false, load_of, needs_load, unmet
 from clbalance.engine.play.steps.files import copy_step, fetch_step
-from clbalance.engine.play.steps.local import notify
+from clbalance.engine.play.steps.local import notify, run_here
 from clbalance.engine.play.steps.nodes import NodeDrains, look
 from clbalance.engine.play.steps.output_files import with_output_file
 from clbalance.engine.play.steps.programs import ended_by, remote_program, run_on_node
@@ -65,16 +65,18 @@ class SshSteps:
         return replace(ended, state=StepState.OK, reason="")
 
     def check(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:
-        """See `StepRunner`. Only `copy` and `fetch` ask the node; `when` needs results that there are not yet."""
-        if step.is_ruled_out:
-            return StepEnded(state=StepState.SKIPPED, reason=f"would be skipped: not {step.when}", changed=False)
+        """See `StepRunner`. Only `copy` and `fetch` ask the node, and steps with `check_mode: false`."""
+        if step.runs_in_check:
+            return self.run(node, step, facts, stop)
+        if step.when is not None and is_false(step.when, "when", facts):
+            return StepEnded(state=StepState.SKIPPED, reason=f"skipped: not {step.when}", changed=False)
         match step.action:
             case CopyFiles() as action:
                 return copy_step(self._transfers(step), node, action, self.folder, stop, compare=True)
             case FetchFiles() as action:
                 return fetch_step(self._transfers(step), node, action, stop, compare=True)
             case action:
-                return StepEnded(state=StepState.OK, reason=would(action))
+                return StepEnded(state=StepState.OK, reason=f"{would(action)}{' on this host' * step.on_this_host}")
 
     def check_health(self, node: NodeName, health: CheckHealth, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """See `StepRunner`."""
@@ -91,6 +93,8 @@ class SshSteps:
         match step.action:
             case RunProgram() as action:
                 program = replace(remote_program(action.program, node, step, facts, env=action.env), chdir=action.chdir)
+                if step.on_this_host:
+                    return ended_by(run_here(program, facts, stop), action.ok_codes, step)
                 ran = run_on_node(services.transport, node, program, stop, within_s=services.answer_within_s)
                 ended = ended_by(ran, action.ok_codes, step)
                 return ended if action.output is None else with_output_file(ended, f"{action.output}.{node}")
@@ -100,8 +104,8 @@ class SshSteps:
                 return fetch_step(self._transfers(step), node, action, stop, timeout_s=step.timeout_s)
             case DrainNode() as action:
                 return self.drains.drain(node, action, facts, stop)
-            case ResumeNode():
-                return self.drains.resume(node, facts)
+            case ResumeNode(earlier_runs=earlier_runs):
+                return self.drains.resume(node, facts, earlier_runs=earlier_runs)
             case WaitFor() as action:
                 return Waits(services).wait_for(node, step, action, facts, stop)
             case Reboot() as action:

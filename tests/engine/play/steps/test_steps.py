@@ -197,6 +197,51 @@ def test_sudo_that_is_not_there_has_a_clear_reason(steps: SshSteps, lab: Lab) ->
     assert (ended.state, ended.reason) == (StepState.FAILED, "not begun: the node has no sudo")
 
 
+# -- on this host
+
+
+def here(text: str, *, timeout_s: float | None = None) -> Step:
+    return replace(step(shell(text), timeout_s=timeout_s), on_this_host=True)
+
+
+def test_on_this_host_a_program_gets_the_same_and_the_way_to_clbalance(steps: SshSteps) -> None:
+    known = replace(facts({"x": "a 'b'"}), nodes=(NODE, NodeName("node2")))
+    text = (
+        'echo "$VAR_x|$CLBALANCE_NODE|$CLBALANCE_PLAY_NODES|$CLBALANCE_DRY_RUN"; cat; command -v clbalance >&2; exit 3'
+    )
+    ended = done(steps, here(text), known)
+    assert (ended.state, ended.reason.rpartition("/")[2]) == (StepState.FAILED, "clbalance")
+    assert ended.result is not None
+    assert (ended.result.rc, ended.result.out) == (3, "a 'b'|node1|node1,node2|")
+    assert done(steps, here("exec true"), known, node="nowhere").state is StepState.OK, "the node is not asked"
+
+
+def test_on_this_host_a_timeout_and_a_stop_end_all_that_the_program_has_started(
+    steps: SshSteps, tmp_path: Path
+) -> None:
+    children = f"sleep 600 & echo $! >{tmp_path}/first; sleep 600"
+    ended = done(steps, here(children, timeout_s=0.5))
+    assert (ended.state, ended.reason) == (StepState.FAILED, "ended after its timeout of 0.5 s")
+    stop = threading.Event()
+    watch = threading.Thread(target=lambda: (eventually((tmp_path / "up").exists), stop.set()))
+    watch.start()
+    ended = steps.run(
+        NODE, here(f"sleep 600 & echo $! >{tmp_path}/second; touch {tmp_path}/up; sleep 600"), facts(), stop
+    )
+    watch.join()
+    assert (ended.state, ended.reason) == (StepState.UNKNOWN, "it was stopped")
+    for name in ("first", "second"):
+        gone = Path("/proc") / (tmp_path / name).read_text().strip()
+        eventually(lambda gone=gone: not gone.exists())  # type: ignore[misc]
+
+
+def test_on_this_host_what_ignores_a_signal_is_killed(steps: SshSteps, tmp_path: Path) -> None:
+    ended = done(steps, here(f"trap '' TERM; echo $$ >{tmp_path}/it; while :; do sleep 0.1; done", timeout_s=0.5))
+    assert ended.state is StepState.FAILED
+    gone = Path("/proc") / (tmp_path / "it").read_text().strip()
+    eventually(lambda: not gone.exists())
+
+
 # -- drain, resume, reboot
 
 
@@ -209,6 +254,15 @@ def test_a_drain_names_its_run_and_is_resumed_by_it_alone(steps: SshSteps) -> No
     assert done(steps, DrainNode(deadline_s=60.0)).state is StepState.OK  # again, as after an interruption
     assert done(steps, ResumeNode()).changed
     assert not done(steps, ResumeNode()).changed
+
+
+def test_a_resume_of_earlier_runs_removes_their_mark_and_no_other(steps: SshSteps) -> None:
+    later, resume = facts(run=8), ResumeNode(earlier_runs=True)
+    assert done(steps, DrainNode(deadline_s=5.0, reason="idle")).state is StepState.OK
+    assert not done(steps, resume, replace(later, playbook=replace(later.playbook, name="other"))).changed
+    assert done(steps, resume, later).changed
+    assert steps.keep_drained(NODE, "stop: exit code 1", facts(), threading.Event()).state is StepState.OK
+    assert not done(steps, resume, later).changed, "it says that the run has failed"
 
 
 def test_a_node_that_an_earlier_run_has_left_is_taken_over(steps: SshSteps) -> None:
@@ -364,9 +418,9 @@ def test_a_webhook_gets_one_json_value_and_redirects_are_not_followed(steps: Ssh
 
 
 def test_check_mode_says_that_a_step_would_be_skipped_and_asks_no_node_for_it(steps: SshSteps) -> None:
-    copy = replace(step(CopyFiles(sources=("nowhere",), destination="x")), when="vars.x != ''", is_ruled_out=True)
-    would = steps.check(NODE, copy, facts(), threading.Event())
-    assert (would.state, would.reason) == (StepState.SKIPPED, "would be skipped: not vars.x != ''")
+    copy = replace(step(CopyFiles(sources=("nowhere",), destination="x")), when="vars.x != ''")
+    would = steps.check(NODE, copy, facts({"x": ""}, copy), threading.Event())
+    assert (would.state, would.reason) == (StepState.SKIPPED, "skipped: not vars.x != ''")
 
 
 def test_check_mode_touches_nothing(steps: SshSteps, lab: Lab) -> None:
@@ -382,3 +436,15 @@ def test_check_mode_touches_nothing(steps: SshSteps, lab: Lab) -> None:
         assert would.reason.startswith("would ")
     assert lab.nodes[0].boot_id() == before
     assert done(steps, shell("ls here")).state is StepState.FAILED
+
+
+def test_check_mode_skips_what_is_known_to_be_skipped_and_carries_out_what_says_so(steps: SshSteps) -> None:
+    known = replace(facts({"x": "no"}, step(shell("true"))), run=0)
+    skipped = steps.check(NODE, replace(step(shell("touch here")), when="vars.x = yes"), known, threading.Event())
+    assert (skipped.state, skipped.reason) == (StepState.SKIPPED, "skipped: not vars.x = yes")
+    unknown = steps.check(NODE, replace(step(shell("touch here")), when="was.rc = 0"), known, threading.Event())
+    assert unknown.reason == "would run `touch here`"
+    there = steps.check(NODE, here("touch here"), known, threading.Event())
+    assert there.reason == "would run `touch here` on this host"
+    look = replace(here('echo "dry:$CLBALANCE_DRY_RUN"'), runs_in_check=True)
+    assert steps.check(NODE, look, known, threading.Event()).result == Result(rc=0, out="dry:1")

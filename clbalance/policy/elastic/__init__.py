@@ -1,0 +1,1 @@
+"""Which nodes of a pool to start and to stop."""
