@@ -201,7 +201,7 @@ def ended_by(ran: Ran, ok_codes: frozenset[int], step: Step) -> StepEnded:
 def why(result: Result, step: Step) -> str:
     """Why an exit code is a failure, with the last line that the program wrote."""
     last = last_line(result)
-    if step.timeout_s is not None and result.rc in _TIMED_OUT:
+    if step.timeout_s is not None and result.rc in TIMED_OUT:
         return f"ended after its timeout of {step.timeout_s:g} s"
     return f"exit code {result.rc}: {last}" if last else f"exit code {result.rc}"
 
