@@ -30,14 +30,28 @@ def copy_to_nodes(
 
     May be called in any thread; `transfers.close` in another thread ends it.
     """
-    source = Manifest(entries={one.path: one for part in request.sources for one in part.manifest})
     local = LocalFiles(request.sources)
 
     def work(node: NodeName, progress: Progress) -> FilesResult:
         with transfers.session(node) as program:
-            return _Copy(node, program, request, source, local, progress).carried_out()
+            return copy_in_turn(program, node, [(request, local)], progress)
 
     return on_each(nodes, work, transfers=transfers, fanout=fanout, listener=listener)
+
+
+def copy_in_turn(
+    program: FileProgram | SftpSession,
+    node: NodeName,
+    requests: Sequence[tuple[CopyRequest, LocalFiles]],
+    progress: Progress,
+) -> FilesResult:
+    """Copy one request after the other, up to the first that fails; the result of the last one."""
+    result = FilesResult(node=node)
+    for request, local in requests:
+        result = _Copy(node, program, request, local, progress).carried_out()
+        if result.failure is not None:
+            break
+    return result
 
 
 class _Copy:
@@ -48,14 +62,13 @@ class _Copy:
         node: NodeName,
         program: FileProgram | SftpSession,
         request: CopyRequest,
-        source: Manifest,
         local: LocalFiles,
         progress: Progress,
     ) -> None:
         self._node = node
         self._program = program
         self._request = request
-        self._source = source
+        self._source = local.manifest
         self._local = local
         self._progress = progress
         self._problems: list[FileError] = []

@@ -271,8 +271,7 @@ BAD = {
     "a place without results": (("--return-to", "d"), "`--return-to` without `--return`"),
     "a place that is a file": (("--return", "r", "--return-to", "d/x"), "is no folder"),
     "an unknown placeholder": (("--return", "r", "--return-to", "%q"), "`%q` in '%q' is not known"),
-    "a checkpoint": (("--send", "d", "--checkpoint", "USR1"), "`--send` and `--checkpoint` exclude each other"),
-    "tasks": (("--return", "r", "--array", "0-1"), "`--return` does not go with tasks"),
+    "a checkpoint": (("--send", "d", "--checkpoint", "USR1"), "`--send` with `--checkpoint` needs `--chdir`"),
 }
 
 
