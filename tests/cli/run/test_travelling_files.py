@@ -12,6 +12,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from tests.cli.command import Command, eventually, nothing_left
 from tests.cli.held_jobs import SOON, await_file, detached, job, let_go
+from tests.cli.migrations import BY_CODE, CHECKPOINT, NODES, finished, move, moved_once, word
 from tests.faults.mounts import mounted
 
 HELD = "until [ -e $CLBALANCE_SUBMIT_DIR/go ]; do sleep 0.05; done; "
@@ -302,3 +303,27 @@ def test_a_result_that_grows_without_end_holds_nobody(clbalance: Command) -> Non
     let_go(clbalance)
     assert clbalance("wait", number).rc == 0
     assert os.listdir(clbalance.folder) == ["go"]
+
+
+@pytest.mark.parametrize("controller", ["terminal", "keeper"])
+def test_a_job_that_moves_gets_its_files_again_and_returns_those_of_its_last_node(
+    lab: Lab, clbalance: Command, controller: str
+) -> None:
+    made(clbalance.folder, x="in")
+    work = "cd $CLBALANCE_JOB_DIR/work; cat x >> $CLBALANCE_SUBMIT_DIR/seen; echo $CLBALANCE_NODE > r; cd $OLDPWD;"
+    options = (*NODES, *CHECKPOINT, "--send", "x", "--return", "r", "--chdir", ".", "-c", f"{work} {BY_CODE}")
+    with nothing_left(lab):
+        if controller == "terminal":
+            child = clbalance.start("run", *options)
+        else:
+            detached(clbalance, *options)
+        asked, src, dst = word(clbalance)
+        assert move(clbalance, asked) == [["Migrated", dst]]
+        moved_once(clbalance, src, dst)
+        let_go(clbalance)
+        if controller == "terminal":
+            assert finished(child)[0] == 7
+        assert clbalance("wait", "1").rc == 7
+    assert (clbalance.folder / "seen").read_text() == "inin"
+    assert await_file(clbalance.folder / "r") == f"{dst}\n"
+    assert files_of(clbalance)["returned"] is True
