@@ -9,17 +9,19 @@ import posixpath
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from clbalance.engine.files.copy import copy_in_turn
 from clbalance.engine.files.local_files import LocalFiles
 from clbalance.engine.files.sent_paths import copy_request, look_at, open_sent
-from clbalance.engine.files.transfers import FailPointListener, Progress, Transfers, on_each
+from clbalance.engine.files.transfers import PassedOn, Progress, Transfers, on_each
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.files import FilesResult, ManifestError
 from clbalance.model.job_files import WORK_FOLDER, JobFiles, SentPath
 from clbalance.policy.jobs.job_files import changes
+from clbalance.ports import FileListener
 
 _AT_ONCE = 16  # nodes
 
@@ -38,10 +40,21 @@ class Sending:
     """Sends all files to all nodes, once."""
 
     def __init__(
-        self, files: JobFiles, transfers: Transfers, wake: Callable[[], None], fail_point: Callable[[str], None]
+        self,
+        files: JobFiles,
+        transfers: Transfers,
+        wake: Callable[[], None],
+        fail_point: Callable[[str], None],
+        listener: FileListener,
     ) -> None:
-        """`wake` and `fail_point` (`Services`) are called in another thread: `wake` when there is a result."""
+        """`wake` and `fail_point` (`Services`) are called in another thread: `wake` when there is a result.
+
+        `listener`: is told by `take_result`, in its thread.
+        """
         self._files = files
+        self._shown = listener
+        self._told: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._listener = PassedOn(listener, partial(fail_point, "sending"), self._told.put)
         self._transfers = transfers
         self._wake = wake
         self._fail_point = fail_point
@@ -55,6 +68,9 @@ class Sending:
 
     def take_result(self) -> Sent | None:
         """The result, once; None: there is none yet, or it was taken."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._told.get_nowait()()
         try:
             result = self._results.get_nowait()
         except queue.Empty:
@@ -67,6 +83,7 @@ class Sending:
     def stop(self) -> None:
         """End it, if it is still under way."""
         self._transfers.close()
+        self._shown.done()
 
     def _work(self, folders: Mapping[NodeName, str]) -> None:
         try:
@@ -79,21 +96,21 @@ class Sending:
 
     def _sent(self, folders: Mapping[NodeName, str]) -> Sent:
         places = {node: f"{folder}/{WORK_FOLDER}" for node, folder in folders.items()}
-        return send_files([("", self._files.sent)], places, self._transfers, self._fail_point)
+        return send_files([("", self._files.sent)], places, self._transfers, self._listener)
 
 
 def send_files(
     parts: Sequence[tuple[str, Sequence[SentPath]]],
     places: Mapping[NodeName, str],
     transfers: Transfers,
-    fail_point: Callable[[str], None],
+    listener: FileListener,
 ) -> Sent:
     """Send files to nodes, and wait until they are there.
 
     `parts`: files by the folder that they go to, below that in `places`.
     """
     try:
-        return _send(parts, places, transfers, fail_point)
+        return _send(parts, places, transfers, listener)
     except (ClbalanceError, ManifestError) as error:
         reason = error.message if isinstance(error, ClbalanceError) else str(error)
         return Sent(failures=dict.fromkeys(places, reason), is_ours=True)
@@ -103,7 +120,7 @@ def _send(
     parts: Sequence[tuple[str, Sequence[SentPath]]],
     places: Mapping[NodeName, str],
     transfers: Transfers,
-    fail_point: Callable[[str], None],
+    listener: FileListener,
 ) -> Sent:
     told: list[str] = []
     with contextlib.ExitStack() as opened:
@@ -121,7 +138,6 @@ def _send(
             with transfers.session(node) as program:
                 return copy_in_turn(program, node, requests, progress)
 
-        listener = FailPointListener(fail_point, "sending")
         results = on_each(tuple(places), work, transfers=transfers, fanout=_AT_ONCE, listener=listener)
     if changed := [one.path for one in seen if look_at(one.base, one.name) != one]:
         reason = f"{changed[0]!r} changed while it was sent"

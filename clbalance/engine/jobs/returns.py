@@ -112,7 +112,7 @@ def _brought(
 ) -> tuple[ReturnRecord, ...]:
     from clbalance.engine.files.fetch import Space
     from clbalance.engine.files.results import ResultFolder, bring_results
-    from clbalance.engine.files.transfers import FailPointListener
+    from clbalance.engine.files.transfers import PassedOn
 
     spec = spec_of(services, record)
     services = services.as_user(spec.user)
@@ -122,7 +122,7 @@ def _brought(
         with how.writer(spec, None) as writer, writer() as target:
             space = Space(target.free_bytes())
         with _in_time(services, how.within_s) as transfers:
-            listener = FailPointListener(services.fail_point, "returning")
+            listener = PassedOn(services.file_listener(), partial(services.fail_point, "returning"))
             brought = bring_results(transfers, folders, space=space, listener=listener)
     except (ClbalanceError, OSError) as error:
         reason = error.message if isinstance(error, ClbalanceError) else f"{error.filename}: {error.strerror}"

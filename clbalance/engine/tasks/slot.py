@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from clbalance.engine.agent.admission import Admission, LeaseKeeper
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import (
@@ -12,7 +13,7 @@ from clbalance.engine.agent.job_messages import (
     label_of,
     tells_all,
 )
-from clbalance.engine.agent.launch import Admission, LaunchSequence, LeaseKeeper
+from clbalance.engine.agent.launch import LaunchSequence
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
 from clbalance.engine.services import Services

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clbalance.engine.services import Services
@@ -136,13 +137,15 @@ class TaskFiles:
 
     def _work(self) -> None:
         from clbalance.engine.files.sending import send_files
+        from clbalance.engine.files.transfers import NullFileListener, PassedOn
 
         transfers, fail_point = self._transfers, self._services.fail_point
+        listener = PassedOn(NullFileListener(), partial(fail_point, "sending"))
         assert transfers is not None, "something is sent"
         while (parcel := self._waiting.get()) is not None:
             place = {parcel.slot.node: f"{parcel.slot.folder}/{WORK_FOLDER}"}
             try:
-                sent: Sent | BaseException = send_files(parcel.parts, place, transfers, fail_point)
+                sent: Sent | BaseException = send_files(parcel.parts, place, transfers, listener)
                 fail_point("sent")
             except BaseException as error:  # noqa: BLE001 - raised in the thread that takes the result
                 sent = error
