@@ -72,7 +72,8 @@ class _Copy:
         self._local = local
         self._progress = progress
         self._problems: list[FileError] = []
-        self._sent_bytes = 0
+        self._sent_bytes: dict[str, int] = {}
+        """Of each file that was sent whole, by its name there."""
 
     def carried_out(self) -> FilesResult:
         request = self._request
@@ -151,11 +152,14 @@ class _Copy:
             program.set_attributes(self._there(entry.path), entry)
         program.commit()
         self._problems += [FileError(change.path, conflict_reason(change)) for change in plan.conflicts]
-        self._problems += program.problems()
+        refused = program.problems()
+        self._problems += refused
+        for one in refused:
+            self._sent_bytes.pop(one.path, None)
         return FilesResult(
             node=self._node,
             sent=sent,
-            sent_bytes=self._sent_bytes,
+            sent_bytes=sum(self._sent_bytes.values()),
             same=len(plan.same),
             folders=len(plan.folders),
             deleted=deleted,
@@ -174,7 +178,8 @@ class _Copy:
             self._send_large(path, file)
         else:
             self._program.send_whole(path, file.entry, file.checksum, file.content)
-            self._moved(len(file.content))
+            self._progress.moved(len(file.content))
+            self._sent_bytes[path] = len(file.content)
 
     def _send_large(self, path: str, file: LargeFile) -> None:
         try:
@@ -183,9 +188,10 @@ class _Copy:
                 if self._program.has_problem(path):
                     break
                 self._program.piece(piece)
-                self._moved(len(piece))
+                self._progress.moved(len(piece))
             if file.checksum:
                 self._program.end(file.checksum)
+                self._sent_bytes[path] = file.entry.size
             else:
                 self._program.abort()
         except FileError as error:
@@ -193,7 +199,3 @@ class _Copy:
             self._problems.append(error)
         finally:
             file.close()
-
-    def _moved(self, count_bytes: int) -> None:
-        self._sent_bytes += count_bytes
-        self._progress.moved(count_bytes)
