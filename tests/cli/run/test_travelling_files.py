@@ -107,6 +107,18 @@ def test_a_file_that_has_vanished_since_the_submission_is_why_the_job_waits(lab:
     assert (clbalance.folder / "y").read_text() == "back"
 
 
+def test_a_terminal_shows_how_far_large_files_have_come(lab: Lab, clbalance: Command) -> None:
+    with (clbalance.folder / "large").open("wb") as file:
+        file.truncate(2 << 30)
+    with nothing_left(lab):
+        terminal = clbalance.on_terminal("run", "-w", "node1", "--send", "large", "--", "true", columns=120)
+        terminal.read_until(b"/s, ETA ")
+        assert b"0/1 nodes done, " in terminal.raw
+        terminal.type(b"\x03")
+        assert terminal.end() == 130
+    assert work_folders(lab.node("node1")) == []
+
+
 # -- what is returned
 
 
