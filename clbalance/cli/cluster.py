@@ -30,7 +30,7 @@ from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
-from clbalance.cli.transfers import file_transfers
+from clbalance.cli.transfers import file_progress, file_transfers
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -163,6 +163,7 @@ class ClusterContext:
                 notify=notify,
                 forced=partial(tell_forced, self.console),
                 transfers=file_transfers,
+                file_listener=partial(file_progress, self.console),
             )
             yield self.with_node_settings(services)
 

@@ -2,13 +2,22 @@
 
 from typing import TYPE_CHECKING
 
+from clbalance.cli.console import Console
 from clbalance.engine.services import Services
+from clbalance.ports import FileListener
 
 if TYPE_CHECKING:
     from clbalance.engine.files.transfers import Transfers
 
 _IDLE_S = 30.0
 """Without a byte that moves: a node that writes to a slow disk says so more often."""
+
+
+def file_progress(console: Console) -> FileListener:
+    """Shows on a terminal how far the files of a job have come."""
+    from clbalance.cli.files.progress import FileProgress  # few jobs have files that travel
+
+    return FileProgress(console)
 
 
 def file_transfers(services: Services) -> "Transfers":

@@ -13,10 +13,17 @@ from clbalance.model.job_record import JobRecord
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
-from clbalance.ports import Clock, Journal, Store, SweepListener, Transport
+from clbalance.ports import Clock, FileListener, Journal, Store, SweepListener, Transport
 
 if TYPE_CHECKING:  # few jobs have files that travel (docs/design/startup.md)
     from clbalance.engine.files.transfers import Transfers
+
+
+def no_file_listener() -> FileListener:
+    """Shows nothing of files on their way."""
+    from clbalance.engine.files.transfers import NullFileListener  # few jobs have files that travel
+
+    return NullFileListener()
 
 
 def no_transfers(_: "Services") -> "Transfers":
@@ -64,6 +71,8 @@ class Services:
     """Is told what `--force` has set aside for a job, once its nodes have admitted it."""
     transfers: Callable[["Services"], "Transfers"] = no_transfers
     """Makes what carries the files of one job to and from its nodes."""
+    file_listener: Callable[[], FileListener] = no_file_listener
+    """Is told of the files of one job while they are on their way."""
     typed_user: str | None = None
     """The login user that was given for this call; it overrides the user that each job remembers."""
     owner: int | None = None

@@ -157,8 +157,8 @@ class Submitted:
 
     @property
     def returns_files(self) -> bool:
-        """Whether files are returned from its nodes."""
-        return self.job.files is not None and bool(self.job.files.returned)
+        """Whether its nodes keep its work folders until it is over: for results, or for tasks that share inputs."""
+        return self.job.files is not None and (bool(self.job.files.returned) or self.job.slots)
 
     @property
     def has_files(self) -> bool:

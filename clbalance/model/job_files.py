@@ -7,6 +7,8 @@ from clbalance.model.reading import NodeName
 
 WORK_FOLDER = "work"
 """In the job's folder on the node."""
+INPUT_FOLDER = "inputs"
+"""In the work folder of a slot: what all tasks share. Each task has a folder beside it, named by its number."""
 KEPT_S = 30 * 86400.0
 """Results that were not returned are kept on their node for so long after the start of the job; `reap` removes them
 then."""
@@ -41,6 +43,11 @@ class JobFiles:
     """Patterns of file names in the work folder."""
     into: str = ""
     """The folder here for what is returned, absolute; a pattern as for output files."""
+    sent_to_tasks: tuple[SentPath, ...] = ()
+    """What each task gets for itself, of a job of tasks: `base` and `name` are patterns with `%t` for its number.
+
+    Files, sizes and times are those of all tasks together. In such a job the patterns of `returned` may have `%t` too.
+    """
 
 
 class ReturnState(StrEnum):

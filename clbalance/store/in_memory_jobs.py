@@ -49,11 +49,15 @@ class InMemoryReturns:
     def __init__(self) -> None:
         self._records: dict[tuple[int, int, int], ReturnRecord] = {}
 
-    def expect(self, job: int, copies: Sequence[CopyRecord]) -> None:
+    def replace(self, job: int, copies: Sequence[CopyRecord]) -> None:
         """Files of these copies are to be returned, and those of earlier ones no more."""
         for one in self.of(job):
             if one.state is ReturnState.PENDING:
                 self.put(replace(one, state=ReturnState.LOST, reason="the job was started again"))
+        self.expect(job, copies)
+
+    def expect(self, job: int, copies: Sequence[CopyRecord]) -> None:
+        """Files of these copies are to be returned."""
         for copy in copies:
             launch = copy.intent
             self.put(ReturnRecord(job=job, claim=copy.claim, rank=launch.rank, node=launch.node, folder=launch.folder))

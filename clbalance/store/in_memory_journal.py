@@ -103,7 +103,7 @@ class InMemoryJournal:
         one.copies += copies
         self._expect_output(job, attempt)
         if one.returns_files:
-            self._returns.expect(job, copies)
+            self._returns.replace(job, copies)
         self.record_unplaced(job, attempt=attempt, claim=claim, plan=plan)
         return True
 
@@ -114,10 +114,13 @@ class InMemoryJournal:
         known = one.record.nodes if one.record.attempt == attempt else ()
         nodes = expanded(fold({*known, *(intent.node for intent in slots.values())}))
         one.record = replace(one.record, attempt=attempt, claim=max(one.record.claim, *slots), nodes=nodes)
-        one.copies += [
+        copies = [
             CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for claim, intent in slots.items()
         ]
+        one.copies += copies
         self._expect_output(job, attempt)
+        if one.returns_files:
+            self._returns.expect(job, copies)
         if plan is not None:
             one.record = replace(one.record, reason=STARTING, started_at=None)
             self.record_unplaced(job, attempt=attempt, claim=max(slots), plan=plan)

@@ -43,7 +43,7 @@ from clbalance.store.job_rows import (
 )
 from clbalance.store.journal_outputs import expect_output
 from clbalance.store.journal_pending import JournalPending
-from clbalance.store.returns import SqliteReturns, expect_returns
+from clbalance.store.returns import SqliteReturns, expect_returns, replace_returns
 
 if TYPE_CHECKING:
     from clbalance.model.task import Task
@@ -113,7 +113,7 @@ class SqliteJournal(JournalPending):
                 return False
             self._connection.executemany(INSERT_COPY, rows)
             expect_output(self._connection, job, attempt)
-            expect_returns(self._connection, job, claim)
+            replace_returns(self._connection, job, claim)
             self._place(job, attempt, claim, plan)
         return True
 
@@ -132,6 +132,7 @@ class SqliteJournal(JournalPending):
             )
             self._connection.executemany(INSERT_COPY, rows)
             expect_output(self._connection, job, attempt)
+            expect_returns(self._connection, job, slots)
             if plan is not None:
                 self._connection.execute("UPDATE job SET reason = ?, started_us = NULL WHERE id = ?", (STARTING, job))
                 self._place(job, attempt, max(slots), plan)

@@ -1,7 +1,7 @@
 """`ports.Returns` in the state database: the results that are returned from nodes."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,16 +62,21 @@ class SqliteReturns:
             yield is_ours
 
 
-def expect_returns(connection: sqlite3.Connection, job: int, claim: int) -> None:
-    """Record that files of the copies of this claim are to be returned, and those of earlier ones no more.
+def replace_returns(connection: sqlite3.Connection, job: int, claim: int) -> None:
+    """As `expect_returns`, of a job of copies: those of earlier claims are returned no more."""
+    replace = "UPDATE returned SET state = 'lost', reason = ? WHERE job = ? AND state = 'pending'"
+    connection.execute(replace, (_REPLACED, job))
+    expect_returns(connection, job, [claim])
+
+
+def expect_returns(connection: sqlite3.Connection, job: int, claims: Iterable[int]) -> None:
+    """Record that files of the copies of these claims are to be returned.
 
     Call it within the transaction that has recorded the launch. Of a job without such files, nothing is recorded.
     """
-    replace = "UPDATE returned SET state = 'lost', reason = ? WHERE job = ? AND state = 'pending'"
-    connection.execute(replace, (_REPLACED, job))
     expect = """
         INSERT OR IGNORE INTO returned (job, claim, rank)
         SELECT copy.job, copy.claim, copy.rank FROM copy JOIN job ON job.id = copy.job
         WHERE copy.job = ? AND copy.claim = ? AND job.returns = 1
     """
-    connection.execute(expect, (job, claim))
+    connection.executemany(expect, [(job, claim) for claim in claims])

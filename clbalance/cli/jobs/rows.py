@@ -14,6 +14,7 @@ from clbalance.model.job import OutputRecord, Submitted
 from clbalance.model.job_record import JobRecord, JobState, Usage
 from clbalance.model.task import TaskSummary
 from clbalance.policy.jobs.command import command_text
+from clbalance.policy.jobs.job_files import by_node
 from clbalance.policy.jobs.task_records import summary_of
 from clbalance.ports import Journal
 from clbalance.render.jobs.row import FileFacts, JobRow, OutputFacts, job_row
@@ -74,10 +75,11 @@ def _output_facts(record: JobRecord, submitted: Submitted | None, known: OutputR
 
 
 def _file_facts(journal: Journal, record: JobRecord, submitted: Submitted | None) -> FileFacts | None:
-    """The files that travel with the job; what was returned is told of its last attempt."""
+    """The files that travel with the job; what was returned is told of its last attempt, and of all slots."""
     if submitted is None or submitted.job.files is None:
         return None
-    returns = tuple(one for one in journal.returns().of(record.id) if one.claim == record.claim)
+    known = journal.returns().of(record.id)
+    returns = by_node(known) if submitted.job.slots else tuple(one for one in known if one.claim == record.claim)
     return FileFacts(files=submitted.job.files, returns=returns)
 
 

@@ -132,12 +132,17 @@ def _carry_out(services: Services, cluster: ClusterContext, number: int, submitt
             is_unseen=not files.any,
         )
         run_tasks_with_files(task_context, files, is_watched=False)
+        _bring_results(services, cluster, number, submitted)
         return
     excluded = nodes_to_exclude(submitted.restart_policy, services.journal.copies(number))
     copies = submitted.request.pick
     with write_run_files(services, files, NullListener(), SUPERVISED, copies=copies) as (writer, mode):
         context = RunContext(services=services, query=query, stdin=stdin, listener=writer, mode=mode)
         Run(context, job, submitted.restart_policy, excluded, queued=True).carry_out()
+    _bring_results(services, cluster, number, submitted)
+
+
+def _bring_results(services: Services, cluster: ClusterContext, number: int, submitted: Submitted) -> None:
     if submitted.returns_files:
         from clbalance.cli.output.returns import bring_results  # few jobs have files that travel
 

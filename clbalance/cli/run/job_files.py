@@ -1,70 +1,50 @@
 """`run --send`, `--return` and `--return-to`: the files that travel with a job (docs/design/job_files.md)."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from clbalance.cli.run.options import JobOptions
 from clbalance.errors import UsageError
 from clbalance.model import NodeName
-from clbalance.model.job_files import JobFiles, SentPath
+from clbalance.model.job_files import JobFiles
 
 
-def job_files_of(options: JobOptions, folder: str, *, has_tasks: bool) -> JobFiles | None:
-    """The files for these options, None without any; `UsageError` for options that are wrong or do not go together."""
+def job_files_of(options: JobOptions, folder: str, tasks: Sequence[int]) -> JobFiles | None:
+    """The files for these options, None without any; `UsageError` for options that are wrong or do not go together.
+
+    `tasks`: the numbers of the job's tasks; empty: it has none.
+    """
     if not options.send and not options.returned:
         if options.return_to is not None:
             raise UsageError("`--return-to` without `--return`", hint="such as `--return 'out/*.csv'`")
         return None
-    _check_companions(options, has_tasks=has_tasks)
-    return JobFiles(
-        sent=_sent(options.send or (), folder),
-        returned=_patterns(options.returned or ()),
-        into=_return_folder(options, folder),
-    )
+    from clbalance.cli.run.sent_files import sent_now, sent_with_tasks  # few jobs have files that travel
 
-
-def _check_companions(options: JobOptions, *, has_tasks: bool) -> None:
-    option = "--send" if options.send else "--return"
-    if has_tasks:
-        raise UsageError(
-            f"`{option}` does not go with tasks: they share no folder on their nodes",
-            hint="`clbalance copy` and `clbalance fetch` before and after, or one job for each task",
-        )
     if options.checkpoint is not None:
+        _check_checkpoint(options)
+    returned = _patterns(options.returned or ())
+    into = _return_folder(options, folder, has_tasks=bool(tasks))
+    if tasks:
+        _check_results(returned, into)
+        shared, own = sent_with_tasks(options.send or (), folder, tasks)
+        return JobFiles(sent=shared, sent_to_tasks=own, returned=returned, into=into)
+    return JobFiles(sent=sent_now(options.send or (), folder), returned=returned, into=into)
+
+
+def _check_checkpoint(options: JobOptions) -> None:
+    """`UsageError` unless the job saves its progress where its next node finds it."""
+    if options.chdir is None:
+        option = "--send" if options.send else "--return"
         raise UsageError(
-            f"`{option}` and `--checkpoint` exclude each other: what a job saves in its work folder stays on the node"
+            f"`{option}` with `--checkpoint` needs `--chdir`: what a job saves in its work folder stays on the node"
             " that it leaves",
-            hint="a folder that all nodes share, with `--chdir`",
+            hint="`--chdir DIR`, a folder that all nodes share; inputs are in `$CLBALANCE_JOB_DIR/work`, sent again to"
+            " each node",
         )
 
 
-def _sent(typed: list[str] | tuple[str, ...], folder: str) -> tuple[SentPath, ...]:
-    """What is under these names now."""
-    from clbalance.engine.files.sent_paths import look_at
-    from clbalance.policy.jobs.job_files import arrival, clash
-    from clbalance.user_files.trees import SourceRefusedError
-
-    found = []
-    for path in typed:
-        try:
-            base, name = arrival(path, folder)
-            found.append(look_at(base, name))
-        except ValueError as error:
-            raise UsageError(f"`--send {path}`: {error}", hint="a file or a folder, such as `--send data`") from error
-        except SourceRefusedError as error:
-            raise UsageError(
-                f"`--send {path}`: {error.path!r}: {error.reason}", hint="a file or a folder that you may read"
-            ) from error
-    if met := clash(found):
-        first, second = met
-        raise UsageError(
-            f"{first.path!r} and {second.path!r} would arrive under one name: {second.name.partition('/')[0]!r}",
-            hint="give one of them another name, or send a folder that has both",
-        )
-    return tuple(found)
-
-
-def _patterns(typed: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+def _patterns(typed: Sequence[str]) -> tuple[str, ...]:
     from clbalance.policy.jobs.job_files import MOST_PATTERNS, unusable_pattern
 
     if len(typed) > MOST_PATTERNS:
@@ -78,14 +58,31 @@ def _patterns(typed: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     return tuple("*" if pattern in ("", ".") else pattern for pattern in relative)
 
 
-def _return_folder(options: JobOptions, folder: str) -> str:
+def _check_results(patterns: Sequence[str], into: str) -> None:
+    """`UsageError` if results of two tasks could have one name here."""
+    from clbalance.cli.run.sent_files import filled
+    from clbalance.policy.jobs.task_files import names_the_task, unclear_names
+
+    for pattern in patterns:
+        filled("--return", pattern, 0)
+    is_flat = not names_the_task(into) and all(map(names_the_task, patterns))
+    if is_flat and (unclear := unclear_names(patterns)):
+        raise UsageError(
+            f"`--return {unclear}`: two tasks could return one name",
+            hint="no wildcard before `%t`, and no wildcard or digit after it, as in `out-%t.*`;"
+            " or a folder for each task: `--return-to 'DIR/%t'`",
+        )
+
+
+def _return_folder(options: JobOptions, folder: str, *, has_tasks: bool) -> str:
     """The pattern of the folder that results are written to; it is made when they come."""
     if not options.returned:
         return ""
     from clbalance.render.output.files import expand
 
     typed = options.return_to or "."
-    if len({expand(typed, job_id=1, node=NodeName(node), attempt=1) for node in ("a", "b")}) > 1:
+    task = 1 if has_tasks else None
+    if len({expand(typed, job_id=1, node=NodeName(node), attempt=1, task=task) for node in ("a", "b")}) > 1:
         raise UsageError(
             f"`--return-to {typed}`: `%n` is not for folders of results",
             hint="with several copies, each result has the name of its node",

@@ -77,14 +77,16 @@ class JobOptions:
         str | None, Option("--error", metavar="FILE", help="Write its standard error to this. [the --output file]")
     ] = None
     send: Annotated[
-        list[str] | None, Option("--send", metavar="FILE", help="Send this file or folder to its work folder there.")
+        list[str] | None,
+        Option("--send", metavar="FILE", help="Send this file or folder to its work folder there; %t: task."),
     ] = None
     returned: Annotated[
         list[str] | None,
-        Option("--return", metavar="GLOB", help="Bring back what matches in its work folder when it has ended."),
+        Option("--return", metavar="GLOB", help="Bring back what matches in its work folder when it has ended; %t."),
     ] = None
     return_to: Annotated[
-        str | None, Option("--return-to", metavar="DIR", help="Into this folder: %j job, %a attempt. [this one]")
+        str | None,
+        Option("--return-to", metavar="DIR", help="Into this folder: %j job, %a attempt, %t task. [this one]"),
     ] = None
     gather: Annotated[bool, Option("-b", "--gather", help="Show output at the end, equal outputs once (clush -b).")] = (
         False

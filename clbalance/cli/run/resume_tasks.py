@@ -10,6 +10,7 @@ from clbalance.cli.node_settings import me
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
+from clbalance.cli.run.followed_results import has_task_results_here
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.report import not_placed, report_queued, tell_accepted
 from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfinished_tasks
@@ -68,10 +69,11 @@ class _Resumed:
         cluster = place_again(self.submitted, self.ssh, self.console)
         files = FilePatterns.of(self.submitted)
         with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left), files)) as shown:
-            outcome, queued = self._carry_out(record, cluster, shown)
+            outcome, queued, is_whole = self._carry_out(record, cluster, shown)
         if queued is not None:
             return report_queued(record, queued, self.console, detached=False)
-        return report_tasks(outcome, cluster, shown)
+        code = report_tasks(outcome, cluster, shown)
+        return code if code or is_whole else ExitCode.NOT_RUN_TO_ITS_END
 
     def in_background(self) -> int:
         """Leave the tasks to a controller; the exit code."""
@@ -119,8 +121,8 @@ class _Resumed:
 
     def _carry_out(
         self, record: JobRecord, cluster: ClusterContext, listener: TaskListener
-    ) -> tuple[TaskJobResult | Plan, str | None]:
-        """How it went; and why the job is queued now, if it was not started."""
+    ) -> tuple[TaskJobResult | Plan, str | None, bool]:
+        """How it went; why the job is queued now, if it was not started; and whether its results are here."""
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
             stdin = self._acquire(services, record, accepted=False)
@@ -138,4 +140,5 @@ class _Resumed:
             )
             outcome = run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)
             after = services.journal.record(fresh.id) if isinstance(outcome, Plan) else None
-        return outcome, None if after is None or not is_queued(after) else after.reason
+            is_whole = has_task_results_here(services, self.console, context.job, outcome)
+        return outcome, None if after is None or not is_queued(after) else after.reason, is_whole

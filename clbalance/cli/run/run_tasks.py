@@ -12,6 +12,7 @@ from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, write_task_files
+from clbalance.cli.run.followed_results import has_task_results_here
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.run_job import query_of, submit_detached, submit_job
@@ -50,7 +51,7 @@ def task_job_of(
     _check(options, job, resources)
     if options.array is not None:
         tasks, at_once = array_of(options.array)
-        given = submission(job, resources, typed, say=say, has_tasks=True)
+        given = submission(job, resources, typed, say=say, tasks=tasks)
         return TaskJob(submission=given, tasks=tasks, rules=rules_of(options, at_once))
     if typed.words or job.text is not None:
         raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
@@ -58,7 +59,7 @@ def task_job_of(
     rules, tasks = rules_of(options, None), tasks_in(path)
     named = replace(job, name=job.name or ("tasks" if path == "-" else default_name(Path(path).name)))
     shell = CommandLine(words=("/bin/sh", "-c"), exact=True)
-    given = submission(named, resources, shell, say=say, has_tasks=True, task_list=path)
+    given = submission(named, resources, shell, say=say, tasks=tasks, task_list=path)
     return TaskJob(submission=given, tasks=tasks, rules=rules)
 
 
@@ -93,10 +94,11 @@ def _run(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
     options = task_job.submission.options
     shown = ShownTasks(console, options, cluster.candidates, len(task_job.tasks), task_job.submission.files)
     with contextlib.closing(shown):
-        outcome = _carry_out(cluster, task_job, shown)
+        outcome, is_whole = _carry_out(cluster, task_job, shown, console)
     if isinstance(outcome, Plan) and options.explain:
         console.explain(outcome)
-    return report_tasks(outcome, cluster, shown, explained=options.explain)
+    code = report_tasks(outcome, cluster, shown, explained=options.explain)
+    return code if code or is_whole else ExitCode.NOT_RUN_TO_ITS_END
 
 
 def report_tasks(
@@ -112,7 +114,10 @@ def report_tasks(
     return outcome.job_outcome.rc if interrupted is None else 128 + interrupted
 
 
-def _carry_out(cluster: ClusterContext, task_job: TaskJob, listener: TaskListener) -> TaskJobResult | Plan:
+def _carry_out(
+    cluster: ClusterContext, task_job: TaskJob, listener: TaskListener, console: Console
+) -> tuple[TaskJobResult | Plan, bool]:
+    """How it went, and whether its files are here that are returned."""
     submission = task_job.submission
     query = query_of(cluster, submission, pick=None)
     with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
@@ -130,7 +135,8 @@ def _carry_out(cluster: ClusterContext, task_job: TaskJob, listener: TaskListene
             stdin=submission.stdin,
             listener=listener,
         )
-        return run_tasks_with_files(context, submission.files, is_watched=True)
+        outcome = run_tasks_with_files(context, submission.files, is_watched=True)
+        return outcome, has_task_results_here(services, console, job, outcome)
 
 
 def run_tasks_with_files(context: TaskRunContext, files: FilePatterns, *, is_watched: bool) -> TaskJobResult | Plan:

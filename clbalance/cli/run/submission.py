@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job import Checkpoint, Command, Payload, RestartPolicy, Script
 from clbalance.model.job_files import JobFiles
 from clbalance.model.request import Constraints
+from clbalance.model.task import Task
 from clbalance.policy.jobs.names import default_name
 from clbalance.ports import JobInput
 from clbalance.render.output.files import check_pattern, might_name
@@ -124,7 +125,7 @@ def submission(
     typed: CommandLine,
     *,
     say: Callable[[str], None],
-    has_tasks: bool = False,
+    tasks: Sequence[Task] = (),
     task_list: str | None = None,
 ) -> Submission:
     """The submission for these options; `UsageError` for options that are wrong or do not go together.
@@ -156,12 +157,12 @@ def submission(
         stdin=job_input(
             options,
             taken_for=_taken_for(script, task_list),
-            copied_for=_copied_for(options, has_tasks=has_tasks),
+            copied_for=_copied_for(options, has_tasks=bool(tasks)),
             say=say,
         ),
         files=FilePatterns(output=_absolute(folder, options.output), error=_absolute(folder, options.error)),
         inputs=tuple(path for path in (script, task_list, options.stdin) if path not in (None, "-")),
-        job_files=job_files_of(options, str(folder), has_tasks=has_tasks),
+        job_files=job_files_of(options, str(folder), [one.number for one in tasks]),
     )
 
 

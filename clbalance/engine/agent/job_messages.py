@@ -190,7 +190,8 @@ def _with_files(job: JobSpec, folder: str) -> dict[str, object]:
     if job.files is None:
         return {}
     place = {} if job.chdir_explicit else {"chdir": f"{folder}/{WORK_FOLDER}", "chdir_explicit": True}
-    return {"results_s": KEPT_S if job.files.returned else 0.0, **place}
+    is_kept = bool(job.files.returned) or job.slots
+    return {"results_s": KEPT_S if is_kept else 0.0, **place}
 
 
 _LABEL = re.compile(r"[0-9a-f]{32}\.[1-9][0-9]{0,8}")

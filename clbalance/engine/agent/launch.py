@@ -1,172 +1,24 @@
-"""Get a lease on every node of a job, send its files there, and start it: on all nodes, or on none."""
+"""Send a job's files to its nodes, and order the start once all nodes have everything: on all nodes, or on none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from clbalance.engine.agent.admission import LeaseKeeper
 from clbalance.engine.agent.copies import Copies, Copy, Phase
 from clbalance.engine.agent.follow import Follow
-from clbalance.engine.agent.job_messages import Peers, environment, holding_spec, lease_request, start_spec
+from clbalance.engine.agent.job_messages import Peers, environment, holding_spec, start_spec
 from clbalance.engine.agent.multiplexer import AgentChannel
-from clbalance.engine.agent.protocol import (
-    CHUNK_BYTES,
-    Admitted,
-    AgentError,
-    AgentEvent,
-    Claimed,
-    Hello,
-    Refused,
-    Stored,
-)
-from clbalance.engine.agent.sessions import PROTOCOL, Agents, OnEvent
+from clbalance.engine.agent.protocol import CHUNK_BYTES, AgentEvent, Stored
+from clbalance.engine.agent.sessions import Agents, OnEvent
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Cause, Measured, NodeName, Request
+from clbalance.model import NodeName
 from clbalance.model.job import JobSpec, Script
 from clbalance.model.job_record import NotStarted
-from clbalance.model.request import HiddenGpus
-from clbalance.policy.placement.gpu_choice import mps_limits, unread_gpus
 from clbalance.ports import Clock, Closed, JobInput, SweepListener
 
 if TYPE_CHECKING:  # few jobs have files that travel
     from clbalance.engine.files.sending import Sending
-
-KEEP_EVERY_S = 10.0
-"""A third of the time for which a node keeps a lease that is not started."""
-
-
-_UNFIT_KINDS = frozenset({"storage", "node_dir"})
-UNFIT_CAUSES = frozenset({Cause.PYTHON, Cause.STORAGE})
-"""Refusals that every other job would get as well."""
-
-
-class LeaseKeeper:
-    """Keeps the leases of copies that wait for other copies of their job, however long those take."""
-
-    def __init__(self, agents: Agents | AgentChannel, copies: Copies, clock: Clock) -> None:
-        self._agents = agents
-        self._copies = copies
-        self._clock = clock
-        self._at = clock.monotonic() + KEEP_EVERY_S
-
-    def keep(self) -> None:
-        """Ask the nodes of all copies that wait, now and then."""
-        now = self._clock.monotonic()
-        if now < self._at:
-            return
-        self._at = now + KEEP_EVERY_S
-        for copy in self._copies:
-            if copy.phase in (Phase.ADMITTED, Phase.READY):
-                self._agents.ask(copy.node, "keep", job=self._copies.label)
-
-
-class Admission:
-    """Requests folders and leases for the copies of one claim, before anything is started."""
-
-    def __init__(
-        self,
-        agents: Agents | AgentChannel,
-        copies: Copies,
-        *,
-        request: Request,
-        answers: Mapping[NodeName, Measured],
-        name: str,
-        hidden_gpus: HiddenGpus,
-        for_tasks: bool = False,
-        allocation_limits: Mapping[NodeName, float] | None = None,
-    ) -> None:
-        self._agents = agents
-        self._copies = copies
-        self._request = request
-        self._answers = answers
-        self._name = name
-        self._hidden_gpus = hidden_gpus
-        self._for_tasks = for_tasks
-        self._allocation_limits = allocation_limits or {}
-        self.refusals: dict[NodeName, str] = {}
-        """The nodes that refused, and why."""
-        self.crowded: dict[NodeName, float] = {}
-        """Of those, the nodes that others filled first, with the CPUs allocated there by now."""
-        self.unfit: dict[NodeName, str] = {}
-        """Of those, the nodes that could take no job at all, and why."""
-
-    def admit(self, listener: SweepListener, clock: Clock) -> dict[NodeName, str]:
-        """Ask all nodes, and return the refusals. If there is one, the other nodes are released."""
-        leases = LeaseKeeper(self._agents, self._copies, clock)
-
-        def is_decided() -> bool:
-            leases.keep()
-            listener.awaiting([copy.node for copy in self._copies if copy.phase < Phase.ADMITTED])
-            return bool(self.refusals) or self.is_admitted
-
-        self.call()
-        listener.asked(len(self._copies))
-        try:
-            self._agents.listen(self.on_event, is_decided)
-        finally:
-            listener.done()
-        if self.refusals:
-            for copy in self._copies:
-                self._agents.hang_up(copy.node)
-        return self.refusals
-
-    def call(self) -> None:
-        """Ask all nodes."""
-        for copy in self._copies:
-            self._agents.call(copy.node)
-
-    @property
-    def is_admitted(self) -> bool:
-        """Whether all nodes have granted their leases."""
-        return self._copies.all_in(Phase.ADMITTED)
-
-    def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
-        """News of one node."""
-        if node not in self._copies:
-            return
-        copy = self._copies[node]
-        match event:
-            case Hello(protocol=protocol):
-                self._claim(copy, protocol)
-            case Claimed(boot_id=boot_id, incarnation=incarnation, folder=folder) if not copy.boot_id:
-                copy.boot_id, copy.incarnation, copy.folder = boot_id, incarnation, folder
-                self._agents.expect(node, "admit")
-            case Admitted(gpus=gpus, port=port):
-                copy.phase, copy.port = Phase.ADMITTED, port
-                copy.env.update(mps_limits(self._answers[node], gpus, self._request.gpu_share))
-                self._agents.answered(node)
-            case Refused(promised_cpus=float(cpus), reason=reason):
-                self.crowded[node], self.refusals[node] = cpus, reason
-            case Refused(kind=kind, reason=reason) if kind in _UNFIT_KINDS:
-                self.unfit[node] = self.refusals[node] = reason
-            case (
-                Refused(reason=reason) | AgentError(reason=reason)
-            ):  # an error counts as a refusal: no other answer follows
-                self.refusals[node] = reason
-            case Closed(cause=cause, reason=reason):
-                self.refusals[node] = cause.because(reason)
-                if cause in UNFIT_CAUSES:
-                    self.unfit[node] = self.refusals[node]
-            case _:
-                pass  # nothing else is asked for yet
-
-    def _claim(self, copy: Copy, protocol: int) -> None:
-        if protocol != PROTOCOL:
-            self.refusals[copy.node] = f"the agent speaks protocol {protocol}, not {PROTOCOL}"
-            return
-        copy.phase = Phase.CLAIMING
-        answer = self._answers[copy.node]
-        lease = lease_request(self._request, answer, self._name, self._hidden_gpus)
-        if unread := unread_gpus(answer, self._request, self._hidden_gpus):
-            copy.untold = [f"all GPUs are visible to the job, because their state could not be read: {unread}"]
-        self._agents.ask(copy.node, "claim", job=self._copies.label, work=self._copies.have_work_folder)
-        promised_cpus = self._allocation_limits.get(copy.node)
-        capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
-        asked: dict[str, Any] = {"lease": lease, "capacity": capacity, "tasks": self._for_tasks}
-        self._agents.ask(copy.node, "admit", job=self._copies.label, **asked)
-        self._agents.expect(copy.node, "claim")
-
-
-# Send a job's files to its nodes, and order the start once all nodes have everything.
 
 _PUTS_IN_FLIGHT = 16
 _TELL_EVERY_S = 0.25  # which nodes are waited for
@@ -247,7 +99,7 @@ class LaunchSequence:
             nonlocal tell_at
             if is_over():
                 return True
-            if (now := clock.monotonic()) >= tell_at:
+            if (now := clock.monotonic()) >= tell_at and not self._is_sending:
                 tell_at = now + _TELL_EVERY_S
                 listener.awaiting([copy.node for copy in self._copies if copy.phase < phase])
             return False
@@ -262,6 +114,11 @@ class LaunchSequence:
             self._agents.listen(hear, look)
         finally:
             listener.done()
+
+    @property
+    def _is_sending(self) -> bool:
+        """Whether files are on their way, whose progress is shown."""
+        return self._sending is not None and not self._sending.is_done
 
     def begin(self) -> None:
         """Send the first pieces."""
@@ -327,7 +184,7 @@ class LaunchSequence:
         return self._stdin.read(offset, CHUNK_BYTES)
 
     def _start_if_all_ready(self) -> None:
-        if not self._copies.all_in(Phase.READY) or (self._sending is not None and not self._sending.is_done):
+        if not self._copies.all_in(Phase.READY) or self._is_sending:
             return
         for copy in self._copies:
             copy.phase = Phase.STARTING

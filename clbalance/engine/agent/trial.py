@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clbalance.engine.agent.launch import UNFIT_CAUSES
+from clbalance.engine.agent.admission import UNFIT_CAUSES
 from clbalance.engine.agent.protocol import AgentEvent, Hello
 from clbalance.engine.agent.sessions import Ask, ask_each
 from clbalance.engine.services import Services

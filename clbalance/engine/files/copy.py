@@ -30,14 +30,28 @@ def copy_to_nodes(
 
     May be called in any thread; `transfers.close` in another thread ends it.
     """
-    source = Manifest(entries={one.path: one for part in request.sources for one in part.manifest})
     local = LocalFiles(request.sources)
 
     def work(node: NodeName, progress: Progress) -> FilesResult:
         with transfers.session(node) as program:
-            return _Copy(node, program, request, source, local, progress).carried_out()
+            return copy_in_turn(program, node, [(request, local)], progress)
 
     return on_each(nodes, work, transfers=transfers, fanout=fanout, listener=listener)
+
+
+def copy_in_turn(
+    program: FileProgram | SftpSession,
+    node: NodeName,
+    requests: Sequence[tuple[CopyRequest, LocalFiles]],
+    progress: Progress,
+) -> FilesResult:
+    """Copy one request after the other, up to the first that fails; the result of the last one."""
+    result = FilesResult(node=node)
+    for request, local in requests:
+        result = _Copy(node, program, request, local, progress).carried_out()
+        if result.failure is not None:
+            break
+    return result
 
 
 class _Copy:
@@ -48,18 +62,18 @@ class _Copy:
         node: NodeName,
         program: FileProgram | SftpSession,
         request: CopyRequest,
-        source: Manifest,
         local: LocalFiles,
         progress: Progress,
     ) -> None:
         self._node = node
         self._program = program
         self._request = request
-        self._source = source
+        self._source = local.manifest
         self._local = local
         self._progress = progress
         self._problems: list[FileError] = []
-        self._sent_bytes = 0
+        self._sent_bytes: dict[str, int] = {}
+        """Of each file that was sent whole, by its name there."""
 
     def carried_out(self) -> FilesResult:
         request = self._request
@@ -138,11 +152,14 @@ class _Copy:
             program.set_attributes(self._there(entry.path), entry)
         program.commit()
         self._problems += [FileError(change.path, conflict_reason(change)) for change in plan.conflicts]
-        self._problems += program.problems()
+        refused = program.problems()
+        self._problems += refused
+        for one in refused:
+            self._sent_bytes.pop(one.path, None)
         return FilesResult(
             node=self._node,
             sent=sent,
-            sent_bytes=self._sent_bytes,
+            sent_bytes=sum(self._sent_bytes.values()),
             same=len(plan.same),
             folders=len(plan.folders),
             deleted=deleted,
@@ -161,7 +178,8 @@ class _Copy:
             self._send_large(path, file)
         else:
             self._program.send_whole(path, file.entry, file.checksum, file.content)
-            self._moved(len(file.content))
+            self._progress.moved(len(file.content))
+            self._sent_bytes[path] = len(file.content)
 
     def _send_large(self, path: str, file: LargeFile) -> None:
         try:
@@ -170,9 +188,10 @@ class _Copy:
                 if self._program.has_problem(path):
                     break
                 self._program.piece(piece)
-                self._moved(len(piece))
+                self._progress.moved(len(piece))
             if file.checksum:
                 self._program.end(file.checksum)
+                self._sent_bytes[path] = file.entry.size
             else:
                 self._program.abort()
         except FileError as error:
@@ -180,7 +199,3 @@ class _Copy:
             self._problems.append(error)
         finally:
             file.close()
-
-    def _moved(self, count_bytes: int) -> None:
-        self._sent_bytes += count_bytes
-        self._progress.moved(count_bytes)

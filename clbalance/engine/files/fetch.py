@@ -132,7 +132,8 @@ class Fetching:
         self._progress = progress
         self._problems = sources.problems
         self._left_bytes = 0
-        self._received_bytes = 0
+        self._received_bytes: dict[str, int] = {}
+        """Of each file that has come whole, by its name here."""
 
     def carried_out(self) -> FilesResult:
         try:
@@ -180,7 +181,9 @@ class Fetching:
         folders = [*plan.folders, *(entry for entry in plan.attributes if entry.kind is FileKind.FOLDER)]
         for entry in reversed(folders):  # the deepest first: a folder may get a mode in which we cannot write
             writer.set_attributes(entry)
-        self._problems += [FileError(path, reason) for path, reason in writer.problems()]
+        for path, reason in writer.problems():
+            self._problems.append(FileError(path, reason))
+            self._received_bytes.pop(path, None)
         return self._result(plan, sent=sent, deleted=deleted, folders=len(plan.folders))
 
     def _result(self, plan: FilePlan, *, sent: int = 0, deleted: int = 0, folders: int = 0) -> FilesResult:
@@ -189,7 +192,7 @@ class Fetching:
         return FilesResult(
             node=self._node,
             sent=sent,
-            sent_bytes=self._received_bytes,
+            sent_bytes=sum(self._received_bytes.values()),
             same=len(plan.same),
             folders=folders,
             deleted=deleted,
@@ -210,12 +213,9 @@ class Fetching:
             for piece in file:
                 if not writer.has_problem(entry.path):
                     writer.piece(piece)
-                self._moved(len(piece))
+                self._progress.moved(len(piece))
             writer.end(file.checksum)
+            self._received_bytes[entry.path] = file.size
         except FileError as error:
             writer.abort()
             self._problems.append(FileError(self._sources.shown(entry.path), error.reason))
-
-    def _moved(self, count_bytes: int) -> None:
-        self._received_bytes += count_bytes
-        self._progress.moved(count_bytes)

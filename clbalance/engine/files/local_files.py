@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from clbalance.engine.files.frames import PIECE_BYTES, checksum
 from clbalance.engine.files.values import FileError, Source
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.files import Entry, top_of
+from clbalance.model.files import Entry, Manifest, top_of
 from clbalance.user_files.trees import SourceRefusedError
 
 _KEPT_BYTES: Final = 64 << 20
@@ -89,6 +89,7 @@ class LocalFiles:
     """Opens the files of sources. Threads share it."""
 
     def __init__(self, sources: tuple[Source, ...]) -> None:
+        self.manifest = Manifest(entries={one.path: one for part in sources for one in part.manifest})
         self._kept = _Kept()
         self._trees = {source.tree.name: source.tree for source in sources}
 

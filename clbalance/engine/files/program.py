@@ -4,13 +4,14 @@ What comes from the node is checked: frames of nonsense, wrong lengths and endle
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
 from clbalance.engine.agent.protocol import bootstrap
 from clbalance.engine.files import frames
 from clbalance.engine.files.frames import GarbledError
+from clbalance.engine.files.read_file import ReadFile
 from clbalance.engine.files.values import FileError, NodeRefusedError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause
@@ -129,7 +130,7 @@ class FileProgram:
                 raise GarbledError(f"a name that is refused: {reason}")
         return tuple(found)
 
-    def read(self, paths: Iterable[str]) -> Iterator["ReadFile | FileError"]:
+    def read(self, paths: Iterable[str]) -> Iterator[ReadFile | FileError]:
         """The content of each regular file, in this order; take all pieces of one before the next."""
         for batch in frames.batches(paths, most=_ASKED_AT_ONCE):
             self._send(frames.frame(b"R", frames.names(batch)), now=True)
@@ -297,47 +298,3 @@ class FileProgram:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._link.__exit__(kind, error, trace)
-
-
-class ReadFile:
-    """A file that is arriving from a node: iterate over its pieces. `FileError` at the end if it is not whole.
-
-    After the last piece, `checksum` is the node's: who writes the pieces compares it with what he wrote.
-    """
-
-    def __init__(
-        self, path: str, mode: int, mtime_ns: int, size: int, frame: Callable[[], tuple[bytes, bytes]]
-    ) -> None:
-        self.path = path
-        self.mode = mode
-        self.mtime_ns = mtime_ns
-        self.size = size
-        self.checksum = b""
-        self._frame = frame
-        self._is_over = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        left = self.size
-        while not self._is_over:
-            letter, content = self._frame()
-            self._is_over = letter != b"d"
-            match letter:
-                case b"d" if len(content) <= left:
-                    left -= len(content)
-                    yield content
-                case b"e":
-                    if left:
-                        raise FileError(self.path, "it arrived damaged")
-                    self.checksum = content
-                case b"x":
-                    raise FileError(self.path, frames.reason_in(frames.name_at(content)[1]))
-                case _:
-                    raise GarbledError("more of a file than it has")
-
-    def skip(self) -> None:
-        """Take what is left of it."""
-        try:
-            for _ in self:
-                pass
-        except FileError:
-            return

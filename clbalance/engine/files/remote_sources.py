@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
-from clbalance.engine.files.program import FileProgram, ReadFile
+from clbalance.engine.files.program import FileProgram
+from clbalance.engine.files.read_file import ReadFile
 from clbalance.engine.files.sftp_session import SftpSession
 from clbalance.engine.files.sftp_values import SftpFile
 from clbalance.engine.files.values import FileError, NodeRefusedError

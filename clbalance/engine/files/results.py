@@ -1,6 +1,7 @@
-"""Bring the results of a job from its nodes: what matches its patterns, in its work folder and nowhere else."""
+"""Bring the results of a job from its nodes: what matches its patterns, in its work folders and nowhere else."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from clbalance.engine.files.fetch import Fetching, FetchRequest, Space
@@ -18,6 +19,7 @@ from clbalance.ports import FileListener
 from clbalance.user_files.trees.writing import TreeWriter
 
 _AT_ONCE = 16  # nodes
+_SHOWN_WARNINGS = 20
 _MOST_MATCHES = 10_000
 _MOST_ENTRIES = 200_000
 """Of one copy: more cannot be told from an endless list."""
@@ -25,70 +27,106 @@ _MOST_BYTES = 1 << 60  # the space on the disk here is the limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The results in one folder of a copy, and where they go here."""
+
+    below: str
+    """The folder, in the work folder of the copy; empty: the work folder."""
+    patterns: tuple[str, ...]
+    ending: str
+    """Added here to each name."""
+    inputs: frozenset[str] = frozenset()
+    """Names of links to what all tasks share: they are no results."""
+    writer: Callable[[], AbstractContextManager[Callable[[], TreeWriter]]]
+    """Makes the folder here, and what writes to it. `ClbalanceError` if that cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFolder:
+    """The folder of a copy on its node, and what is wanted of it."""
+
+    node: NodeName
+    folder: str
+    wanted: tuple[Wanted, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
     """What came of one copy. `is_gone`: its work folder is no longer there."""
 
     result: FilesResult
-    is_gone: bool
-    unmatched: tuple[str, ...]
-    """Patterns that match nothing."""
+    is_gone: bool = False
+    unmatched: tuple[tuple[str, str], ...] = ()
+    """Patterns that match nothing, each behind its folder in the work folder."""
 
 
 def bring_results(
-    transfers: Transfers,
-    folders: Mapping[NodeName, str],
-    patterns: Sequence[str],
-    *,
-    writer: Callable[[], TreeWriter],
-    with_node_names: bool,
-    listener: FileListener,
-) -> dict[NodeName, Brought]:
-    """Bring the results of the copies of one job. `folders`: that of the job on each node. Nodes fail alone.
-
-    `writer`: writes to the folder here. `with_node_names`: each name gets that of its node as an ending.
-    """
-    with writer() as first:
-        space = Space(first.free_bytes())
-    found: dict[NodeName, _Results] = {}
-    request = FetchRequest(sources=tuple(patterns), most_bytes=_MOST_BYTES)
+    transfers: Transfers, folders: Sequence[ResultFolder], *, space: Space, listener: FileListener
+) -> tuple[Brought, ...]:
+    """Bring the results of the copies of one job, in this order. Nodes fail alone. `space`: on the disk here."""
+    found: dict[int, Brought] = {}
 
     def work(node: NodeName, progress: Progress) -> FilesResult:
-        with transfers.program(node) as program, writer() as target:
-            results = _Results(program, f".{node}" if with_node_names else "")
-            found[node] = results
-            results.open(f"{folders[node]}/{WORK_FOLDER}")
-            return Fetching(node, results, request, target, space, progress).carried_out()
+        with transfers.program(node) as program:
+            for at, one in enumerate(folders):
+                if one.node == node:
+                    found[at] = _brought(program, one, space, progress)
+        return FilesResult(node=node)
 
-    nodes = tuple(folders)
-    ended = on_each(nodes, work, transfers=transfers, fanout=_AT_ONCE, listener=listener)
-    return {one.node: _brought(one, found.get(one.node)) for one in ended}
+    nodes = tuple(dict.fromkeys(one.node for one in folders))
+    ended = {
+        one.node: Brought(result=one)
+        for one in on_each(nodes, work, transfers=transfers, fanout=_AT_ONCE, listener=listener)
+    }
+    return tuple(found.get(at, ended[one.node]) for at, one in enumerate(folders))
 
 
-def _brought(result: FilesResult, found: "_Results | None") -> Brought:
-    if found is None:
-        return Brought(result=result, is_gone=False, unmatched=())
-    return Brought(result=result, is_gone=found.is_gone, unmatched=tuple(found.unmatched))
+def _brought(program: FileProgram, folder: ResultFolder, space: Space, progress: Progress) -> Brought:
+    """What came of one copy. After a failure the rest of it comes another time."""
+    work = f"{folder.folder}/{WORK_FOLDER}"
+    whole = FilesResult(node=folder.node)
+    unmatched: list[tuple[str, str]] = []
+    try:
+        if not program.open(work, folder=True).exists:
+            return Brought(result=replace(whole, failure="its work folder is gone"), is_gone=True)
+        for one in folder.wanted:
+            results = _Results(program, one.ending, one.inputs)
+            if one.below and not program.open(f"{work}/{one.below}", folder=True).exists:
+                unmatched += ((one.below, pattern) for pattern in one.patterns)
+                continue
+            request = FetchRequest(sources=one.patterns, most_bytes=_MOST_BYTES)
+            with one.writer() as writer, writer() as target:
+                came = Fetching(folder.node, results, request, target, space, progress).carried_out()
+            unmatched += ((one.below, pattern) for pattern in results.unmatched)
+            whole = _sum(whole, came)
+    except NodeRefusedError as error:
+        whole = replace(whole, failure=whole.failure or str(error))
+    return Brought(result=whole, unmatched=tuple(unmatched))
+
+
+def _sum(one: FilesResult, other: FilesResult) -> FilesResult:
+    return replace(
+        one,
+        sent=one.sent + other.sent,
+        sent_bytes=one.sent_bytes + other.sent_bytes,
+        same=one.same + other.same,
+        failure=one.failure or other.failure,
+        warnings=(*one.warnings, *other.warnings)[:_SHOWN_WARNINGS],
+    )
 
 
 class _Results:
-    """The results of one copy: `FoundFiles` in its work folder. No link is followed, and each name comes once."""
+    """The results in the folder that is open: `FoundFiles`. No link is followed, and each name comes once."""
 
-    def __init__(self, program: FileProgram, ending: str) -> None:
+    def __init__(self, program: FileProgram, ending: str, inputs: frozenset[str]) -> None:
         self._program = program
         self._ending = ending
+        self._inputs = inputs
         self._there: dict[str, str] = {}
         """The name in the work folder, by the name here."""
         self.problems: list[FileError] = []
         self.left_out: list[LeftOut] = []
         self.unmatched: list[str] = []
-        self.is_gone = False
-
-    def open(self, folder: str) -> None:
-        """Enter the work folder."""
-        opened = self._program.open(folder, folder=True)
-        self.is_gone = not opened.exists
-        if self.is_gone:
-            raise NodeRefusedError("its work folder is gone")
 
     @property
     def tops(self) -> tuple[str, ...]:
@@ -119,6 +157,8 @@ class _Results:
             there, path = (f"{name}/{found.path}", f"{here}/{found.path}") if found.path else (name, here)
             if isinstance(found, FileError):
                 self.problems.append(FileError(there, found.reason))
+            elif found.kind is FileKind.LINK and there in self._inputs:
+                continue
             elif found.kind not in (FileKind.FILE, FileKind.FOLDER):
                 self.left_out.append(LeftOut(path=there, reason=f"it is a {found.kind.value}"))
             elif path not in self._there:

@@ -34,7 +34,7 @@ def reason_of(error: OSError | FileError) -> str:
 
 
 class SftpFile:
-    """As `program.ReadFile`; the checksum is that of what came."""
+    """As `read_file.ReadFile`; the checksum is that of what came."""
 
     def __init__(self, path: str, facts: SftpFacts, content: Iterator[bytes]) -> None:
         self.path = path

@@ -89,20 +89,14 @@ class Transfers:
             link.close()
 
 
-class FailPointListener:
-    """`FileListener` that shows nothing. Its process can be killed at a point when a node is about to get its files."""
-
-    def __init__(self, fail_point: Callable[[str], None], point: str) -> None:
-        self._fail_point = fail_point
-        self._point = point
-
-    def planned(self, node: NodeName, plan: FilePlan) -> None:
-        del node, plan
-        self._fail_point(self._point)
+class NullFileListener:
+    """`FileListener` that shows nothing."""
 
     def asked(self, nodes: Collection[NodeName]) -> None: ...
 
     def started(self, node: NodeName) -> None: ...
+
+    def planned(self, node: NodeName, plan: FilePlan) -> None: ...
 
     def moved(self, node: NodeName, count_bytes: int) -> None: ...
 
@@ -111,6 +105,43 @@ class FailPointListener:
     def idle(self) -> None: ...
 
     def done(self) -> None: ...
+
+
+class PassedOn:
+    """`FileListener` that passes all on through `call`. A fail point is where a node's files are about to move."""
+
+    def __init__(
+        self,
+        listener: FileListener,
+        reached: Callable[[], None],
+        call: Callable[[Callable[[], object]], object] = lambda tell: tell(),
+    ) -> None:
+        """`reached`: the fail point. `call`: called with each call for `listener`, such as to put it into a queue."""
+        self._listener = listener
+        self._reached = reached
+        self._call = call
+
+    def asked(self, nodes: Collection[NodeName]) -> None:
+        self._call(partial(self._listener.asked, nodes))
+
+    def started(self, node: NodeName) -> None:
+        self._call(partial(self._listener.started, node))
+
+    def planned(self, node: NodeName, plan: FilePlan) -> None:
+        self._reached()
+        self._call(partial(self._listener.planned, node, plan))
+
+    def moved(self, node: NodeName, count_bytes: int) -> None:
+        self._call(partial(self._listener.moved, node, count_bytes))
+
+    def ended(self, result: FilesResult) -> None:
+        self._call(partial(self._listener.ended, result))
+
+    def idle(self) -> None:
+        self._call(self._listener.idle)
+
+    def done(self) -> None:
+        self._call(self._listener.done)
 
 
 class Progress(Protocol):

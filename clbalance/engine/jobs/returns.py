@@ -7,25 +7,31 @@ import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.collect import Fetch, collect
+from clbalance.engine.jobs.conclude_tasks import recorded_tasks
 from clbalance.engine.jobs.submitted import spec_of
 from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.files import top_of
 from clbalance.model.job import JobSpec
 from clbalance.model.job_files import ReturnRecord, ReturnState
 from clbalance.model.job_record import CopyRecord, JobRecord
 from clbalance.policy.jobs.job_files import copy_of, has_results, is_due, is_kept
+from clbalance.policy.jobs.task_files import for_task, result_ending
+from clbalance.units import counted
 from clbalance.user_files.trees.writing import TreeWriter
 
 NOT_STARTED = "it was not started"
+NOTHING_WANTED = "nothing was to be returned"
 _LOOK_AGAIN_S = 0.2
 
 if TYPE_CHECKING:  # imported when there is something to bring
-    from clbalance.engine.files.results import Brought
+    from clbalance.engine.files.results import Brought, Wanted
     from clbalance.engine.files.transfers import Transfers
 
 
@@ -33,8 +39,11 @@ if TYPE_CHECKING:  # imported when there is something to bring
 class ReturnHow:
     """How results are brought."""
 
-    writer: Callable[[JobSpec], contextlib.AbstractContextManager[Callable[[], TreeWriter]]]
-    """Makes the folder here, and what writes to it. `ClbalanceError` if that cannot be."""
+    writer: Callable[[JobSpec, int | None], contextlib.AbstractContextManager[Callable[[], TreeWriter]]]
+    """Makes the folder here for the results of a job, or of one of its tasks, and what writes to it.
+
+    Without a task, the folder that all its folders are in. `ClbalanceError` if that cannot be. Called in any thread.
+    """
     within_s: float | None = None
     """For each job; the rest comes another time. None: as long as it takes."""
     keep_output: bool = True
@@ -87,9 +96,12 @@ def _without_files(
     services: Services, record: JobRecord, due: Sequence[ReturnRecord], copies: Sequence[CopyRecord]
 ) -> Iterator[ReturnRecord]:
     """Those for which no node has to be asked."""
+    files = spec_of(services, record).files
     for one in due:
         copy = copy_of(one, copies)
-        if copy is not None and not has_results(copy):
+        if files is None or not files.returned:
+            yield replace(one, state=ReturnState.COMPLETE, reason=NOTHING_WANTED)
+        elif copy is not None and not has_results(copy):
             yield replace(one, state=ReturnState.COMPLETE, reason=NOT_STARTED)
         elif not is_kept(one, record, services.clock.now()):
             yield replace(one, state=ReturnState.LOST, reason=f"not returned in time: {one.reason or 'nobody asked'}")
@@ -98,28 +110,59 @@ def _without_files(
 def _brought(
     services: Services, record: JobRecord, due: Sequence[ReturnRecord], copies: Sequence[CopyRecord], how: ReturnHow
 ) -> tuple[ReturnRecord, ...]:
-    from clbalance.engine.files.results import bring_results
-    from clbalance.engine.files.transfers import FailPointListener
+    from clbalance.engine.files.fetch import Space
+    from clbalance.engine.files.results import ResultFolder, bring_results
+    from clbalance.engine.files.transfers import PassedOn
 
     spec = spec_of(services, record)
-    if spec.files is None:
-        return ()
-    of_attempt = [copy for copy in copies if copy.attempt == record.attempt]
     services = services.as_user(spec.user)
     try:
-        with how.writer(spec) as writer, _in_time(services, how.within_s) as transfers:
-            brought = bring_results(
-                transfers,
-                {one.node: one.folder for one in due},
-                spec.files.returned,
-                writer=writer,
-                with_node_names=len(of_attempt) > 1,
-                listener=FailPointListener(services.fail_point, "returning"),
-            )
+        wanted = _wanted(services, spec, copies, how)
+        folders = [ResultFolder(node=one.node, folder=one.folder, wanted=wanted(one)) for one in due]
+        with how.writer(spec, None) as writer, writer() as target:
+            space = Space(target.free_bytes())
+        with _in_time(services, how.within_s) as transfers:
+            listener = PassedOn(services.file_listener(), partial(services.fail_point, "returning"))
+            brought = bring_results(transfers, folders, space=space, listener=listener)
     except (ClbalanceError, OSError) as error:
         reason = error.message if isinstance(error, ClbalanceError) else f"{error.filename}: {error.strerror}"
         return tuple(replace(one, reason=reason) for one in due)
-    return tuple(_record(one, brought[one.node]) for one in due)
+    return tuple(_record(one, came) for one, came in zip(due, brought, strict=True))
+
+
+def _wanted(
+    services: Services, spec: JobSpec, copies: Sequence[CopyRecord], how: ReturnHow
+) -> Callable[[ReturnRecord], tuple["Wanted", ...]]:
+    """What is wanted of a copy. Of a slot: the results of the tasks that have ended there."""
+    from clbalance.engine.files.results import Wanted
+
+    files = spec.files
+    assert files is not None, "it has results"
+    if not spec.slots:
+        has_several = sum(copy.attempt == spec.attempt for copy in copies) > 1
+        writer = partial(how.writer, spec, None)
+        return lambda one: (
+            Wanted(
+                below="",
+                patterns=files.returned,
+                ending=f".{one.node}" if has_several else "",
+                writer=writer,
+            ),
+        )
+    by_claim: dict[int, list[Wanted]] = {}
+    for task in recorded_tasks(services.journal, spec.id):
+        if task.end is not None:
+            number = task.task.number
+            by_claim.setdefault(task.claim, []).append(
+                Wanted(
+                    below=str(number),
+                    patterns=tuple(for_task(pattern, number) for pattern in files.returned),
+                    ending=result_ending(files, number),
+                    inputs=frozenset(top_of(sent.name) for sent in files.sent),
+                    writer=partial(how.writer, spec, number),
+                )
+            )
+    return lambda one: tuple(by_claim.get(one.claim, ()))
 
 
 @contextlib.contextmanager
@@ -145,9 +188,23 @@ def _record(one: ReturnRecord, brought: "Brought") -> ReturnRecord:
         return replace(one, state=ReturnState.LOST, reason=result.failure or "")
     if result.failure is not None:
         return replace(one, reason=result.failure, files=files, size_bytes=size)
-    notes = [f"nothing matches {pattern!r}" for pattern in brought.unmatched]
+    notes = list(_unmatched(brought.unmatched))
     notes += result.warnings[:1]
     return replace(one, state=ReturnState.COMPLETE, reason="; ".join(notes), files=files, size_bytes=size)
+
+
+def _unmatched(patterns: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The patterns that match nothing, and in how many tasks."""
+    if not patterns:
+        return
+    folder, pattern = patterns[0]
+    tasks = len({one for one, _ in patterns})
+    if not folder:
+        yield from (f"nothing matches {pattern!r}" for _, pattern in patterns)
+    elif tasks == 1:
+        yield f"nothing matches {pattern!r} in task {folder}"
+    else:
+        yield f"nothing matches {pattern!r} in task {folder}, and so in {counted(tasks - 1, 'other task')}"
 
 
 def _remove(

@@ -9,12 +9,13 @@ from functools import partial
 from signal import Signals
 from typing import TYPE_CHECKING
 
+from clbalance.engine.agent.admission import Admission
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
 from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import Peers, label_of
-from clbalance.engine.agent.launch import Admission, LaunchSequence
+from clbalance.engine.agent.launch import LaunchSequence
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.answers import remember_refusals, remember_working
 from clbalance.engine.jobs.cancel import cancel_requested
@@ -147,7 +148,13 @@ class Dispatch:
         if size >= _TOLD_BYTES:
             listener.waiting(reason)
         services = self._services
-        return Sending(self.job.files, services.transfers(services), self.agents.wake, services.fail_point)
+        return Sending(
+            self.job.files,
+            services.transfers(services),
+            self.agents.wake,
+            services.fail_point,
+            services.file_listener(),
+        )
 
     def _feed_from(self, source: LiveInput | None) -> InputFeed | None:
         if source is None:

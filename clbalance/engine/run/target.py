@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TypeAlias
 
+from clbalance.engine.agent.admission import KEEP_EVERY_S
 from clbalance.engine.agent.job_messages import label_of
-from clbalance.engine.agent.launch import KEEP_EVERY_S
 from clbalance.engine.agent.protocol import AgentEvent, LeaseKept, Refused
 from clbalance.engine.place import place_on
 from clbalance.engine.run.dispatch import Dispatch

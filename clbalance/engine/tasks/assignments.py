@@ -8,7 +8,7 @@ from clbalance.engine.tasks.slot import Slot
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.job import JobSpec, RestartPolicy, TaskRules
-from clbalance.model.job_record import End, JobState, Outcome
+from clbalance.model.job_record import End, JobState, NotStarted, Outcome
 from clbalance.model.task import Task, TaskEnded, TaskGiven, TaskProgress, TaskReturned
 from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.task_queue import TaskQueue
@@ -144,6 +144,13 @@ class TaskAssignments:
             self._proven.add(slot.claim)
             self.counts.ran(entry.seconds)
             self._ended(slot, entry.number, end, entry.seconds, is_over=is_over)
+
+    def not_started(self, slot: Slot, number: int, reason: str) -> None:
+        """A task cannot be started: its own files here cannot be sent. `reason`: why."""
+        end = NotStarted(reason=reason)
+        is_over = self.queue.ended(slot.claim, number, end)
+        if is_over is not None:
+            self._ended(slot, number, end, 0.0, is_over=is_over)
 
     def slot_over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
         """Record the tasks whose end a slot has not reported, on disk before the slot's node forgets them."""

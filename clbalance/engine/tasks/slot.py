@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from clbalance.engine.agent.admission import Admission, LeaseKeeper
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import (
@@ -12,7 +13,7 @@ from clbalance.engine.agent.job_messages import (
     label_of,
     tells_all,
 )
-from clbalance.engine.agent.launch import Admission, LaunchSequence
+from clbalance.engine.agent.launch import LaunchSequence
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
 from clbalance.engine.services import Services
@@ -85,7 +86,7 @@ class Slot:
         self._services = services
         self._job = job
         self._peers = Peers(nodes=(self.node,), node_list=fold([self.node]), cpus=request.cpus)
-        self._copies = Copies(label_of(job), [Copy(self.node, 0)])
+        self._copies = Copies(label_of(job), [Copy(self.node, 0)], have_work_folder=job.files is not None)
         self._multiplexer = multiplexer
         self._channel = multiplexer.channel(label_of(job))
         self._listener = listener
@@ -101,6 +102,7 @@ class Slot:
         self._follow = Follow(
             self._channel, self._copies, services, _SlotEvents(self, listener), mode, limit_s=job.time_limit_s
         )
+        self._leases = LeaseKeeper(self._channel, self._copies, services.clock)
         self._start: LaunchSequence | None = None
         self._finishing = False
         self._is_ending = False
@@ -151,6 +153,16 @@ class Slot:
         return self._copies[self.node].intent
 
     @property
+    def folder(self) -> str:
+        """The folder of its claim on the node."""
+        return self._copies[self.node].folder
+
+    @property
+    def has_run(self) -> bool:
+        """Whether it runs, or has run."""
+        return self._copies[self.node].started_at is not None
+
+    @property
     def is_settled(self) -> bool:
         """Whether it runs, or has run, and its node answers."""
         return self.phase >= Phase.RUNNING and (self.is_over or self._follow.is_in_touch)
@@ -179,8 +191,10 @@ class Slot:
         """Receive no more events of this slot."""
         self._multiplexer.forget(self._channel)
 
-    def start(self, stdin: JobInput) -> None:
-        """Start the slot. Its launch must be recorded already."""
+    def start(self, stdin: JobInput, inputs: str = "") -> None:
+        """Start the slot. Its launch must be recorded already. `inputs`: the folder there that its tasks share."""
+        if inputs:
+            self._copies[self.node].env["CLBALANCE_INPUT_DIR"] = inputs
         self._start = LaunchSequence(
             self._channel,
             self._copies,
@@ -205,9 +219,11 @@ class Slot:
             self._channel.ask(self.node, "finish", job=self._copies.label)
 
     def look_after(self) -> None:
-        """Call its node again if the connection is lost and the retry is due."""
+        """Call its node again if the connection is lost and the retry is due. Keep its lease until it is started."""
         if self._start is not None:
             self._follow.is_over()
+        else:
+            self._leases.keep()
 
     def end(self, reason: str) -> None:
         """End the running task and the slot."""

@@ -1,7 +1,7 @@
 """Decide on which nodes slots are opened, and when to ask nodes for more slots."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from clbalance.engine.place import place_on
@@ -115,3 +115,58 @@ class SlotBackoff:
     def soon(self) -> None:
         """A slot has ended, or a node has failed: ask in `_SOON_S` seconds at the latest."""
         self._at = min(self._at, self._clock.monotonic() + _SOON_S)
+
+
+class SlotNodes:
+    """Where slots are opened: where they fit at first, on nodes that answer late, and later wherever one may fit."""
+
+    def __init__(self, services: Services, query: PlacementQuery) -> None:
+        self._services = services
+        self._query = query
+        self._backoff = SlotBackoff(services.clock)
+        self._late: list[Measured] = []
+        self._unusable: set[NodeName] = set()
+        self._plan: SlotPlan | None = None
+
+    @property
+    def plan(self) -> SlotPlan:
+        """With the nodes that have answered late. There is one before there are slots."""
+        assert self._plan is not None, "nodes were asked"
+        return self._plan
+
+    def first(self, snapshot: Snapshot, most: int) -> SlotPlan:
+        """The plan for the first slots."""
+        self._plan = plan_slots(self._services, snapshot, self._query, most)
+        self._backoff.later()
+        return self._plan
+
+    def answered(self, answer: Measured) -> None:
+        """A node has answered after the plan was made."""
+        self._late.append(answer)
+
+    def late(self, most: int, used: Collection[NodeName]) -> tuple[NodeName, ...]:
+        """The nodes for slots that have answered since the last call. `used`: those with slots."""
+        if not self._late:
+            return ()
+        snapshot = Snapshot(taken_at=self._services.clock.now(), answers=tuple(self._late))
+        self._late.clear()
+        late = plan_slots(self._services, snapshot, self._query, most)
+        self._plan = self.plan.joined_by(late)
+        return late.nodes if len({*used, *late.nodes}) <= self._services.session_limit else ()
+
+    def further(self, most: int, counts: Mapping[NodeName, int]) -> tuple[NodeName, ...]:
+        """Now and then: the nodes to ask for one more slot, because their admission knows what is free."""
+        if not self._backoff.is_due:
+            return ()
+        self._backoff.later()
+        may = may_take_more(self.plan, self._query.request, counts, most_nodes=self._services.session_limit)
+        nodes = sorted(may - self._unusable, key=lambda _: self._query.rng.random())
+        return tuple(nodes[:most])
+
+    def leave(self, node: NodeName) -> None:
+        """Open no more slots on this node."""
+        self._unusable.add(node)
+
+    def soon(self) -> None:
+        """Ask for further slots soon."""
+        self._backoff.soon()

@@ -1,11 +1,13 @@
 """Names of the files that travel with a job, and what is to be done with its results. Pure."""
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from clbalance.model import NodeName
 from clbalance.model.files import MOST_NAME_BYTES, unsafe_name
-from clbalance.model.job_files import KEPT_S, JobFiles, ReturnRecord, ReturnState, SentPath
+from clbalance.model.job_files import KEPT_S, ReturnRecord, ReturnState, SentPath
 from clbalance.model.job_record import Cancelled, CopyRecord, JobRecord, NotStarted
 
 MOST_PATTERNS = 100
@@ -57,9 +59,9 @@ def unusable_pattern(pattern: str) -> str | None:
     return next((reason for is_broken, reason in rules if is_broken), None)
 
 
-def changes(submitted: JobFiles, now: Sequence[SentPath]) -> tuple[str, ...]:
+def changes(submitted: Sequence[SentPath], now: Sequence[SentPath]) -> tuple[str, ...]:
     """The names of sent files that are not as they were at the submission."""
-    return tuple(before.name for before, after in zip(submitted.sent, now, strict=True) if before != after)
+    return tuple(before.name for before, after in zip(submitted, now, strict=True) if before != after)
 
 
 def is_due(result: ReturnRecord, record: JobRecord, copies: Sequence[CopyRecord]) -> bool:
@@ -94,3 +96,14 @@ def outermost(matched: Sequence[str]) -> tuple[str, ...]:
         if not (kept and name.startswith(f"{kept[-1]}/")):
             kept.append(name)
     return tuple(kept)
+
+
+def by_node(records: Iterable[ReturnRecord]) -> tuple[ReturnRecord, ...]:
+    """Copies on one node whose results are in one state for one reason, such as slots, as one record."""
+    found: dict[tuple[NodeName, ReturnState, str], ReturnRecord] = {}
+    for one in records:
+        before = found.get(key := (one.node, one.state, one.reason))
+        if before is not None:
+            one = replace(one, files=before.files + one.files, size_bytes=before.size_bytes + one.size_bytes)  # noqa: PLW2901
+        found[key] = one
+    return tuple(found.values())

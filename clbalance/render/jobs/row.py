@@ -248,7 +248,7 @@ def files_document(facts: FileFacts) -> dict[str, Json]:
     return {
         "sent": [
             {"path": one.path, "name": one.name, "files": one.files, "bytes": one.size_bytes}
-            for one in facts.files.sent
+            for one in (*facts.files.sent, *facts.files.sent_to_tasks)
         ],
         "return": list(facts.files.returned),
         "return_to": facts.files.into or None,

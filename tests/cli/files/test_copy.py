@@ -196,6 +196,7 @@ def test_without_permission_the_reason_is_told(lab: Lab, clbalance: Command, sou
     done = clbalance("copy", "-l", "alice", "-w", "node1", "release/a.txt", f"{closed}/")
     assert done.rc == 4
     assert "no permission" in done.stderr
+    assert "copied 0 files (0B)" in done.stderr, "what did not arrive does not count"
 
 
 @pytest.mark.root

@@ -12,6 +12,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from tests.cli.command import Command, eventually, nothing_left
 from tests.cli.held_jobs import SOON, await_file, detached, job, let_go
+from tests.cli.migrations import BY_CODE, CHECKPOINT, NODES, finished, move, moved_once, word
 from tests.faults.mounts import mounted
 
 HELD = "until [ -e $CLBALANCE_SUBMIT_DIR/go ]; do sleep 0.05; done; "
@@ -104,6 +105,18 @@ def test_a_file_that_has_vanished_since_the_submission_is_why_the_job_waits(lab:
     made(clbalance.folder, x="back")
     assert clbalance("wait", number).rc == 0
     assert (clbalance.folder / "y").read_text() == "back"
+
+
+def test_a_terminal_shows_how_far_large_files_have_come(lab: Lab, clbalance: Command) -> None:
+    with (clbalance.folder / "large").open("wb") as file:
+        file.truncate(2 << 30)
+    with nothing_left(lab):
+        terminal = clbalance.on_terminal("run", "-w", "node1", "--send", "large", "--", "true", columns=120)
+        terminal.read_until(b"/s, ETA ")
+        assert b"0/1 nodes done, " in terminal.raw
+        terminal.type(b"\x03")
+        assert terminal.end() == 130
+    assert work_folders(lab.node("node1")) == []
 
 
 # -- what is returned
@@ -281,8 +294,7 @@ BAD = {
     "a place without results": (("--return-to", "d"), "`--return-to` without `--return`"),
     "a place that is a file": (("--return", "r", "--return-to", "d/x"), "is no folder"),
     "an unknown placeholder": (("--return", "r", "--return-to", "%q"), "`%q` in '%q' is not known"),
-    "a checkpoint": (("--send", "d", "--checkpoint", "USR1"), "`--send` and `--checkpoint` exclude each other"),
-    "tasks": (("--return", "r", "--array", "0-1"), "`--return` does not go with tasks"),
+    "a checkpoint": (("--send", "d", "--checkpoint", "USR1"), "`--send` with `--checkpoint` needs `--chdir`"),
 }
 
 
@@ -313,3 +325,27 @@ def test_a_result_that_grows_without_end_holds_nobody(clbalance: Command) -> Non
     let_go(clbalance)
     assert clbalance("wait", number).rc == 0
     assert os.listdir(clbalance.folder) == ["go"]
+
+
+@pytest.mark.parametrize("controller", ["terminal", "keeper"])
+def test_a_job_that_moves_gets_its_files_again_and_returns_those_of_its_last_node(
+    lab: Lab, clbalance: Command, controller: str
+) -> None:
+    made(clbalance.folder, x="in")
+    work = "cd $CLBALANCE_JOB_DIR/work; cat x >> $CLBALANCE_SUBMIT_DIR/seen; echo $CLBALANCE_NODE > r; cd $OLDPWD;"
+    options = (*NODES, *CHECKPOINT, "--send", "x", "--return", "r", "--chdir", ".", "-c", f"{work} {BY_CODE}")
+    with nothing_left(lab):
+        if controller == "terminal":
+            child = clbalance.start("run", *options)
+        else:
+            detached(clbalance, *options)
+        asked, src, dst = word(clbalance)
+        assert move(clbalance, asked) == [["Migrated", dst]]
+        moved_once(clbalance, src, dst)
+        let_go(clbalance)
+        if controller == "terminal":
+            assert finished(child)[0] == 7
+        assert clbalance("wait", "1").rc == 7
+    assert (clbalance.folder / "seen").read_text() == "inin"
+    assert await_file(clbalance.folder / "r") == f"{dst}\n"
+    assert files_of(clbalance)["returned"] is True

@@ -87,7 +87,7 @@ def test_a_pattern_below_the_work_folder_is_taken(pattern: str) -> None:
 
 def test_a_change_since_the_submission_is_noticed() -> None:
     files = JobFiles(sent=(sent("/a", "x", 1), sent("/a", "y", 1)))
-    assert changes(files, [sent("/a", "x", 1), sent("/a", "y", 2)]) == ("y",)
+    assert changes(files.sent, [sent("/a", "x", 1), sent("/a", "y", 2)]) == ("y",)
 
 
 def test_a_match_inside_a_matched_folder_comes_once() -> None:

@@ -20,7 +20,7 @@ from clbalance.node.agent.protocol import (
     fail_point,
     refusal_of,
 )
-from clbalance.node.agent.stdlib import dumps, loads
+from clbalance.node.agent.stdlib import dumps, loads, suppress
 
 MYPY = False
 if MYPY:
@@ -101,6 +101,7 @@ class Slot(Supervisor):
         life.memory = self.confinement.memory(life.tree.members)
         began = time.monotonic()
         try:
+            self.enter_own_folder(number, env)
             life.begin(self.first_process(program, env), spec.grace_s, spec.time_limit_s)
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
@@ -115,6 +116,22 @@ class Slot(Supervisor):
         sizes = [os.fstat(fd).st_size for fd in self.sizes]
         self.write_log([["e", number, end, round(ended_at - began, 6), *sizes]])
         self.tell_of_log(at_once=not self.taken)
+
+    def enter_own_folder(self, number: int, env: "dict[bytes, bytes]") -> None:
+        """Make the folder of a task whose job has files, with links to those that all tasks share. Run it there.
+
+        If the user has named another folder, run it in that one.
+        """
+        work = self.task.path + b"/work"
+        if os.path.isdir(work):
+            own, shared = work + b"/%d" % number, env.get(b"CLBALANCE_INPUT_DIR", b"")
+            os.makedirs(own, 0o700, exist_ok=True)
+            for name in os.listdir(shared) if shared else ():
+                with suppress(FileExistsError):
+                    os.symlink(shared + b"/" + name, own + b"/" + name)
+            if self.task.spec.chdir == work:
+                os.chdir(own)
+                env[b"PWD"] = own
 
     def first_process(self, program: Program, env: "dict[bytes, bytes]") -> int:
         """Start the task; the pid. If this process dies, its guard ends the task; without a guard, the kernel does."""

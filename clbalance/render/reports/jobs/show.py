@@ -207,9 +207,10 @@ def _job_files(facts: FileFacts | None) -> Iterator[tuple[str, str]]:
     if facts is None:
         return
     files = facts.files
-    yield "sends", ", ".join(f"{one.name} ({counted(one.files, 'file')}, {iec(one.size_bytes)})" for one in files.sent)
+    sent = (*files.sent, *files.sent_to_tasks)
+    yield "sends", ", ".join(f"{one.name} ({counted(one.files, 'file')}, {iec(one.size_bytes)})" for one in sent)
     yield "returns", f"{' '.join(files.returned)} to {files.into}" if files.returned else ""
-    for one in facts.returns:
+    for one in facts.returns if files.returned else ():
         came = f"{counted(one.files, 'file')}, {iec(one.size_bytes)}" if one.state is ReturnState.COMPLETE else ""
         yield "returned", "; ".join(filter(None, (f"from {one.node}: {came or one.state.value}", one.reason)))
 
