@@ -94,14 +94,14 @@ def _unknown_keys(document: Document, path: Path, form: type[Form], value: objec
         if key not in fields:
             allowed = [*ACTIONS, *(one for one in fields if one not in ACTIONS)] if form is StepForm else list(fields)
             yield document.problem((*path, key), f"there is no key `{key[:60]}` here", near(key, allowed), at_key=True)
-        elif below := _form_in(fields[key]):
+        elif below := form_in(fields[key]):
             yield from _unknown_keys(document, (*path, key), below, inner)
 
 
-def _form_in(kind: Any) -> type[Form] | None:
+def form_in(kind: Any) -> type[Form] | None:
     """The form among the kinds of value that a field may have."""
     if isinstance(kind, type) and issubclass(kind, Form):
         return kind
     if get_origin(kind) in {Union, types.UnionType, Annotated}:
-        return next((found for one in get_args(kind) if (found := _form_in(one))), None)
+        return next((found for one in get_args(kind) if (found := form_in(one))), None)
     return None

@@ -66,11 +66,11 @@ class StepReader(ActionReader):
             register=form.register,
             run_once=form.run_once or action == "rebalance",
             throttle=form.throttle,
-            idempotent=form.idempotent or action in _REPEATABLE,
+            idempotent=form.idempotent,
             ignore_errors=form.ignore_errors,
             timeout_s=scalars.optional_duration((*path, "timeout"), form.timeout),
-            user=form.user or self._user,
-            sudo=action in _PROGRAMS and (self._sudo if form.sudo is None else form.sudo),
+            user=(form.user or self._user) if action in _APPLY["user"] else None,
+            sudo=action in _APPLY["sudo"] and (self._sudo if form.sudo is None else form.sudo),
         )
 
     def _name(self, path: Path, form: StepForm, action: str) -> str:
@@ -96,17 +96,17 @@ class StepReader(ActionReader):
         if path[0] == "rollback" and isinstance(done, DrainNode | ResumeNode):
             hint = "a node whose turn has failed stays drained, so that somebody looks at it"
             scalars.refuse(path, f"`{action}` is not possible in `rollback`", hint)
-        for key in ("sudo", "timeout"):
-            if getattr(form, key) is not None and action not in _PROGRAMS:
+        for key, actions in _APPLY.items():
+            if getattr(form, key) is not None and action not in actions:
                 self.scalars.refuse((*path, key), f"`{key}` has no effect on `{action}`", "remove it", at_key=True)
 
 
 _LONGEST_NAME = 80
-_REPEATABLE = frozenset({"copy", "fetch", "drain", "resume", "wait_for", "pause", "assert", "rebalance"})
-"""Actions that find out what is to be done, so that beginning them again does no harm."""
 _WITH_RESULT = frozenset({"run", "wait_for", "reboot", "copy", "fetch"})
 _PROGRAMS = frozenset({"run", "wait_for", "reboot"})
-"""Actions with a program on the node, to which `sudo` and `timeout` apply."""
+"""Actions with a program on the node."""
+_APPLY = {"sudo": _PROGRAMS, "timeout": _PROGRAMS | {"copy", "fetch"}, "user": _PROGRAMS | {"copy", "fetch"}}
+"""The actions to which a key of a step applies, where it does not apply to all."""
 
 
 def _action_of(form: StepForm, action: str) -> Any:

@@ -35,7 +35,7 @@ def plan_play(
     """Ask the nodes for their load, and decide the order. `TooFewLeftError` for a minimum that can never be held."""
     snapshot = take_snapshot(services, cluster.candidates.nodes)
     places = order_of_turns(snapshot, playbook.rollout.order, random.Random())
-    pool = _pool(cluster, nodes, ssh, playbook)
+    pool = pool_of(cluster, nodes, ssh, playbook)
     minimum = minimum_of(playbook, pool)
     return planned(playbook, places, pool, minimum, most_at_once=cluster.settings.ssh.fanout)
 
@@ -76,7 +76,7 @@ def minimum_of(playbook: Playbook, pool: tuple[NodeName, ...]) -> int | None:
     return minimum
 
 
-def _pool(cluster: ClusterContext, nodes: NodeOptions, ssh: SshOptions, playbook: Playbook) -> tuple[NodeName, ...]:
+def pool_of(cluster: ClusterContext, nodes: NodeOptions, ssh: SshOptions, playbook: Playbook) -> tuple[NodeName, ...]:
     """The nodes that `min_available` counts: as the playbook says; else all nodes that were named."""
     if playbook.rollout.min_available is None:
         return ()

@@ -29,6 +29,7 @@ def check_one_mode(looks: PlayLooks, record: RecordOptions) -> None:
     """`UsageError` if two things are asked for at once, or an option has nothing to say."""
     modes = {
         "--check": looks.check,
+        "--explain": looks.explain,
         "--list": looks.list_all,
         "--schema": looks.schema,
         "--history": record.history,

@@ -117,7 +117,7 @@ class Turns:
         """Check the health of a canary's node once more."""
         health = self._playbook.health
         if health is not None and (node, _HEALTH) not in self._under_way:
-            self._send(node, _HEALTH, partial(self._ports.runner.check_health, node, health, self._plain_facts()))
+            self._send(node, _HEALTH, partial(self._ports.runner.run, node, health, self._plain_facts()))
 
     def interrupt(self) -> None:
         """End what runs, and record what can still be known of it."""

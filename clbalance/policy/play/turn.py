@@ -22,6 +22,7 @@ from clbalance.model.playbook import (
     FetchFiles,
     Pause,
     Playbook,
+    Rebalance,
     ResumeNode,
     Step,
     WaitFor,
@@ -182,12 +183,13 @@ def _at(step: Step, ended: StepEnded) -> str:
     return f"{step.name}: {ended.reason}" if ended.reason else f"{step.name}: {ended.state.value}"
 
 
-_HARMLESS = (DrainNode, ResumeNode, CopyFiles, FetchFiles, WaitFor, Assert, Pause, CheckHealth)
+_FINDS_OUT = (DrainNode, ResumeNode, CopyFiles, FetchFiles, WaitFor, Assert, Pause, CheckHealth, Rebalance)
+"""Actions that find out what is to be done, so that beginning them again does no harm."""
 
 
 def may_repeat(step: Step) -> bool:
     """Whether the step may be begun again if nobody knows whether it ran: it says so, or repeating changes nothing."""
-    return step.idempotent or isinstance(step.action, _HARMLESS)
+    return step.idempotent or isinstance(step.action, _FINDS_OUT)
 
 
 # -- what a step may know

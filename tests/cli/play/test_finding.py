@@ -64,6 +64,17 @@ def test_what_is_no_playbook_is_refused_with_its_reason(clbalance: Command, make
     assert "Traceback" not in done.stderr
 
 
+def test_a_playbook_is_explained_without_asking_a_node(clbalance: Command) -> None:
+    (clbalance.folder / "it.yml").write_text(f"{VALID}hosts: nowhere[1-3]\n")
+    told = clbalance("play", "./it.yml", "--explain", "-e", "greeting=good day")
+    assert (told.rc, told.stderr) == (0, "")
+    assert "1. run 1 (line 3): run `echo $VAR_greeting`" in told.text
+    document = json.loads(clbalance("play", "./it.yml", "--explain", "--json", "-w", "elsewhere").text)
+    origins = {one["name"]: (one["value"], one["from"]) for one in document["values"]}
+    assert origins["hosts"] == ("elsewhere", "command line")
+    assert origins["order"] == ("least", "default")
+
+
 def test_a_playbook_that_others_may_write_is_not_run(clbalance: Command) -> None:
     file = clbalance.folder / "it.yml"
     file.write_text(VALID)

@@ -131,7 +131,7 @@ def test_the_others_wait_for_the_soak_and_the_health_of_the_canary() -> None:
     world = World()
     health = CheckHealth(program=ShellText(text="true"))
     world.play(book(ran("a"), canary=Canary(nodes=Share(number=1), soak_s=300.0), health=health), 4)
-    assert world.began_at() == {"n1": 0.0, "n2": 302.0, "n3": 302.0, "n4": 302.0}
+    assert world.began_at() == {"n1": 0.0, "n2": 303.0, "n3": 303.0, "n4": 303.0}
 
 
 def test_a_canary_that_fails_stops_the_run_and_all_its_nodes_are_rolled_back() -> None:
@@ -148,7 +148,7 @@ def test_a_canary_that_is_sick_after_its_soak_is_drained_and_rolled_back() -> No
     health = CheckHealth(program=ShellText(text="true"))
     canary = Canary(nodes=Share(number=1), soak_s=60.0)
     ended = world.play(drained_book(ran("a"), rollback=[ran("undo")], canary=canary, health=health), 3)
-    assert [name for _, _, name in world.calls] == ["drain", "a", "resume", "health again", "drain", "undo"]
+    assert [name for _, _, name in world.calls] == ["drain", "a", "health", "resume", "health again", "drain", "undo"]
     assert rolled_back(ended) == {"n1"}
     assert world.kept == {"n1": "the canary failed: n1"}
 

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from clbalance.model import NodeName
 from clbalance.model.play_run import NodeProgress, NodeState, PlayRun, PlaySummary, RunState
 from clbalance.model.playbook import Canary, DrainNode, OnDeadline, Share, Step
+from clbalance.playbook.document import read_document
+from clbalance.playbook.origins import Origin, Value, values_of
 from clbalance.render.report import Report
+from clbalance.render.reports.play.explain import ExplainedPlaybook
 from clbalance.render.reports.play.history import PlayHistoryReport
 from clbalance.render.reports.play.plan import PlannedTurn, PlayPlan
 from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
@@ -59,6 +62,15 @@ _ROWS = (
 )
 _WHOLE = read(WHOLE)
 
+
+def _explained(text: str, nodes: tuple[NodeName, ...] | None, **typed: str) -> ExplainedPlaybook:
+    values = values_of(read_document(text.encode(), "p.yml"), typed)
+    return ExplainedPlaybook(playbook=read(text, **typed), values=values, nodes=nodes, pool=nodes)
+
+
+_EXPLAINED = _explained(WHOLE, tuple(NodeName(f"n{number}") for number in range(1, 21)), package="linux-image-6.12")
+_SHORTEST = _explained("steps: [{run: uptime}]", None)
+
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _RUN = PlayRun(
     number=12,
@@ -88,6 +100,8 @@ EXAMPLES = (
         "playbook-checked",
         (CheckedPlaybook(playbook=_WHOLE, file="/etc/clbalance/playbooks/everything.yml", nodes=(NodeName("n1"),)),),
     ),
+    Example("playbook-explained", (_EXPLAINED,)),
+    Example("playbook-explained-shortest", (_SHORTEST,)),
     Example("play-plan", (_plan(),)),
     Example("play-result", (_result(),)),
     Example("play-history", (PlayHistoryReport(runs=(_SUMMARY,), now=_NOW),)),
@@ -105,6 +119,7 @@ def hostile(one: str, other: str) -> list[Report]:
     return [
         Playbooks((row,)),
         CheckedPlaybook(playbook=playbook, file=other),
+        ExplainedPlaybook(playbook=playbook, values=(Value(name=one, text=other, origin=Origin.PLAYBOOK, line=1),)),
         PlayPlan(playbook=playbook, turns=turns, at_once=1, pool=1, min_available=None),
         PlayResult(number=1, playbook=playbook, state=RunState.STOPPED, reason=other, nodes=nodes),
         PlayHistoryReport(runs=(replace(_SUMMARY, run=run),), now=_NOW),

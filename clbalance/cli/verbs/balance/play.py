@@ -41,7 +41,7 @@ def play(
 
     check_one_mode(looks, record)
     console, typed = Console.of(output), parse_variables(options.variables or ())
-    if looks.check or looks.list_all or looks.schema:
+    if looks.check or looks.explain or looks.list_all or looks.schema:
         from clbalance.cli.play.show_playbooks import show_playbooks
 
         return show_playbooks(console, looks, name, typed, nodes, ssh)

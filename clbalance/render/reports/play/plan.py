@@ -6,6 +6,7 @@ from typing import Final
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.playbook import Canary, NodeOrder, OnDeadline, Playbook, Share, Step
+from clbalance.policy.play.schedule import most_failed
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
@@ -42,7 +43,6 @@ class PlayPlan(Report):
     at_once: int
     pool: int = 0
     min_available: int | None = None
-    variables: tuple[str, ...] = ()
 
     def human(self, display: Display) -> str:
         head = f"{self.playbook.name}: {counted(len(self.turns), 'node')}, {_ORDERS[self.playbook.rollout.order]}\n"
@@ -66,8 +66,7 @@ class PlayPlan(Report):
         yield f"at once: {self._at_once()}"
         if rollout.canary is not None:
             yield f"canary: {_canary(rollout.canary)}"
-        percent = rollout.max_fail_percentage or 0.0
-        tolerated = int(percent * len(self.turns) / 100)
+        tolerated = most_failed(rollout.max_fail_percentage, len(self.turns))
         yield f"stops: when more than {tolerated} have failed" if tolerated else "stops: when a node has failed"
         if self.min_available is not None:
             yield f"minimum: {self.min_available} of {counted(self.pool, 'node')} stay available, with all other drains"
