@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import clbalance
-from clbalance.cli.play.run_play import PlayText
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.playbook import Playbook
 from clbalance.playbook.document import MOST_BYTES
 from clbalance.playbook.load import load_playbook
 from clbalance.settings.load import user_folder
@@ -37,6 +37,21 @@ class PlaybookFile:
             reason = os.strerror(error.errno) if error.errno else str(error)
             hint = "`clbalance play --list` shows those that are found by name"
             raise UsageError(f"{self.path}: {reason}", hint=hint if error.errno == errno.ENOENT else "") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayText:
+    """A playbook as it was read. `file`: its absolute path, or the name of one that ships."""
+
+    playbook: Playbook
+    file: str
+    text: str
+    typed: Mapping[str, str]
+
+    @property
+    def folder(self) -> str:
+        """Where the sources of `copy` are."""
+        return str(Path(self.file).parent)
 
 
 def read_playbook(word: str, typed: Mapping[str, str]) -> PlayText:

@@ -1,7 +1,8 @@
 """The plan of a run: a sweep, the order of nodes, and the minimum that must be held."""
 
 import random
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.options import NodeOptions, SshOptions
@@ -10,6 +11,7 @@ from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import TooFewLeftError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
+from clbalance.model.play_run import Result
 from clbalance.model.playbook import DrainNode, Playbook
 from clbalance.policy.drain_progress import min_available_of
 from clbalance.policy.play.order import NodePlace, order_of_turns
@@ -27,6 +29,10 @@ class PlannedPlay:
     pool: tuple[NodeName, ...]
     min_available: int | None
     report: PlayPlan
+    rolls_back: int | None = None
+    """The run that is rolled back."""
+    registered: Mapping[NodeName, Mapping[str, Result]] = field(default_factory=dict)
+    """The results that its steps have registered."""
 
 
 def plan_play(
@@ -37,24 +43,28 @@ def plan_play(
     places = order_of_turns(snapshot, playbook.rollout.order, random.Random())
     pool = pool_of(cluster, nodes, ssh, playbook)
     minimum = minimum_of(playbook, pool)
-    return planned(playbook, places, pool, minimum, most_at_once=cluster.settings.ssh.fanout)
+    whys = {one.node: _why(one) for one in places}
+    unknown = frozenset(one.node for one in places if one.level is None)
+    return planned(playbook, whys, pool, minimum, cluster.settings.ssh.fanout, unknown=unknown)
 
 
 def planned(
     playbook: Playbook,
-    places: tuple[NodePlace, ...],
+    whys: Mapping[NodeName, str],
     pool: tuple[NodeName, ...],
     minimum: int | None,
     most_at_once: int,
+    *,
+    unknown: frozenset[NodeName] = frozenset(),
 ) -> PlannedPlay:
-    """The plan with these nodes in this order."""
-    nodes = tuple(one.node for one in places)
+    """The plan with these nodes in this order, each with the reason of its place. `unknown`: those without a load."""
+    nodes = tuple(whys)
     parts = _parts(playbook, nodes)
     window = playbook.rollout.window
     at_once = min(most_at_once, len(nodes) if window is None else count_of(window, len(nodes)))
     turns = tuple(
-        PlannedTurn(node=one.node, part=parts.get(one.node, ""), why=_why(one), is_known=one.level is not None)
-        for one in places
+        PlannedTurn(node=node, part=parts.get(node, ""), why=why, is_known=node not in unknown)
+        for node, why in whys.items()
     )
     report = PlayPlan(playbook=playbook, turns=turns, at_once=at_once, pool=len(pool), min_available=minimum)
     return PlannedPlay(nodes=nodes, pool=pool, min_available=minimum, report=report)

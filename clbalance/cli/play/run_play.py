@@ -3,10 +3,8 @@
 import contextlib
 import socket
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from clbalance.cli.audit import AuditTrail
 from clbalance.cli.cluster import ClusterContext, cluster_context
@@ -14,6 +12,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.play.check import show_checks
+from clbalance.cli.play.files import PlayText
 from clbalance.cli.play.options import PlayOptions
 from clbalance.cli.play.past import keep_node_sets
 from clbalance.cli.play.plan import PlannedPlay, plan_play
@@ -36,21 +35,6 @@ from clbalance.store.plays.journal import SqlitePlays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlayText:
-    """A playbook as it was read. `file`: its absolute path, or the name of one that ships."""
-
-    playbook: Playbook
-    file: str
-    text: str
-    typed: Mapping[str, str]
-
-    @property
-    def folder(self) -> str:
-        """Where the sources of `copy` are."""
-        return str(Path(self.file).parent)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayCall:
     """One call of `clbalance play NAME`."""
 
@@ -65,19 +49,22 @@ class PlayCall:
         cluster = cluster_context(nodes_meant(self.nodes, playbook), self.ssh, self.console)
         with cluster.services(needs_store=not self.options.dry_run) as services:
             planned = plan_play(cluster, self.nodes, self.ssh, services, playbook)
-            if self.options.dry_run:
-                self.console.show(planned.report)
-                return show_checks(
-                    self.console, step_runner(cluster, self.ssh, services, text.folder), planned, playbook
-                )
-            if sys.stderr.isatty() or self.options.verbose:  # cron is told of what fails, not of what is planned
-                self.console.say(replace(self.console.display_aside, form=Format.HUMAN).text(planned.report))
-            if asks_first(playbook) and not self.options.yes and ask_on_terminal("begin?") is False:
-                self.console.say(messages.note("nothing was done"))
-                return ExitCode.FAILED
-            with contextlib.closing(play_journal(services)) as journal:
-                number = journal.begin(_run_of(text, planned))
-                return self.run(cluster, services, journal, planned, text, number)
+            return self.begin(cluster, services, planned, text)
+
+    def begin(self, cluster: ClusterContext, services: Services, planned: PlannedPlay, text: PlayText) -> int:
+        """Show the plan, ask, and carry it out as a new run; with `--dry-run` only show it. The exit code."""
+        if self.options.dry_run:
+            self.console.show(planned.report)
+            runner = step_runner(cluster, self.ssh, services, text.folder)
+            return show_checks(self.console, runner, planned, text.playbook)
+        if sys.stderr.isatty() or self.options.verbose:  # cron is told of what fails, not of what is planned
+            self.console.say(replace(self.console.display_aside, form=Format.HUMAN).text(planned.report))
+        if asks_first(text.playbook) and not self.options.yes and ask_on_terminal("begin?") is False:
+            self.console.say(messages.note("nothing was done"))
+            return ExitCode.FAILED
+        with contextlib.closing(play_journal(services)) as journal:
+            number = journal.begin(_run_of(text, planned))
+            return self.run(cluster, services, journal, planned, text, number)
 
     def run(
         self,
@@ -108,6 +95,7 @@ class PlayCall:
             min_available=planned.min_available,
             most_at_once=cluster.settings.ssh.fanout,
             before=before,
+            registered=planned.registered,
         )
         ports = PlayPorts(
             journal=journal,
@@ -134,9 +122,10 @@ class PlayCall:
         if self.console.display.form is not Format.HUMAN or not is_good or sys.stdout.isatty():
             self.console.show(result)
         if not is_good:
-            self.console.say(
-                messages.note(f"`clbalance play --continue {number}` does the nodes that failed or were not started")
-            )
+            told = f"`clbalance play --continue {number}` does the nodes that failed or were not started"
+            if playbook.rollback and any(one.state is NodeState.OK for one in ended.nodes):
+                told += f", `clbalance play --rollback {number}` takes back what was done"
+            self.console.say(messages.note(told))
         return exit_code(ended)
 
 
@@ -184,4 +173,5 @@ def _run_of(text: PlayText, planned: PlannedPlay) -> PlayRun:
         started_at=datetime.now(UTC),
         nodes=planned.nodes,
         pool=planned.pool,
+        rolls_back=planned.rolls_back,
     )

@@ -6,10 +6,10 @@ from pathlib import Path
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.cli.play.files import PlaybookFile, named, playbook_files, playbook_folders, read_playbook
+from clbalance.cli.play.files import PlaybookFile, PlayText, named, playbook_files, playbook_folders, read_playbook
 from clbalance.cli.play.options import PlayLooks
 from clbalance.cli.play.plan import minimum_of, pool_of
-from clbalance.cli.play.run_play import PlayText, nodes_meant
+from clbalance.cli.play.run_play import nodes_meant
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model import NodeName
 from clbalance.model.playbook import CopyFiles, Playbook

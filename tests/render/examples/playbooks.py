@@ -90,8 +90,14 @@ _RUN = PlayRun(
 _SUMMARY = PlaySummary(run=_RUN, counts={NodeState.OK: 2, NodeState.FAILED: 1, NodeState.NOT_STARTED: 1})
 
 
+_BACK = PlaySummary(
+    run=replace(_RUN, number=13, rolls_back=12, state=RunState.COMPLETED, reason="", ended_at=_NOW),
+    counts={NodeState.OK: 2},
+)
+
+
 def _show(run: PlayRun, nodes: tuple[NodeProgress, ...]) -> PlayShow:
-    return PlayShow(run=run, nodes=nodes, playbook=_BOOK, file_now=FileNow.CHANGED)
+    return PlayShow(run=run, nodes=nodes, playbook=_BOOK, file_now=FileNow.CHANGED, rollbacks=(13,))
 
 
 EXAMPLES = (
@@ -104,7 +110,7 @@ EXAMPLES = (
     Example("playbook-explained-shortest", (_SHORTEST,)),
     Example("play-plan", (_plan(),)),
     Example("play-result", (_result(),)),
-    Example("play-history", (PlayHistoryReport(runs=(_SUMMARY,), now=_NOW),)),
+    Example("play-history", (PlayHistoryReport(runs=(_BACK, _SUMMARY), now=_NOW),)),
     Example("play-show", (_show(_SUMMARY.run, _result().nodes),)),
 )
 

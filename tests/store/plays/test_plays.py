@@ -208,6 +208,18 @@ def test_the_newest_run_that_has_something_left_to_do(plays: SqlitePlays) -> Non
     assert plays.unfinished() == first
 
 
+def test_a_run_that_was_rolled_back_has_nothing_left_to_do(plays: SqlitePlays) -> None:
+    first = plays.begin(a_run())
+    plays.end(first, after(1), RunState.STOPPED, "")
+    second = plays.begin(replace(a_run(), rolls_back=first))
+    plays.end(second, after(2), RunState.STOPPED, "")
+    assert (plays.rollbacks(first), plays.rollbacks(second)) == ((second,), ())
+    assert plays.unfinished() == second
+    run = plays.run(second)
+    assert run is not None
+    assert run.rolls_back == first
+
+
 def test_old_runs_are_forgotten_but_never_the_newest_or_a_living_one(host: Host) -> None:
     living, plays = host.process(), host.process()
     kept = living.begin(a_run("/p/long.yml"))

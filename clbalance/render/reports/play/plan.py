@@ -43,10 +43,13 @@ class PlayPlan(Report):
     at_once: int
     pool: int = 0
     min_available: int | None = None
+    order: str = ""
+    """In place of the playbook's own order."""
 
     def human(self, display: Display) -> str:
-        head = f"{self.playbook.name}: {counted(len(self.turns), 'node')}, {_ORDERS[self.playbook.rollout.order]}\n"
-        return escape_line(head[:-1]) + "\n" + self._table(display) + "".join(f"{line}\n" for line in self.rules())
+        order = self.order or _ORDERS[self.playbook.rollout.order]
+        head = escape_line(f"{self.playbook.name}: {counted(len(self.turns), 'node')}, {order}")
+        return f"{head}\n{self._table(display)}" + "".join(f"{line}\n" for line in self.rules())
 
     def _table(self, display: Display) -> str:
         columns = (Column(heading="NODE"), Column(heading="PART"), Column(heading="WHY"))

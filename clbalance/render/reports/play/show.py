@@ -47,18 +47,23 @@ _REMARKS = {FileNow.SAME: "", FileNow.CHANGED: " (it has changed since)", FileNo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayShow(Report):
-    """`playbook` None: this version cannot read the recorded text. `each_step`: with what each step printed."""
+    """`playbook` None: this version cannot read the recorded text. `each_step`: with what each step printed.
+
+    `rollbacks`: the runs that roll this one back.
+    """
 
     run: PlayRun
     nodes: tuple[NodeProgress, ...]
     playbook: Playbook | None
     file_now: FileNow
     each_step: bool = False
+    rollbacks: tuple[int, ...] = ()
 
     def human(self, display: Display) -> str:
         facts = [(name, text) for name, text in self._facts() if text]
         width = max(len(name) for name, _ in facts)
-        lines = [f"run {self.run.number}: {self.run.playbook}"]
+        rolls_back = "" if self.run.rolls_back is None else f", rollback of run {self.run.rolls_back}"
+        lines = [f"run {self.run.number}: {self.run.playbook}{rolls_back}"]
         lines += [f"  {name.ljust(width)}  {text}" for name, text in facts]
         text = "".join(f"{escape_line(line)}\n" for line in lines)
         rows = tuple(self._cells(one) for one in self.nodes)
@@ -78,6 +83,8 @@ class PlayShow(Report):
             "continued",
             f"{run.continued} times, last {_moment(run.since or run.started_at)}" if run.continued else "",
         )
+
+        yield "rolled back", ", ".join(f"by run {number}" for number in self.rollbacks)
 
     def _cells(self, one: NodeProgress) -> tuple[Cell, ...]:
         state = self._state(one)
@@ -159,6 +166,8 @@ class PlayShow(Report):
             "started_at": run.started_at.isoformat(),
             "ended_at": None if run.ended_at is None else run.ended_at.isoformat(),
             "continued": run.continued,
+            "rolls_back": run.rolls_back,
+            "rolled_back_by": list(self.rollbacks),
             "state": run.state.value,
             "reason": run.reason or None,
             "nodes": [self._node(one) for one in self.nodes],
