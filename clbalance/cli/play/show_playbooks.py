@@ -6,7 +6,8 @@ from pathlib import Path
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.cli.play.files import PlaybookFile, PlayText, named, playbook_files, playbook_folders, read_playbook
+from clbalance.cli.play.files import PlaybookFile, PlayText, named, playbook_files, read_playbook
+from clbalance.cli.play.folders import playbook_folders
 from clbalance.cli.play.options import PlayLooks
 from clbalance.cli.play.plan import minimum_of, pool_of
 from clbalance.cli.play.run_play import nodes_meant
@@ -14,9 +15,10 @@ from clbalance.errors import ExitCode, UsageError
 from clbalance.model import NodeName
 from clbalance.model.playbook import CopyFiles, Playbook
 from clbalance.nodeset import fold
-from clbalance.playbook.document import read_document
+from clbalance.playbook.document import Document, read_document
 from clbalance.playbook.load import load_playbook
 from clbalance.playbook.origins import Origin, Value, values_of
+from clbalance.playbook.problems import path_of, playbook_error
 from clbalance.render import messages
 from clbalance.render.reports.play.explain import ExplainedPlaybook
 from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
@@ -38,7 +40,7 @@ def show_playbooks(
         console.show(Playbooks(rows))
     else:
         read = read_playbook(named(name), typed)
-        check_sources(read.playbook, Path(read.file).parent)
+        _check_sources(read)
         meant, pool = _nodes_of(read.playbook, nodes, ssh, console)
         if looks.check:
             console.show(CheckedPlaybook(playbook=read.playbook, file=read.file, nodes=meant))
@@ -50,20 +52,31 @@ def show_playbooks(
 
 def _values(read: PlayText, typed_nodes: tuple[NodeName, ...] | None) -> tuple[Value, ...]:
     """Each value with what has set it. `typed_nodes`: in place of `hosts`."""
-    values = values_of(read_document(read.text.encode(), read.file), read.typed)
+    values = values_of(_document(read), read.typed)
     if typed_nodes is None:
         return values
     hosts = Value(name="hosts", text=fold(typed_nodes), origin=Origin.COMMAND_LINE)
     return tuple(hosts if one.name == "hosts" else one for one in values)
 
 
-def check_sources(playbook: Playbook, folder: Path) -> None:
-    """`UsageError` if a file that a step copies is not there."""
-    for step in (*playbook.steps, *playbook.rollback):
-        for source in step.action.sources if isinstance(step.action, CopyFiles) else ():
-            if not (folder / source).exists():
-                hint = f"sources are relative to the playbook's folder, {folder}"
-                raise UsageError(f"{playbook.file}:{step.line}: {step.path}.copy.src: {source} is not there", hint=hint)
+def _document(read: PlayText) -> Document:
+    """Once more, for the places of what is told: most playbooks are checked without."""
+    return read_document(read.text.encode(), read.file)
+
+
+def _check_sources(read: PlayText) -> None:
+    """`PlaybookError` with each file that a step copies and that is not there."""
+    playbook, folder = read.playbook, Path(read.folder)
+    hint = f"sources are relative to the playbook's folder, {folder}"
+    missing = [
+        ((*path_of(step.path), "copy", "src"), f"{source} is not there")
+        for step in (*playbook.steps, *playbook.rollback)
+        for source in (step.action.sources if isinstance(step.action, CopyFiles) else ())
+        if not (folder / source).exists()
+    ]
+    if missing:
+        document = _document(read)
+        raise playbook_error(playbook.file, [document.problem(path, message, hint) for path, message in missing])
 
 
 def _nodes_of(

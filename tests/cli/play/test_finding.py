@@ -35,7 +35,7 @@ def test_ones_own_playbooks_are_found_by_name(clbalance: Command, own: Path) -> 
     [
         ("hosts: '-oProxyCommand=x'", "-oProxyCommand"),
         ("hosts: n[1-3]\nmin_available: 3\ndrain:", "3"),
-        ("rollback: [{copy: {src: nothing, dest: x}}]", "it.yml:4: rollback[0].copy.src: nothing is not there"),
+        ("rollback: [{copy: {src: nothing, dest: x}}]", "it.yml:4:25: rollback[0].copy.src: nothing is not there"),
     ],
 )
 def test_nodes_files_and_a_minimum_that_cannot_be_are_told(clbalance: Command, more: str, said: str) -> None:
@@ -62,6 +62,24 @@ def test_what_is_no_playbook_is_refused_with_its_reason(clbalance: Command, make
     assert (done.rc, done.text) == (2, "")
     assert said.casefold() in done.stderr.casefold()
     assert "Traceback" not in done.stderr
+
+
+def test_each_mistake_is_an_object_for_programs(clbalance: Command) -> None:
+    file = clbalance.folder / "it.yml"
+    file.write_text(f"windw: 1\n{VALID}rollback: [{{copy: {{src: x}}}}]\n")
+    done = clbalance("play", "./it.yml", "--check", "--json")
+    error = json.loads(done.text)["error"]
+    assert (done.rc, error["exit_code"]) == (2, 2)
+    first, second = error["mistakes"]
+    assert first == {
+        "file": "it.yml",
+        "line": 1,
+        "column": 1,
+        "path": "windw",
+        "message": "there is no key `windw` here",
+        "hint": "did you mean `window`?",
+    }
+    assert (second["line"], second["path"], second["message"]) == (5, "rollback[0].copy", "`dest` is missing")
 
 
 def test_a_playbook_is_explained_without_asking_a_node(clbalance: Command) -> None:
