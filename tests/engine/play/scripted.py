@@ -14,12 +14,9 @@ from clbalance.errors import Interrupted
 from clbalance.model import NodeName
 from clbalance.model.play_run import (
     NodeChanged,
-    NodeProgress,
     NodeState,
-    PlayEvent,
     PlayRun,
     Result,
-    RunState,
     StepEnded,
     StepList,
     StepRecord,
@@ -36,6 +33,7 @@ from clbalance.model.playbook import (
     Step,
 )
 from clbalance.policy.play.resume import Continued
+from tests.engine.play.journal import InMemoryPlays
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 OK = StepEnded(state=StepState.OK)
@@ -84,54 +82,6 @@ def _checked(health: CheckHealth | None) -> tuple[Step, ...]:
     return () if health is None else (Step(name="health", path="health", line=1, action=health),)
 
 
-@dataclass
-class InMemoryPlayJournal:
-    """The record of one run."""
-
-    run: PlayRun | None = None
-    events: list[PlayEvent] = field(default_factory=list)
-    ends: list[tuple[RunState, str]] = field(default_factory=list)
-
-    def begin(self, run: PlayRun) -> int:
-        self.run = run
-        return 1
-
-    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> PlayRun:
-        raise NotImplementedError
-
-    def start_turn(self, number: int, node: NodeName) -> int | None:
-        self.write(number, NodeChanged(node=node, state=NodeState.RUNNING))
-        return None
-
-    def write(self, number: int, event: PlayEvent) -> None:
-        self.events.append(event)
-
-    def end(self, number: int, at: datetime, state: RunState, reason: str) -> None:
-        self.ends.append((state, reason))
-
-    def progress(self, number: int, *, output: bool = True) -> Sequence[NodeProgress]:
-        found: dict[NodeName, NodeProgress] = {}
-        for event in self.events:
-            before = found.get(event.node, NodeProgress(node=event.node))
-            records = before.records
-            if isinstance(event, StepRecord):
-                if event.ended is not None:
-                    records = records[:-1]
-                records = (*records, event)
-                found[event.node] = NodeProgress(
-                    node=event.node, state=before.state, reason=before.reason, records=records
-                )
-            else:
-                found[event.node] = NodeProgress(
-                    node=event.node,
-                    state=event.state,
-                    reason=event.reason,
-                    rolled_back=event.rolled_back,
-                    records=records,
-                )
-        return tuple(found.values())
-
-
 Script = Callable[[NodeName, str, int], "tuple[float, StepEnded]"]
 """How long a step takes on a node at the n-th call, and how it ends."""
 
@@ -144,7 +94,7 @@ class World:
     answers_to: Callable[[str], bool | None] = lambda question: None
     interrupt_at: float | None = None
     seconds: float = 0.0
-    journal: InMemoryPlayJournal = field(default_factory=InMemoryPlayJournal)
+    journal: InMemoryPlays = field(default_factory=InMemoryPlays)
     calls: list[tuple[float, NodeName, str]] = field(default_factory=list)
     kept: dict[NodeName, str] = field(default_factory=dict)
     facts: dict[tuple[NodeName, str], StepFacts] = field(default_factory=dict)
@@ -247,7 +197,8 @@ class World:
     ) -> PlayEnded:
         ports = PlayPorts(journal=self.journal, clock=self, workers=self, runner=self, listener=self, ask=self.ask)
         names = nodes_of(nodes) if isinstance(nodes, int) else tuple(nodes)
-        request = PlayRequest(number=1, playbook=playbook, nodes=names, most_at_once=most_at_once, before=before)
+        number = self.journal.begin(_run_of(playbook, names))
+        request = PlayRequest(number=number, playbook=playbook, nodes=names, most_at_once=most_at_once, before=before)
         return play(ports, request)
 
     def began(self, step: str = "a") -> list[NodeName]:
@@ -256,6 +207,12 @@ class World:
 
     def began_at(self, step: str = "a") -> dict[NodeName, float]:
         return {node: at for at, node, name in self.calls if name == step}
+
+
+def _run_of(playbook: Playbook, nodes: tuple[NodeName, ...]) -> PlayRun:
+    return PlayRun(
+        number=0, playbook=playbook.name, file=playbook.file, text="", text_hash="", started_at=EPOCH, nodes=nodes
+    )
 
 
 def scripted(by: Mapping[tuple[NodeName, str], StepEnded], seconds: float = 1.0) -> Script:

@@ -253,10 +253,10 @@ def test_an_interrupted_run_goes_on_where_each_node_stood() -> None:
     with pytest.raises(Interrupted):
         world.play(playbook, 2)
     assert world.journal.ends == [(RunState.INTERRUPTED, "by a signal")]
-    before = continued(playbook, [*world.journal.progress(1), *[]])
+    before = continued(playbook, world.journal.progress(1))
     again = World()
-    again.play(playbook, ["n1"], before=before)
-    assert [name for _, _, name in again.calls] == ["b"]
+    again.play(playbook, 2, before=before)
+    assert [(node, name) for _, node, name in again.calls] == [("n1", "b"), ("n2", "a"), ("n2", "b")]
 
 
 def test_a_step_that_may_have_run_is_not_repeated_unless_it_is_idempotent() -> None:
