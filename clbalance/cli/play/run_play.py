@@ -1,6 +1,7 @@
 """Carry out `play NAME`: plan, show, ask, run, report (docs/design/playbooks.md)."""
 
 import contextlib
+import signal
 import socket
 import sys
 from dataclasses import replace
@@ -25,7 +26,7 @@ from clbalance.engine.play.workers import ThreadWorkers
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.play_run import NodeState, PlayRun
+from clbalance.model.play_run import NodeState, PlayRun, RunState
 from clbalance.model.playbook import DrainNode, Playbook, Reboot
 from clbalance.policy.play.resume import Continued
 from clbalance.render import messages
@@ -54,7 +55,6 @@ class PlayCall:
     def begin(self, cluster: ClusterContext, services: Services, planned: PlannedPlay, text: PlayText) -> int:
         """Show the plan, ask, and carry it out as a new run; with `--dry-run` only show it. The exit code."""
         if self.options.dry_run:
-            self.console.show(planned.report)
             runner = step_runner(cluster, self.ssh, services, text.folder)
             return show_checks(self.console, runner, planned, text.playbook)
         if sys.stderr.isatty() or self.options.verbose:  # cron is told of what fails, not of what is planned
@@ -107,9 +107,20 @@ class PlayCall:
         )
         try:
             ended = play(ports, request)
-        except Interrupted:
+        except Interrupted as stop:
             progress.clear()
             self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
+            if stop.signum != signal.SIGPIPE:
+                nodes = tuple(journal.progress(number, output=False))
+                self.console.show(
+                    PlayResult(
+                        number=number,
+                        playbook=playbook,
+                        state=RunState.INTERRUPTED,
+                        reason="by a signal",
+                        nodes=nodes,
+                    )
+                )
             raise
         finally:
             keep_node_sets(journal, number, self.console)

@@ -4,11 +4,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clbalance.model import NodeName
-from clbalance.model.play_run import NodeProgress, NodeState, PlayRun, PlaySummary, RunState
+from clbalance.model.play_run import (
+    NodeProgress,
+    NodeState,
+    PlayRun,
+    PlaySummary,
+    Result,
+    RunState,
+    StepEnded,
+    StepState,
+)
 from clbalance.model.playbook import Canary, DrainNode, OnDeadline, Share, Step
 from clbalance.playbook.document import read_document
 from clbalance.playbook.origins import Origin, Value, values_of
 from clbalance.render.report import Report
+from clbalance.render.reports.play.dry_run import DryRun
 from clbalance.render.reports.play.explain import ExplainedPlaybook
 from clbalance.render.reports.play.history import PlayHistoryReport
 from clbalance.render.reports.play.plan import PlannedTurn, PlayPlan
@@ -38,6 +48,13 @@ def _plan() -> PlayPlan:
         PlannedTurn(node="node2", part="", why="last, its load is unknown: no answer", is_known=False),
     )
     return PlayPlan(playbook=_BOOK, turns=turns, at_once=4, pool=10, min_available=8)
+
+
+def _dry_run() -> DryRun:
+    would = StepEnded(state=StepState.OK, reason="would transfer 1 file", result=Result(rc=0, out="new etc/motd\n"))
+    cannot = StepEnded(state=StepState.FAILED, reason="no answer")
+    upgrade = ran("upgrade")
+    return DryRun(plan=_plan(), checked={"node3": ((upgrade, would),), "node1": ((upgrade, cannot),)})
 
 
 def _result() -> PlayResult:
@@ -109,6 +126,7 @@ EXAMPLES = (
     Example("playbook-explained", (_EXPLAINED,)),
     Example("playbook-explained-shortest", (_SHORTEST,)),
     Example("play-plan", (_plan(),)),
+    Example("play-dry-run", (_dry_run(),)),
     Example("play-result", (_result(),)),
     Example("play-history", (PlayHistoryReport(runs=(_BACK, _SUMMARY), now=_NOW),)),
     Example("play-show", (_show(_SUMMARY.run, _result().nodes),)),
@@ -127,6 +145,10 @@ def hostile(one: str, other: str) -> list[Report]:
         CheckedPlaybook(playbook=playbook, file=other),
         ExplainedPlaybook(playbook=playbook, values=(Value(name=one, text=other, origin=Origin.PLAYBOOK, line=1),)),
         PlayPlan(playbook=playbook, turns=turns, at_once=1, pool=1, min_available=None),
+        DryRun(
+            plan=PlayPlan(playbook=playbook, turns=turns, at_once=1),
+            checked={one: ((step, StepEnded(state=StepState.OK, reason=other, result=Result(rc=0, out=one))),)},
+        ),
         PlayResult(number=1, playbook=playbook, state=RunState.STOPPED, reason=other, nodes=nodes),
         PlayHistoryReport(runs=(replace(_SUMMARY, run=run),), now=_NOW),
         _show(run, nodes),

@@ -1,6 +1,6 @@
 """What a run of a playbook is about to do: nodes in the order of their turns, and the rules. For `play`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
@@ -88,9 +88,13 @@ class PlayPlan(Report):
     def json(self) -> dict[str, Json]:
         return {
             "playbook": self.playbook.name,
-            "nodes": [{"name": one.node, "part": one.part or None, "why": one.why} for one in self.turns],
+            "nodes": [turn for _, turn in self.turn_documents()],
             "rules": list(self.rules()),
         }
+
+    def turn_documents(self) -> Iterable[tuple[NodeName, Mapping[str, Json]]]:
+        """Each node with its place in the order, as in the JSON."""
+        return ((one.node, {"name": one.node, "part": one.part or None, "why": one.why}) for one in self.turns)
 
 
 def _steps(steps: Iterable[Step]) -> str:
