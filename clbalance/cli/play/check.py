@@ -5,7 +5,7 @@ from clbalance.cli.play.plan import PlannedPlay
 from clbalance.engine.play.check import check
 from clbalance.engine.play.step_runner import StepFacts, StepRunner
 from clbalance.engine.play.workers import ThreadWorkers
-from clbalance.errors import ExitCode
+from clbalance.errors import ExitCode, Interrupted
 from clbalance.model import NodeName
 from clbalance.model.play_run import StepState
 from clbalance.model.playbook import Playbook
@@ -25,13 +25,17 @@ def show_checks(console: Console, runner: StepRunner, planned: PlannedPlay, play
     checked: dict[NodeName, CheckedSteps] = {}
     if is_shown_at_once:
         console.show(planned.report)
+    stop: Interrupted | None = None
     try:
         for node, steps in check(ThreadWorkers(), runner, facts, most_at_once=planned.report.at_once):
             checked[node] = steps
             if is_shown_at_once:
                 console.print(turn_text(node, steps))
-    finally:
-        if not is_shown_at_once:
-            console.show(DryRun(plan=planned.report, checked=checked))
+    except Interrupted as signal:
+        stop = signal
+    if not is_shown_at_once:
+        console.show(DryRun(plan=planned.report, checked=checked))
+    if stop is not None:
+        raise stop
     failed = any(ended.state is StepState.FAILED for steps in checked.values() for _, ended in steps)
     return ExitCode.SOME_NODES_FAILED if failed else ExitCode.DONE

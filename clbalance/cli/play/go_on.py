@@ -49,7 +49,8 @@ class Continuing:
         if rollbacks:
             message = f"run {run.number} was rolled back by run {rollbacks[-1]}"
             raise UsageError(message, hint=AFRESH.format(file=run.file))
-        text = text_of_run(call.console, run, changed=self.changed)
+        hint = f"`--changed` goes on by the new text; or {AFRESH.format(file=run.file)}"
+        text = text_of_run(call.console, run, changed=self.changed, hint=hint)
         nodes = replace(call.nodes, nodes=[fold(run.nodes)])
         cluster = cluster_context(nodes, call.ssh, call.console)
         with cluster.services(needs_store=True) as services, closing(play_journal(services)) as plays:

@@ -26,12 +26,11 @@ def recorded_playbook(run: PlayRun) -> Playbook | None:
         return None
 
 
-def text_of_run(console: Console, run: PlayRun, *, changed: bool) -> PlayText:
-    """The file as it is now. `UsageError` if it has changed, unless that is meant."""
+def text_of_run(console: Console, run: PlayRun, *, changed: bool, hint: str) -> PlayText:
+    """The file as it is now. `UsageError` with `hint` if it has changed, unless that is meant."""
     text = read_playbook(run.file, run.typed)
     if text.playbook.text_hash != run.text_hash and not changed:
         console.complain(_difference(run, text))
-        hint = f"`--changed` goes on by the new text; or {AFRESH.format(file=run.file)}"
         raise UsageError(f"{run.file} has changed since run {run.number} began", hint=hint)
     return replace(text, playbook=playbook_of(text.playbook, run))
 

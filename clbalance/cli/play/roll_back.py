@@ -38,7 +38,7 @@ class RollingBack:
             _refuse(run)
             progress = plays.progress(run.number)
             rollbacks = [plays.progress(number, output=False) for number in plays.rollbacks(run.number)]
-        text = text_of_run(call.console, run, changed=self.changed)
+        text = text_of_run(call.console, run, changed=self.changed, hint="`--changed` rolls back by the new text")
         recorded = recorded_playbook(run)
         if recorded is None or not text.playbook.rollback:
             what = f"the recorded text of run {run.number} cannot be read" if recorded is None else _NO_ROLLBACK

@@ -87,16 +87,7 @@ class PlayCall:
             # Whoever continues a run that has paused means that it goes on.
             return True if (answer := ask_on_terminal(question)) is None and goes_on else answer
 
-        request = PlayRequest(
-            number=number,
-            playbook=playbook,
-            nodes=planned.nodes,
-            pool=planned.pool,
-            min_available=planned.min_available,
-            most_at_once=cluster.settings.ssh.fanout,
-            before=before,
-            registered=planned.registered,
-        )
+        request = _request_of(number, playbook, planned, cluster.settings.ssh.fanout, before)
         ports = PlayPorts(
             journal=journal,
             clock=services.clock,
@@ -109,23 +100,21 @@ class PlayCall:
             ended = play(ports, request)
         except Interrupted as stop:
             progress.clear()
-            self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
-            if stop.signum != signal.SIGPIPE:
-                nodes = tuple(journal.progress(number, output=False))
-                self.console.show(
-                    PlayResult(
-                        number=number,
-                        playbook=playbook,
-                        state=RunState.INTERRUPTED,
-                        reason="by a signal",
-                        nodes=nodes,
-                    )
-                )
+            self._tell_interrupted(number, playbook, journal, stop)
             raise
         finally:
             keep_node_sets(journal, number, self.console)
         progress.clear()
         return self._report(number, playbook, ended)
+
+    def _tell_interrupted(self, number: int, playbook: Playbook, journal: SqlitePlays, stop: Interrupted) -> None:
+        """How to go on, and what is known of each node; not if nobody reads it any more."""
+        self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
+        if stop.signum == signal.SIGPIPE:
+            return
+        nodes = tuple(journal.progress(number, output=False))
+        state = RunState.INTERRUPTED
+        self.console.show(PlayResult(number=number, playbook=playbook, state=state, reason="by a signal", nodes=nodes))
 
     def _report(self, number: int, playbook: Playbook, ended: PlayEnded) -> int:
         result = PlayResult(number=number, playbook=playbook, state=ended.state, reason=ended.reason, nodes=ended.nodes)
@@ -169,6 +158,21 @@ def ask_on_terminal(question: str) -> bool | None:
     sys.stderr.write(f"{question} [y/N] ".replace("\x1b", "?"))
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _request_of(
+    number: int, playbook: Playbook, planned: PlannedPlay, most_at_once: int, before: Continued | None
+) -> PlayRequest:
+    return PlayRequest(
+        number=number,
+        playbook=playbook,
+        nodes=planned.nodes,
+        pool=planned.pool,
+        min_available=planned.min_available,
+        most_at_once=most_at_once,
+        before=before,
+        registered=planned.registered,
+    )
 
 
 def _run_of(text: PlayText, planned: PlannedPlay) -> PlayRun:
