@@ -5,6 +5,7 @@ Wording: no final period, backticks around text to type. A node's failure is not
 """
 
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -54,8 +55,24 @@ class SettingsError(UsageError):
     """`clbalance.toml` or a groups file cannot be used; the message names file and key."""
 
 
+class Mistake(NamedTuple):
+    """One thing that is wrong in a file. `line` and `column` count from 1; 0 if it is about the whole file."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    """Where it is in the values, such as `steps[2].nodes`; empty: at the top."""
+    message: str
+    hint: str
+
+
 class PlaybookError(UsageError):
-    """A playbook cannot be used; the message names file, line, column and path, a line for each problem."""
+    """A playbook cannot be used; the message has a line for each mistake."""
+
+    def __init__(self, message: str, *, hint: str = "", mistakes: tuple[Mistake, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.mistakes = mistakes
 
 
 class TraceError(UsageError):

@@ -99,7 +99,7 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{message}\n")
         return ExitCode.USAGE
-    failure = UsageError(message, hint=hint_for(arguments, error))
+    failure = UsageError(_missing_arguments(error) or message, hint=hint_for(arguments, error))
     return exit_code_of(arguments, failure, was_parsed=False)
 
 
@@ -150,6 +150,17 @@ def _silence_stdout() -> None:
 
 # The base class of these errors; its own name is private since typer vendored click.
 MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def _missing_arguments(error: Exception) -> str:
+    """The message where a list of words and one more word are needed. typer would say that the list is missing."""
+    context: Any = getattr(error, "ctx", None)
+    if type(error).__name__ != "MissingParameter" or context is None:
+        return ""
+    names = [str(one.metavar) for one in context.command.params if one.param_type_name == "argument"]
+    if len(names) < 2 or getattr(error, "param", None) is None or error.param.nargs == 1:  # type: ignore[attr-defined]  # as every MissingParameter has it
+        return ""
+    return f"Missing argument: {' and '.join(names)} are needed"
 
 
 def hint_for(arguments: Sequence[str], error: Exception) -> str:

@@ -1,13 +1,13 @@
 """Turn options into the parts of a request: resources, constraints, and the selection of nodes."""
 
 import re
-from difflib import get_close_matches
 
 from clbalance.cli.console import Console
 from clbalance.cli.options import ConstraintOptions, ExpressionOptions, NodeOptions, ResourceOptions
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.request import UNCONSTRAINED, Constraints, Preference
+from clbalance.near_words import did_you_mean
 from clbalance.nodeset import Candidates, Selection
 from clbalance.render import messages
 from clbalance.settings.values import Settings
@@ -170,10 +170,8 @@ def check_names(constraints: Constraints, settings: Settings) -> None:
 def _check_label(option: str, label: str, labels: frozenset[str]) -> None:
     if label in labels:
         return
-    if near := get_close_matches(label, labels, n=1, cutoff=0.6):
-        hint = f"did you mean `{near[0]}`?"
-    elif labels:
-        hint = f"there are {', '.join(f'`{name}`' for name in sorted(labels))}"
+    if labels:
+        hint = did_you_mean(label, labels, f"there are {', '.join(f'`{name}`' for name in sorted(labels))}")
     else:
         hint = 'labels are given in `clbalance.toml`: `[[nodes]]`, `set = "gpu[1-4]"`, `labels = { rack = "r1" }`'
     raise UsageError(f"`{option}`: no node has a label `{label}`", hint=hint)

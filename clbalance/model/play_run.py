@@ -88,7 +88,7 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeProgress:
-    """One node of a run: its state, the next step, and the last attempts at its steps, in order."""
+    """One node of a run: its state, and all attempts at its steps, in order."""
 
     node: NodeName
     state: NodeState = NodeState.NOT_STARTED
@@ -139,6 +139,8 @@ class PlayRun:
     """When that process, or the last one, began or continued it."""
     continued: int = 0
     """How often it was continued."""
+    rolls_back: int | None = None
+    """The run whose nodes this one rolls back, by the `rollback` of the playbook; None: it carries out its steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

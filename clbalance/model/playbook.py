@@ -296,9 +296,11 @@ class Playbook:
     rollout: Rollout = Rollout()
     steps: tuple[Step, ...] = ()
     rollback: tuple[Step, ...] = ()
-    health: CheckHealth | None = None
-    user: str | None = None
-    sudo: bool = False
+
+    @property
+    def health(self) -> Step | None:
+        """The step of `health:`, which is carried out once more after a canary's soak."""
+        return next((step for step in self.steps if step.path == "health"), None)
 
     def steps_of(self, which: StepList) -> tuple[Step, ...]:
         """The steps of a list, as `StepRecord.index` counts them.

@@ -42,7 +42,7 @@ from clbalance.playbook.paths import BadPath, filled_path
 from clbalance.playbook.problems import Path, near
 from clbalance.playbook.scalars import Scalars
 
-GivenProgram: TypeAlias = str | list[str | int | float | bool]
+GivenProgram: TypeAlias = str | bool | list[str | int | float | bool]
 
 _LONGEST_TEXT = 256 << 10
 
@@ -95,6 +95,8 @@ class ActionReader:
 
     def program(self, path: Path, given: GivenProgram) -> Program:
         """Shell text, or a program with its arguments."""
+        if isinstance(given, bool):
+            given = str(given).lower()
         if isinstance(given, str):
             if found := TEMPLATE.search(given):
                 self._refuse_template(path, found[0])

@@ -1,6 +1,7 @@
 """The keys of a playbook and the kinds of their values, for msgspec: the shape that is checked, and its JSON Schema.
 
-What the shape cannot say (durations, conditions, names) is checked in `check.py`.
+What the shape cannot say (durations, conditions, names) is checked where the values are made (`scalars.py`,
+`actions.py`, `steps.py`). A program may be `true` or `false`: YAML's words are names of programs, too.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -11,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 Duration: TypeAlias = Annotated[str | int | float, Meta(description="Seconds, or as in `30s`, `5m`, `1h30m`.")]
 Nodes: TypeAlias = Annotated[int | str, Meta(description="A number of nodes, or a percentage such as `25%`.")]
 Program: TypeAlias = Annotated[
-    str | list[str | int | float | bool],
+    str | bool | list[str | int | float | bool],
     Meta(description="Text for /bin/sh on the node, or a program with its arguments, which no shell sees."),
 ]
 Condition: TypeAlias = Annotated[str | bool, Meta(description="An expression as of --where, such as `result.rc = 0`.")]
@@ -141,7 +142,7 @@ class EmptyForm(Form, frozen=True):
 class StepForm(Form, frozen=True):
     """One step: one action, and how it is carried out."""
 
-    run: str | list[str | int | float | bool] | RunForm | UnsetType = UNSET
+    run: str | bool | list[str | int | float | bool] | RunForm | UnsetType = UNSET
     copy: CopyForm | UnsetType = UNSET
     fetch: FetchForm | UnsetType = UNSET
     drain: DrainForm | UnsetType | None = UNSET

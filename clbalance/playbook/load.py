@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from msgspec import UNSET
 
@@ -85,16 +86,16 @@ class _Reader:
             rollout=self._rollout(turn),
             steps=turn,
             rollback=back,
-            health=health,
-            user=form.user,
-            sudo=form.sudo,
         )
 
     def _turn(self, drain: DrainNode | None, steps: tuple[Step, ...], health: CheckHealth | None) -> tuple[Step, ...]:
         """The whole turn of a node: a drain before the steps, the check of its health and the resume after them."""
         places = self.scalars.document.keys
         before = () if drain is None else (_own_step("drain", drain, places.get(("drain",))),)
-        after = () if health is None else (_own_step("health", health, places.get(("health",))),)
+        after: tuple[Step, ...] = ()
+        if health is not None:
+            step = _own_step("health", health, places.get(("health",)))
+            after = (replace(step, user=self.form.user, sudo=self.form.sudo),)
         last = () if drain is None else (_own_step("resume", ResumeNode(), places.get(("drain",))),)
         return (*before, *steps, *after, *last)
 
@@ -129,8 +130,8 @@ class _Reader:
 
 
 def _own_step(path: str, action: DrainNode | CheckHealth | ResumeNode, place: tuple[int, int] | None) -> Step:
-    """A step that a key of the whole playbook stands for. It may always be begun again."""
-    return Step(name=path, path=path, line=place[0] if place else 0, action=action, idempotent=True)
+    """A step that a key of the whole playbook stands for."""
+    return Step(name=path, path=path, line=place[0] if place else 0, action=action)
 
 
 def _joined(nodes: str | list[str]) -> str:

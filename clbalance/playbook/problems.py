@@ -1,16 +1,18 @@
 """What is wrong in a playbook: each problem with its place, and all of them as one error."""
 
+import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import TypeAlias
 
-from clbalance.errors import PlaybookError
+from clbalance.errors import Mistake, PlaybookError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.near_words import did_you_mean
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and positions from the top: `("steps", 2, "nodes")`."""
 
 _MOST_SHOWN = 20
+_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +38,21 @@ def path_text(path: Path) -> str:
     return text.removeprefix(".")
 
 
+def path_of(text: str) -> Path:
+    """The path of a text such as `steps[2].nodes`."""
+    return tuple(int(at) if at else key for key, at in _PART.findall(text))
+
+
 def playbook_error(file: str, problems: Iterable[Problem]) -> PlaybookError:
     """All problems as one error, in the order of the file."""
     ordered = sorted(problems, key=lambda one: (one.line, one.column))
     lines = [_with_hint(one, file) if len(ordered) > 1 else one.text(file) for one in ordered[:_MOST_SHOWN]]
     if len(ordered) > _MOST_SHOWN:
         lines.append(f"and {len(ordered) - _MOST_SHOWN} more")
-    return PlaybookError("\n".join(lines), hint=ordered[0].hint if len(ordered) == 1 else "")
+    mistakes = tuple(
+        Mistake(file, one.line, one.column, path_text(one.path), message=one.message, hint=one.hint) for one in ordered
+    )
+    return PlaybookError("\n".join(lines), hint=ordered[0].hint if len(ordered) == 1 else "", mistakes=mistakes)
 
 
 def _with_hint(problem: Problem, file: str) -> str:
@@ -51,5 +61,4 @@ def _with_hint(problem: Problem, file: str) -> str:
 
 def near(word: str, allowed: Sequence[str], what: str = "allowed") -> str:
     """A hint: the name that was probably meant, or all that are allowed."""
-    found = get_close_matches(word, allowed, n=1, cutoff=0.6)
-    return f"did you mean `{found[0]}`?" if found else f"{what}: {' '.join(sorted(allowed))}"
+    return did_you_mean(word, allowed, f"{what}: {' '.join(sorted(allowed))}")

@@ -3,6 +3,7 @@
 import re
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -89,19 +90,25 @@ def _unknown_keys(document: Document, path: Path, form: type[Form], value: objec
     """Keys that the form does not have, here and in the tables below."""
     if not isinstance(value, dict):
         return
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(form)}
+    fields = _keys_of(form)
     for key, inner in value.items():
         if key not in fields:
             allowed = [*ACTIONS, *(one for one in fields if one not in ACTIONS)] if form is StepForm else list(fields)
             yield document.problem((*path, key), f"there is no key `{key[:60]}` here", near(key, allowed), at_key=True)
-        elif below := _form_in(fields[key]):
+        elif below := fields[key]:
             yield from _unknown_keys(document, (*path, key), below, inner)
 
 
-def _form_in(kind: Any) -> type[Form] | None:
+@cache
+def _keys_of(form: type[Form]) -> Mapping[str, type[Form] | None]:
+    """The keys of a form, each with the form that its value may be. msgspec works them out anew at each call."""
+    return {field.encode_name: form_in(field.type) for field in msgspec.structs.fields(form)}
+
+
+def form_in(kind: Any) -> type[Form] | None:
     """The form among the kinds of value that a field may have."""
     if isinstance(kind, type) and issubclass(kind, Form):
         return kind
     if get_origin(kind) in {Union, types.UnionType, Annotated}:
-        return next((found for one in get_args(kind) if (found := _form_in(one))), None)
+        return next((found for one in get_args(kind) if (found := form_in(one))), None)
     return None

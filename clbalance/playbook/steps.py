@@ -72,11 +72,11 @@ class StepReader(ActionReader):
             register=form.register,
             run_once=form.run_once or action == "rebalance",
             throttle=form.throttle,
-            idempotent=form.idempotent or action in _REPEATABLE,
+            idempotent=form.idempotent,
             ignore_errors=form.ignore_errors,
             timeout_s=scalars.optional_duration((*path, "timeout"), form.timeout),
-            user=form.user or self._user,
-            sudo=action in _PROGRAMS and (self._sudo if form.sudo is None else form.sudo),
+            user=(form.user or self._user) if action in _APPLY["user"] else None,
+            sudo=action in _APPLY["sudo"] and (self._sudo if form.sudo is None else form.sudo),
             on_this_host=form.delegate_to is not None,
             runs_in_check=not form.check_mode,
         )
@@ -112,21 +112,27 @@ class StepReader(ActionReader):
         if path[0] == "rollback" and isinstance(done, DrainNode | ResumeNode):
             hint = "a node whose turn has failed stays drained, so that somebody looks at it"
             scalars.refuse(path, f"`{action}` is not possible in `rollback`", hint)
-        given = {key: getattr(form, key) is not None for key in ("sudo", "timeout", "delegate_to")}
-        for key, is_given in (given | {"check_mode": not form.check_mode}).items():
-            if is_given and action not in (_PROGRAMS if key in _OF_PROGRAMS else {"run"}):
+        for key, actions in _APPLY.items():
+            is_given = not form.check_mode if key == "check_mode" else getattr(form, key) is not None
+            if is_given and action not in actions:
                 self.scalars.refuse((*path, key), f"`{key}` has no effect on `{action}`", "remove it", at_key=True)
         if form.delegate_to is not None and form.user is not None:
             self.scalars.refuse((*path, "user"), "on this host it runs as who calls `play`", "remove it", at_key=True)
 
 
 _LONGEST_NAME = 80
-_REPEATABLE = frozenset({"copy", "fetch", "drain", "resume", "wait_for", "pause", "assert", "rebalance"})
-"""Actions that find out what is to be done, so that beginning them again does no harm."""
 _WITH_RESULT = frozenset({"run", "wait_for", "reboot", "copy", "fetch", "rebalance"})
 _PROGRAMS = frozenset({"run", "wait_for", "reboot"})
-"""Actions with a program, to which `sudo` and `timeout` apply."""
-_OF_PROGRAMS = frozenset({"sudo", "timeout"})
+"""Actions with a program on the node."""
+_LOGS_IN = _PROGRAMS | {"copy", "fetch"}
+_APPLY = {
+    "sudo": _PROGRAMS,
+    "timeout": _LOGS_IN,
+    "user": _LOGS_IN,
+    "delegate_to": frozenset({"run"}),
+    "check_mode": frozenset({"run"}),
+}
+"""The actions to which a key of a step applies, where it does not apply to all."""
 
 
 def _action_of(form: StepForm, action: str) -> Any:

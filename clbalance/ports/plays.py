@@ -64,7 +64,11 @@ class PlayHistory(Protocol):
         ...
 
     def unfinished(self) -> int | None:
-        """The newest run with a node that is not `OK`."""
+        """The newest run with a node that is not `OK`, and that was not rolled back."""
+        ...
+
+    def rollbacks(self, number: int) -> Sequence[int]:
+        """The runs that roll back nodes of this run, the oldest first."""
         ...
 
     def progress(self, number: int, *, output: bool = True) -> Sequence[NodeProgress]:

@@ -1,10 +1,10 @@
 """One settings file, checked against the known keys: from TOML tables to values by dotted path, or `SettingsError`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.near_words import nearest
 from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Misfit, Value, ValueKind, value_text
 from clbalance.settings.values import GroupPolicy, NodeFacts
 
@@ -61,11 +61,11 @@ def _leaves(origin: str, above: str, table: Mapping[str, object], known: Iterabl
 
 def _unknown(origin: str, path: str, above: str, known: Iterable[str]) -> SettingsError:
     allowed = sorted({name.removeprefix(above).partition(".")[0] for name in known if name.startswith(above)})
-    near = get_close_matches(path.removeprefix(above), allowed, n=1, cutoff=0.6)
+    near = nearest(path.removeprefix(above), allowed)
     elsewhere = [name for name in known if name.endswith("." + path.removeprefix(above))]
     where = f"in `[{above.removesuffix('.')}]`" if above else "at the top"
     if near:
-        hint = f"did you mean `{above}{near[0]}`? Allowed {where}: "
+        hint = f"did you mean `{above}{near}`? Allowed {where}: "
     elif elsewhere:
         hint = f"did you mean `{elsewhere[0]}`? Allowed {where}: "
     else:

@@ -9,6 +9,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.settings.clush_conf import clush_settings
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
+from clbalance.settings.user_folder import user_folder
 from clbalance.settings.values import GpuSettings, PolicySettings, Settings, SshSettings
 
 # -- paths of settings files; nothing is opened here
@@ -30,16 +31,6 @@ def settings_files(environment: Mapping[str, str], folder: Path, system_file: Pa
 def _user_file(environment: Mapping[str, str]) -> tuple[Path, ...]:
     folder = user_folder(environment)
     return () if folder is None else (folder / FILE_NAME,)
-
-
-def user_folder(environment: Mapping[str, str]) -> Path | None:
-    """The folder for what the user has configured; None: there is none."""
-    # By the XDG specification relative paths are ignored. Under cron HOME may be missing: then there is no user file.
-    if (configured := environment.get("XDG_CONFIG_HOME", "")).startswith("/"):
-        return Path(configured) / "clbalance"
-    if (home := environment.get("HOME", "")).startswith("/"):
-        return Path(home) / ".config" / "clbalance"
-    return None
 
 
 DEFAULT = "default"

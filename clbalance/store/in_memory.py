@@ -1,6 +1,9 @@
-"""A store in the memory of this process: for `load` and `pick` when the state database cannot be opened."""
+"""A store in the memory of this process: for `load` and `pick` when the state database cannot be opened, and for the
+steps of playbooks, each of which asks its node in a thread of its own.
+"""
 
 import sqlite3
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,13 +17,14 @@ from clbalance.store.schema import migrate
 
 
 class InMemoryStore:
-    """`ports.Store` in the memory of one process."""
+    """`ports.Store` in the memory of one process. Any thread may use it."""
 
     def __init__(self) -> None:
         self._readings: dict[NodeName, Remembered] = {}
         self._samples: dict[NodeName, dict[int, TrendSample]] = {}
         self._streaks: dict[NodeName, FailureStreak] = {}
         self._counters: dict[str, float] = {}
+        self._lock = threading.Lock()
         # SQLite in memory, for the same SQL as the real store. Any thread may be the one that closes it.
         self._past = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         migrate(self._past)
@@ -38,28 +42,31 @@ class InMemoryStore:
         *,
         came_at: Mapping[NodeName, datetime] | None = None,
     ) -> None:
-        for node, reading in readings.items():
-            # Through a row, so that this keeps no more than the database would.
-            kept = remembered(row_of((came_at or {}).get(node, at), reading))
-            assert kept is not None, "a row of our own has a time"
-            if node in self._readings and boot_of(self._readings[node].reading) != boot_of(reading):
-                self._samples.pop(node, None)
-            self._readings[node] = kept
-        for node, values in (samples or {}).items():
-            self._samples.setdefault(node, {})[slot_of(at)] = trend_sample(at, values)
-        write_past(self._past, at, past or {})
+        with self._lock:
+            for node, reading in readings.items():
+                # Through a row, so that this keeps no more than the database would.
+                kept = remembered(row_of((came_at or {}).get(node, at), reading))
+                assert kept is not None, "a row of our own has a time"
+                if node in self._readings and boot_of(self._readings[node].reading) != boot_of(reading):
+                    self._samples.pop(node, None)
+                self._readings[node] = kept
+            for node, values in (samples or {}).items():
+                self._samples.setdefault(node, {})[slot_of(at)] = trend_sample(at, values)
+            write_past(self._past, at, past or {})
 
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
-        return read_past(self._past, nodes, since, until)
+        with self._lock:
+            return read_past(self._past, nodes, since, until)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
-        recent = {
-            node: tuple(sample for sample in self._samples[node].values() if is_recent(sample, at))
-            for node in nodes
-            if node in self._samples
-        }
+        with self._lock:
+            recent = {
+                node: tuple(sample for sample in self._samples[node].values() if is_recent(sample, at))
+                for node in nodes
+                if node in self._samples
+            }
         return {node: Trends(samples, at) for node, samples in recent.items() if samples}
 
     def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
@@ -75,6 +82,7 @@ class InMemoryStore:
     def update_counters(
         self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None
     ) -> None:
-        for name, more in (add or {}).items():
-            self._counters[name] = self._counters.get(name, 0.0) + more
-        self._counters |= put or {}
+        with self._lock:
+            for name, more in (add or {}).items():
+                self._counters[name] = self._counters.get(name, 0.0) + more
+            self._counters |= put or {}

@@ -248,6 +248,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX play_step_of ON play_step (run, node)",
     ),
+    # The run whose nodes this one rolls back; NULL: it carries out the steps of its playbook.
+    ("ALTER TABLE play ADD COLUMN rolls_back INTEGER",),
 )
 
 

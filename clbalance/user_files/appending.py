@@ -1,20 +1,19 @@
 """A file that grows while a job runs. Opening, emptying and appending are separate steps."""
 
 import os
-from types import TracebackType
-from typing import Self
 
+from clbalance.user_files.descriptor import Descriptor
 from clbalance.user_files.refusal import failed
 from clbalance.user_files.target import Kind, Target, at_target, open_target
 from clbalance.user_files.writing import write_all
 
 
-class AppendedFile:
+class AppendedFile(Descriptor):
     """A file open for appending, unbuffered: data can be read at once, and other processes may append, too."""
 
     def __init__(self, path: str, fd: int, *, is_in_place: bool, within_s: float | None) -> None:
+        super().__init__(fd)
         self.path = path
-        self.fd = fd
         self.is_in_place = is_in_place
         """A device, a FIFO or an open descriptor: written data cannot be removed again."""
         self._within_s = within_s
@@ -38,20 +37,6 @@ class AppendedFile:
             write_all(self.fd, data, within_s=self._within_s)
         except OSError as error:
             raise failed(self.path, error) from error
-
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_for_appending(path: str, *, emptied: bool = False, within_s: float | None = None) -> AppendedFile:

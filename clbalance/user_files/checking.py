@@ -6,34 +6,23 @@ import stat
 from types import TracebackType
 from typing import Self
 
+from clbalance.user_files.descriptor import Descriptor
 from clbalance.user_files.refusal import FileRefusedError
 from clbalance.user_files.target import Kind, Target, at_target, check_appendable, open_target
 
 
-class CheckedFile:
-    """The result of a check. It keeps a FIFO open until `close`: its reader would take a close for the end."""
+class CheckedFile(Descriptor):
+    """The result of a check. `fd`: of a FIFO, which is kept open: its reader would take a close for the end.
+
+    Close it once the file is open for writing, or is not needed any more.
+    """
 
     def __init__(self, fd: int = -1, *, is_in_place: bool = False, is_of_this_process: bool = False) -> None:
-        self.fd = fd
-        """Of a FIFO; below 0: none."""
+        super().__init__(fd)
         self.is_of_this_process = is_of_this_process
         """An open descriptor or /dev/tty: the name means something else in another process."""
         self.is_in_place = is_in_place
         """A device, a FIFO or an open descriptor: never replaced or emptied."""
-
-    def close(self) -> None:
-        """Call it once the file is open for writing, or is not needed any more."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class CheckedFiles:

@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "copy": copying.copy,
     "fetch": fetching.fetch,
     "play": playing.play,
+    "play-check": playing.play_check,
     "place": placing.place,
     "policies": placing.policies,
     "names": placing.names,

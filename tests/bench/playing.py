@@ -1,4 +1,7 @@
-"""Playbooks: a sliding window against batches, with one slow node in each batch of four; and against ansible-playbook."""
+"""Playbooks: a sliding window against batches, with one slow node in each batch of four; and against ansible-playbook.
+
+And what a look at a large playbook costs.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -6,8 +9,8 @@ from pathlib import Path
 
 from clbalance.lab.cluster import Lab
 
-from .figure import Aggregate, ratio_figure
-from .site import CLBALANCE, Site
+from .figure import Aggregate, Spread, ratio_figure
+from .site import CLBALANCE, Site, timed
 
 _NODES = 12
 _ALL = f"node[1-{_NODES}]"
@@ -15,6 +18,8 @@ _STEP = 'sleep "$(cat "$HOME/nap")"'
 _SLOW_S, _QUICK_S = 5.0, 0.5
 _SLOW = ("node1", "node5", "node9")
 """By name, one in each batch of four."""
+_STEPS, _CHECKED_NODES = 200, 1_000
+_CHECK_WITHIN_S = 0.3
 
 
 def play(site: Site) -> Iterator[Aggregate]:
@@ -35,6 +40,33 @@ def play(site: Site) -> Iterator[Aggregate]:
             return
         runs = site.interleaved(ours, [ansible, *_ansible(site.folder, lab)], env, pairs=pairs)
         yield ratio_figure("play, one slow node in four: window 4", *runs, limit=0.5, note="ansible serial: 4")
+
+
+def play_check(site: Site) -> Iterator[Aggregate]:
+    """The processor time of `play --check`, from the start of the program to its end."""
+    steps = "".join(
+        f"""
+  - name: step {number}
+    run: 'test -e "/tmp/$VAR_name.{number}" || touch "/tmp/$VAR_name.{number}"'
+    register: was_{number}
+    when: vars.name = "a" and r1m < {number + 1}
+    retries: 2
+    until: result.rc = 0
+    timeout: 5m"""
+        for number in range(_STEPS)
+    )
+    book = site.folder / "large.yml"
+    book.write_text(f"hosts: 'n[1-{_CHECKED_NODES}]'\nmin_available: 80%\ndrain:\nvars: {{name: a}}\nsteps:{steps}\n")
+    argv, env = [CLBALANCE, "play", str(book), "--check"], site.environment()
+    timed(argv, env)  # compiles what it imports
+    times = [timed(argv, env).cpu_s for _ in range(site.pairs)]
+    yield Aggregate(
+        name=f"play --check, {_STEPS} steps, {_CHECKED_NODES:,} nodes",
+        value=min(times),
+        unit="s of processor time, the best",
+        limit=_CHECK_WITHIN_S,
+        ours_s=Spread.of(times),
+    )
 
 
 def _book(path: Path, key: str) -> Path:

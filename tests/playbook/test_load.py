@@ -52,10 +52,23 @@ def test_a_turn_begins_with_the_drain_and_ends_with_health_and_resume() -> None:
 
 def test_steps_have_the_user_and_sudo_of_the_whole_unless_they_say_otherwise() -> None:
     steps = {step.path: step for step in read(WHOLE).steps}
-    assert [(steps[path].user, steps[path].sudo) for path in ("steps[0]", "steps[1]")] == [
+    assert [(steps[path].user, steps[path].sudo) for path in ("steps[0]", "steps[1]", "health")] == [
         ("root", True),
         ("alice", False),
+        ("root", True),
     ]
+
+
+def test_a_user_is_that_of_steps_that_log_in() -> None:
+    text = "user: ann\ndrain:\nsteps: [{run: a}, {copy: {src: a, dest: b}, timeout: 5}, {notify: {run: x}}, {pause: 1}]"
+    assert {step.path: step.user for step in read(text).steps if step.user} == {"steps[0]": "ann", "steps[1]": "ann"}
+
+
+def test_true_and_false_are_programs() -> None:
+    found = read("health: {run: false}\nsteps: [{run: true}, {run: {command: true}}, {run: [true]}]")
+    assert [step.action for step in found.steps[:2]] == [RunProgram(program=ShellText(text="true"))] * 2
+    assert found.steps[2].action == RunProgram(program=Argv(words=("true",)))
+    assert found.steps[3].action == CheckHealth(program=ShellText(text="false"))
 
 
 def test_words_of_a_program_are_as_they_were_typed() -> None:
@@ -98,6 +111,8 @@ def test_short_forms_mean_the_same_as_long_ones() -> None:
         ("steps: [{reboot: {}, check_mode: false}]", "`check_mode` has no effect on `reboot`"),
         ("steps: [{run: a, delegate_to: node1}]", "steps[0].delegate_to:"),
         ("steps: [{run: a, delegate_to: localhost, user: u}]", "on this host it runs as who calls `play`"),
+        ("steps: [{drain: , user: ann}]", "`user` has no effect on `drain`"),
+        ("steps: [{notify: {run: x}, timeout: 5}]", "`timeout` has no effect on `notify`"),
         ("steps: [{run: a, user: '-o'}]", "p.yml:1:24: steps[0].user:"),
         ("steps: [{run: a, name: n}, {run: b, name: n}]", "steps[1].name: there are two steps with the name `n`"),
         ("steps: [{run: a, when: r1m <}]", "steps[0].when: `when`: expected"),

@@ -22,6 +22,12 @@ _SHELL: Mapping[str, str] = {
 """What the shell itself knows, by kind of value."""
 
 
+_NAME_OR_FILE = frozenset({"PLAYBOOK"})
+"""Kinds of values that are a file if they have a slash."""
+_OF_RUNS = ("--show", "--continue", "--rollback")
+"""Options of `play` with which the argument is a run."""
+
+
 class Candidate(NamedTuple):
     """A whole word, and what it is; nothing of it is expanded by a shell."""
 
@@ -40,6 +46,8 @@ def answer_for(wanted: Wanted, known: KnownNames, *, is_plain_word: bool) -> Ans
     """The answer. A word that a shell would still change is completed by files only."""
     if wanted.value is not None and wanted.value.kind in _SHELL:
         return Answer(_SHELL[wanted.value.kind])
+    if wanted.value is not None and wanted.value.kind in _NAME_OR_FILE and "/" in wanted.text:
+        return Answer("files")
     if not is_plain_word:
         return Answer("words")
     found = _names(wanted) if wanted.value is None else _values(wanted, known)
@@ -109,12 +117,23 @@ def _jobs(wanted: Wanted, known: KnownNames) -> Iterable[Candidate]:
     return [one for one in (*numbers, *names, *last) if one.word not in wanted.used]
 
 
+def _playbooks(wanted: Wanted, known: KnownNames) -> Iterable[Candidate]:
+    """Playbooks; with an option for runs, their numbers."""
+    option = next((one for one in _OF_RUNS if one in wanted.options), None)
+    if option is None:
+        return [Candidate(name, "playbook") for name in known.playbooks()]
+    runs = known.runs(option)
+    numbers = [Candidate(str(run.number), " ".join(filter(None, (run.state, run.playbook)))) for run in runs]
+    return [*numbers, Candidate("last", "the newest run")] if runs and option == "--show" else numbers
+
+
 _KINDS: Mapping[str, Callable[[Wanted, KnownNames], Iterable[Candidate]]] = {
     "GROUP": _groups,
     "JOB": _jobs,
     "LABEL": lambda _, known: [Candidate(name, "label") for name, _ in known.labels()],
     "LABEL=VALUE": lambda _, known: [Candidate(f"{name}={value}", "label") for name, value in known.labels()],
     "NODES": _nodes,
+    "PLAYBOOK": _playbooks,
     "TAINT": lambda _, known: [Candidate(taint, "taint") for taint in known.taints()],
 }
 """By the kind of value, which is the metavar of its declaration."""

@@ -16,6 +16,7 @@ from clbalance.cli.complete.small_file import read_small
 DATABASE = "state.db"  # as in store/state.py, which imports much more; a test compares
 RESULTS, RESULT_FILE = "clb", "clb.yaml"  # as in store/result_groups.py, likewise
 _NEWEST_JOBS = 1000
+_NEWEST_RUNS = 200
 _MOST_NODES = 10_000
 _WITHIN_S = 0.2
 
@@ -26,6 +27,29 @@ class KnownJob(NamedTuple):
     number: int
     name: str
     state: str
+
+
+class KnownRun(NamedTuple):
+    """A run of a playbook on this host."""
+
+    number: int
+    playbook: str
+    state: str
+
+
+_RUNS_FOR = {
+    "--continue": """
+        WHERE EXISTS (SELECT 1 FROM play_node WHERE run = play.id AND state != 'ok')
+        AND id NOT IN (SELECT rolls_back FROM play WHERE rolls_back IS NOT NULL)
+    """,
+    "--rollback": """
+        WHERE rolls_back IS NULL AND EXISTS (
+            SELECT 1 FROM play_node
+            WHERE run = play.id AND state NOT IN ('notstarted', 'left_out') AND rolled_back = 0
+        )
+    """,
+}
+"""Of which runs an option makes sense; of all, if it is not here."""
 
 
 class KnownNames:
@@ -52,6 +76,21 @@ class KnownNames:
             KnownJob(number=int(number), name=str(name) if is_plain(name) else "", state=str(state))
             for number, name, state in self._rows(query, {"most": _NEWEST_JOBS})
         ]
+
+    def runs(self, option: str) -> list[KnownRun]:
+        """The newest runs of playbooks that an option may name, newest first."""
+        query = f"SELECT id, playbook, state FROM play {_RUNS_FOR.get(option, '')} ORDER BY id DESC LIMIT :most"  # noqa: S608 (only our own text)
+        return [
+            KnownRun(number=int(number), playbook=str(playbook) if is_plain(playbook) else "", state=str(state))
+            for number, playbook, state in self._rows(query, {"most": _NEWEST_RUNS})
+        ]
+
+    def playbooks(self) -> list[str]:
+        """Playbooks that are found by name, and files of this folder that are playbooks by their names."""
+        from clbalance.cli.play.folders import playbook_folders, playbooks_in
+
+        named = [path.stem for folder in playbook_folders() for path in playbooks_in(folder)]
+        return [name for name in (*named, *(path.name for path in playbooks_in(Path()))) if is_plain(name)]
 
     def groups(self, source: str) -> list[str]:
         """The groups of a source; empty: of the default one."""

@@ -16,6 +16,8 @@ class Wanted(NamedTuple):
     """The value that is wanted; None: a verb or an option."""
     used: frozenset[str] = frozenset()
     """Names of options that stand there already, or words of this argument."""
+    options: frozenset[str] = frozenset()
+    """For an argument: the names of options that stand there already."""
 
 
 def wanted(program: Command, typed: Typed) -> Wanted:
@@ -83,7 +85,8 @@ class _Walk:
         if command.commands and not self._only_words:
             return Wanted(command, word, used=frozenset(self._used))
         value = self._argument()
-        return Wanted(command, word, value=value, used=frozenset(self._words if value else self._used))
+        options = frozenset(self._used)
+        return Wanted(command, word, value=value, used=frozenset(self._words) if value else options, options=options)
 
     def _options_in(self, word: str) -> "_Options":
         """The options of `--name`, `--name=value`, `-x`, `-xyz` or `-xvalue`."""

@@ -1,9 +1,12 @@
 """Carry out `copy`: read the sources, ask before anything is deleted, copy, and report."""
 
 import contextlib
+import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
@@ -21,6 +24,9 @@ from clbalance.render import messages
 from clbalance.transport.reach import raise_file_limit
 from clbalance.user_files.trees import open_source
 
+_OF_NODE: Final = re.compile(r"[\w.@,\[\]-]+:[^:]")
+"""As scp names a file of a node."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyCall:
@@ -34,7 +40,7 @@ class CopyCall:
 
     def carry_out(self, sources: Sequence[str], destination: str) -> int:
         """The exit code."""
-        self._check(destination)
+        self._check(sources, destination)
         cluster = cluster_context(self.nodes, self.ssh, self.console)
         raise_file_limit()
         with contextlib.ExitStack() as opened:
@@ -64,12 +70,16 @@ class CopyCall:
             only_compared=request.only_compare,
         )
 
-    def _check(self, destination: str) -> None:
+    def _check(self, sources: Sequence[str], destination: str) -> None:
         """Raise `UsageError` for what can be seen to be wrong before anything is read."""
         if not self.nodes.names_nodes:
             raise UsageError("no nodes named", hint="`clbalance copy -w NODES FILE DEST`, or with `-g GROUP`")
         if not destination or "\0" in destination:
             raise UsageError("DEST cannot be empty", hint="`.` is the home folder there")
+        for source in sources:
+            if _OF_NODE.match(source) and not os.path.lexists(source):
+                hint = "`clbalance fetch -w NODES FILE DIR` brings files from nodes to this machine"
+                raise UsageError(f"`{source}` is on a node, and `copy` sends files of this machine", hint=hint)
         check_consent(self.options)
 
     def _source(self, path: str, opened: contextlib.ExitStack) -> Source:

@@ -14,10 +14,10 @@ class FileOptions:
     diff: Annotated[bool, Option("--diff", help="Only list what differs.")] = False
     dry_run: Annotated[bool, Option("--dry-run", help="Only count what would be done.")] = False
     checksum: Annotated[bool, Option("--checksum", help="Compare by content, not by size and time.")] = False
-    sync: Annotated[bool, Option("--sync", help="In copied folders, also delete what the source has not.")] = False
+    sync: Annotated[bool, Option("--sync", help="In folders, also delete what is not in the source.")] = False
     yes: Annotated[bool, Option("--yes", help="Delete without a question.")] = False
     into_shared_folder: Annotated[
-        bool, Option("--into-shared-folder", help="As root, also write where others may write.")
+        bool, Option("--into-shared-folder", help="As root, also write into folders that others may write.")
     ] = False
 
     @property

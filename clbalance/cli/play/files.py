@@ -5,21 +5,17 @@ A playbook makes commands run. So no other user may be able to write it, as with
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import clbalance
-from clbalance.cli.play.run_play import PlayText
+from clbalance.cli.play.folders import ENDS, playbook_folders, playbooks_in
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.playbook import Playbook
+from clbalance.near_words import did_you_mean
 from clbalance.playbook.document import MOST_BYTES
 from clbalance.playbook.load import load_playbook
-from clbalance.settings.load import user_folder
 from clbalance.settings.trusted_file import read_trusted
-
-_ENDS = (".yml", ".yaml")
-_SYSTEM = Path("/etc/clbalance/playbooks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +33,21 @@ class PlaybookFile:
             reason = os.strerror(error.errno) if error.errno else str(error)
             hint = "`clbalance play --list` shows those that are found by name"
             raise UsageError(f"{self.path}: {reason}", hint=hint if error.errno == errno.ENOENT else "") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayText:
+    """A playbook as it was read. `file`: its absolute path, or the name of one that ships."""
+
+    playbook: Playbook
+    file: str
+    text: str
+    typed: Mapping[str, str]
+
+    @property
+    def folder(self) -> str:
+        """Where the sources of `copy` are."""
+        return str(Path(self.file).parent)
 
 
 def read_playbook(word: str, typed: Mapping[str, str]) -> PlayText:
@@ -57,39 +68,18 @@ def named(word: str | None) -> str:
 
 def find_playbook(word: str) -> PlaybookFile:
     """A file if `word` has a slash or ends as YAML does; otherwise the first playbook with this name."""
-    if "/" in word or word.endswith(_ENDS):
+    if "/" in word or word.endswith(ENDS):
         path = Path(word)
         return PlaybookFile(name=path.name.removesuffix(path.suffix), path=path)
     named = {one.name: one for one in reversed(list(playbook_files()))}
     if word in named:
         return named[word]
-    near = get_close_matches(word, list(named), n=1, cutoff=0.6)
-    hint = (
-        f"did you mean `{near[0]}`?" if near else "`clbalance play --list` shows them; a file needs its path: `./FILE`"
-    )
-    raise UsageError(f"there is no playbook `{word}`", hint=hint)
+    listed = "`clbalance play --list` shows them; a file needs its path: `./FILE`"
+    raise UsageError(f"there is no playbook `{word}`", hint=did_you_mean(word, named, listed))
 
 
-def playbook_files(folders: Sequence[Path] | None = None) -> Iterator[PlaybookFile]:
+def playbook_files() -> Iterator[PlaybookFile]:
     """All that are found by name, the one that counts first, in the order of their names in each folder."""
-    for folder in playbook_folders() if folders is None else folders:
-        try:
-            names = sorted(one.name for one in folder.iterdir())
-        except OSError:
-            continue
-        for name in names:
-            if name.endswith(_ENDS) and not name.startswith("."):
-                yield PlaybookFile(name=name.rpartition(".")[0], path=folder / name)
-
-
-def playbook_folders() -> list[Path]:
-    """Where playbooks are found by name, the strongest first."""
-    own = user_folder(os.environ)
-    return [*([own / "playbooks"] if own else []), _SYSTEM, shipped_folder()]
-
-
-def shipped_folder() -> Path:
-    """Of the playbooks that come with the program: in the package of a wheel, or beside it in a source tree."""
-    package = Path(clbalance.__file__).parent
-    installed = package / "playbooks"
-    return installed if installed.is_dir() else package.parent / "playbooks"
+    for folder in playbook_folders():
+        for path in playbooks_in(folder):
+            yield PlaybookFile(name=path.stem, path=path)

@@ -1,31 +1,27 @@
 """Go on with a run that has stopped or paused, or whose process is gone: `play --continue`."""
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
 
 from clbalance.cli.cluster import cluster_context
-from clbalance.cli.play.files import read_playbook
-from clbalance.cli.play.past import named_run, open_plays, recorded_playbook
+from clbalance.cli.play.files import PlayText
+from clbalance.cli.play.past import named_run, open_plays
 from clbalance.cli.play.plan import PlannedPlay, minimum_of, planned
-from clbalance.cli.play.run_play import PlayCall, PlayText
+from clbalance.cli.play.recorded import AFRESH, recorded_playbook, text_of_run
+from clbalance.cli.play.run_play import PlayCall
 from clbalance.cli.play.runner import play_journal
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.play_run import NodeProgress, PlayRun, RunState
+from clbalance.model import NodeName
+from clbalance.model.play_run import NodeProgress, PlayRun, Result, RunState
 from clbalance.nodeset import fold
-from clbalance.policy.play.order import NodePlace
 from clbalance.policy.play.outcome import is_canary_passed, moved_step
 from clbalance.policy.play.resume import Continued, continued
+from clbalance.policy.play.undo import registered_by
 from clbalance.render import messages
 from clbalance.store.plays.journal import SqlitePlays
-
-_MOST_DIFFERENCE: Final = 20
-"""Lines."""
-_AFRESH: Final = "begin a new run on what is left: `clbalance play {file} -w @clb:play-failed,@clb:play-notstarted`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +40,17 @@ class Continuing:
             hint = "nodes and variables are those of the run; leave the options out"
             raise UsageError("`--continue` goes with no `-w`, `-g`, `-a`, `-e` or `--dry-run`", hint=hint)
         with ExitStack() as stack:
-            run = self._run(open_plays(stack))
+            recorded = open_plays(stack)
+            run = self._run(recorded)
+            rollbacks = () if run is None else recorded.rollbacks(run.number)
         if run is None:
             call.console.say(messages.note("every node of every recorded run is done"))
             return ExitCode.DONE
-        text = self._text(run)
+        if rollbacks:
+            message = f"run {run.number} was rolled back by run {rollbacks[-1]}"
+            raise UsageError(message, hint=AFRESH.format(file=run.file))
+        hint = f"`--changed` goes on by the new text; or {AFRESH.format(file=run.file)}"
+        text = text_of_run(call.console, run, changed=self.changed, hint=hint)
         nodes = replace(call.nodes, nodes=[fold(run.nodes)])
         cluster = cluster_context(nodes, call.ssh, call.console)
         with cluster.services(needs_store=True) as services, closing(play_journal(services)) as plays:
@@ -58,7 +60,7 @@ class Continuing:
             run = plays.go_on(run.number, datetime.now(UTC), text.text, text.playbook.text_hash)
             before = self._before(plays, run, text)
             call.console.say(messages.note(_told(run, before)))
-            plan = _plan_of(run, text, cluster.settings.ssh.fanout)
+            plan = replace(_plan_of(run, text, cluster.settings.ssh.fanout), registered=_registered(plays, run))
             return call.run(cluster, services, plays, plan, text, run.number, before)
 
     def _run(self, plays: SqlitePlays) -> PlayRun | None:
@@ -66,15 +68,6 @@ class Continuing:
             return named_run(plays, self.word)
         number = plays.unfinished()
         return None if number is None else plays.run(number)
-
-    def _text(self, run: PlayRun) -> PlayText:
-        """The file as it is now. `UsageError` if it has changed, unless that is meant."""
-        text = read_playbook(run.file, run.typed)
-        if text.playbook.text_hash != run.text_hash and not self.changed:
-            hint = f"`--changed` goes on by the new text; or {_AFRESH.format(file=run.file)}"
-            self.call.console.complain(_difference(run, text))
-            raise UsageError(f"{run.file} has changed since run {run.number} began", hint=hint)
-        return text
 
     def _before(self, plays: SqlitePlays, run: PlayRun, text: PlayText) -> Continued:
         progress = plays.progress(run.number)
@@ -93,12 +86,21 @@ def _refuse_moved_steps(run: PlayRun, text: PlayText, progress: Sequence[NodePro
     if old is not None and not name:
         return
     what = "its recorded text cannot be read" if old is None else f"step `{name}` was begun, and has another place now"
-    raise UsageError(f"run {run.number} cannot go on by the new text: {what}", hint=_AFRESH.format(file=run.file))
+    raise UsageError(f"run {run.number} cannot go on by the new text: {what}", hint=AFRESH.format(file=run.file))
 
 
 def _plan_of(run: PlayRun, text: PlayText, most_at_once: int) -> PlannedPlay:
-    places = tuple(NodePlace(node=node, reason="as recorded") for node in run.nodes)
-    return planned(text.playbook, places, run.pool, minimum_of(text.playbook, run.pool), most_at_once)
+    whys = dict.fromkeys(run.nodes, "as recorded")
+    return planned(text.playbook, whys, run.pool, minimum_of(text.playbook, run.pool), most_at_once)
+
+
+def _registered(plays: SqlitePlays, run: PlayRun) -> Mapping[NodeName, Mapping[str, Result]]:
+    """Of a rollback: what the steps of the run that it rolls back have registered."""
+    earlier = None if run.rolls_back is None else plays.run(run.rolls_back)
+    playbook = None if earlier is None else recorded_playbook(earlier)
+    if earlier is None or playbook is None:
+        return {}
+    return registered_by(playbook, plays.progress(earlier.number))
 
 
 def _told(run: PlayRun, before: Continued) -> str:
@@ -110,15 +112,3 @@ def _told(run: PlayRun, before: Continued) -> str:
             " (`--repeat-uncertain` repeats such steps)"
         )
     return told
-
-
-def _difference(run: PlayRun, text: PlayText) -> str:
-    lines = list(
-        difflib.unified_diff(
-            run.text.splitlines(), text.text.splitlines(), f"run {run.number}", "now", lineterm="", n=1
-        )
-    )
-    shown = lines[:_MOST_DIFFERENCE]
-    if len(lines) > len(shown):
-        shown.append(f"... {len(lines) - len(shown)} lines more")
-    return "".join(messages.note(line) for line in shown)

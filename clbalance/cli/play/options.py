@@ -15,7 +15,7 @@ class PlayOptions:
         list[str] | None, Option("-e", "--extra-vars", metavar="NAME=VALUE", help="Set a variable of the playbook.")
     ] = None
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Show the plan, and what each step would do. Change nothing.")
+        bool, Option("--dry-run", help="Ask the nodes: show their order now, and what each step would do there.")
     ] = False
     yes: Annotated[bool, Option("--yes", help="Begin without a question.")] = False
     verbose: Annotated[bool, Option("-v", "--verbose", help="Tell of each step on stderr.")] = False
@@ -25,6 +25,10 @@ class PlayOptions:
 class PlayLooks:
     """What to show in place of a run."""
 
-    check: Annotated[bool, Option("--check", help="Only check the playbook: is it valid?")] = False
+    check: Annotated[bool, Option("--check", help="Is the playbook valid? Asks no node.")] = False
+    explain: Annotated[
+        bool,
+        Option("--explain", help="Tell in sentences what the playbook does, and what sets each value. Asks no node."),
+    ] = False
     list_all: Annotated[bool, Option("--list", help="List the playbooks that are found by name.")] = False
     schema: Annotated[bool, Option("--schema", help="Print the JSON Schema of playbooks, for editors.")] = False

@@ -5,11 +5,10 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 
 from clbalance.cli.console import Console
+from clbalance.cli.play.recorded import recorded_playbook
 from clbalance.errors import ExitCode, StoreError, UsageError
 from clbalance.model.play_run import PlayRun, RunState
-from clbalance.model.playbook import Playbook
 from clbalance.nodeset import fold
-from clbalance.playbook.load import load_playbook
 from clbalance.policy.play.outcome import play_sets
 from clbalance.ports.plays import PlayHistory
 from clbalance.render import messages
@@ -43,8 +42,16 @@ def show_run(console: Console, word: str | None, *, each_step: bool) -> int:
         progress = tuple(plays.progress(run.number, output=each_step))
         if run.state is RunState.INTERRUPTED:  # nobody has written its sets
             keep_node_sets(plays, run.number, console)
+        rollbacks = tuple(plays.rollbacks(run.number))
     console.show(
-        PlayShow(run=run, nodes=progress, playbook=recorded_playbook(run), file_now=file_now(run), each_step=each_step)
+        PlayShow(
+            run=run,
+            nodes=progress,
+            playbook=recorded_playbook(run),
+            file_now=file_now(run),
+            each_step=each_step,
+            rollbacks=rollbacks,
+        )
     )
     return ExitCode.DONE
 
@@ -60,14 +67,6 @@ def named_run(plays: PlayHistory, word: str | None) -> PlayRun:
         what = f"run `{word}`" if word not in (None, _LAST) else "run"
         raise UsageError(f"there is no {what}", hint="`clbalance play --history` shows the runs")
     return found
-
-
-def recorded_playbook(run: PlayRun) -> Playbook | None:
-    """The playbook as it was run; None if this version cannot read it."""
-    try:
-        return load_playbook(run.text.encode(), run.file, run.typed, name=run.playbook)
-    except UsageError:
-        return None
 
 
 def file_now(run: PlayRun) -> FileNow:

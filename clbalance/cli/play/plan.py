@@ -1,17 +1,18 @@
 """The plan of a run: a sweep, the order of nodes, and the minimum that must be held."""
 
 import random
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import field, replace
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
-from clbalance.errors import TooFewLeftError, UsageError
+from clbalance.errors import TooFewLeftError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.playbook import CopyFiles, DrainNode, Playbook
+from clbalance.model.play_run import Result
+from clbalance.model.playbook import DrainNode, Playbook
 from clbalance.policy.drain_progress import min_available_of
 from clbalance.policy.play.order import NodePlace, order_of_turns
 from clbalance.policy.play.schedule import batches, count_of
@@ -28,6 +29,10 @@ class PlannedPlay:
     pool: tuple[NodeName, ...]
     min_available: int | None
     report: PlayPlan
+    rolls_back: int | None = None
+    """The run that is rolled back."""
+    registered: Mapping[NodeName, Mapping[str, Result]] = field(default_factory=dict)
+    """The results that its steps have registered."""
 
 
 def plan_play(
@@ -36,40 +41,33 @@ def plan_play(
     """Ask the nodes for their load, and decide the order. `TooFewLeftError` for a minimum that can never be held."""
     snapshot = take_snapshot(services, cluster.candidates.nodes)
     places = order_of_turns(snapshot, playbook.rollout.order, random.Random())
-    pool = _pool(cluster, nodes, ssh, playbook)
+    pool = pool_of(cluster, nodes, ssh, playbook)
     minimum = minimum_of(playbook, pool)
-    return planned(playbook, places, pool, minimum, most_at_once=cluster.settings.ssh.fanout)
+    whys = {one.node: _why(one) for one in places}
+    unknown = frozenset(one.node for one in places if one.level is None)
+    return planned(playbook, whys, pool, minimum, cluster.settings.ssh.fanout, unknown=unknown)
 
 
 def planned(
     playbook: Playbook,
-    places: tuple[NodePlace, ...],
+    whys: Mapping[NodeName, str],
     pool: tuple[NodeName, ...],
     minimum: int | None,
     most_at_once: int,
+    *,
+    unknown: frozenset[NodeName] = frozenset(),
 ) -> PlannedPlay:
-    """The plan with these nodes in this order."""
-    nodes = tuple(one.node for one in places)
+    """The plan with these nodes in this order, each with the reason of its place. `unknown`: those without a load."""
+    nodes = tuple(whys)
     parts = _parts(playbook, nodes)
     window = playbook.rollout.window
     at_once = min(most_at_once, len(nodes) if window is None else count_of(window, len(nodes)))
     turns = tuple(
-        PlannedTurn(node=one.node, part=parts.get(one.node, ""), why=_why(one), is_known=one.level is not None)
-        for one in places
+        PlannedTurn(node=node, part=parts.get(node, ""), why=why, is_known=node not in unknown)
+        for node, why in whys.items()
     )
     report = PlayPlan(playbook=playbook, turns=turns, at_once=at_once, pool=len(pool), min_available=minimum)
     return PlannedPlay(nodes=nodes, pool=pool, min_available=minimum, report=report)
-
-
-def check_sources(playbook: Playbook, folder: str) -> None:
-    """`UsageError` if a file that a step copies is not there."""
-    for step in (*playbook.steps, *playbook.rollback):
-        if not isinstance(step.action, CopyFiles) or step.is_ruled_out:
-            continue
-        for source in step.action.sources:
-            if not Path(folder, source).exists():
-                hint = f"a full path, or one that is relative to the playbook's folder, {folder}"
-                raise UsageError(f"{playbook.file}:{step.line}: {step.path}.copy.src: {source} is not there", hint=hint)
 
 
 def minimum_of(playbook: Playbook, pool: tuple[NodeName, ...]) -> int | None:
@@ -88,7 +86,7 @@ def minimum_of(playbook: Playbook, pool: tuple[NodeName, ...]) -> int | None:
     return minimum
 
 
-def _pool(cluster: ClusterContext, nodes: NodeOptions, ssh: SshOptions, playbook: Playbook) -> tuple[NodeName, ...]:
+def pool_of(cluster: ClusterContext, nodes: NodeOptions, ssh: SshOptions, playbook: Playbook) -> tuple[NodeName, ...]:
     """The nodes that `min_available` counts: as the playbook says; else all nodes that were named."""
     if playbook.rollout.min_available is None:
         return ()

@@ -19,7 +19,12 @@ class RecordOptions:
     go_on: Annotated[
         bool, Option("--continue", help="Go on with a run: nodes that failed or were not started. [last unfinished]")
     ] = False
-    changed: Annotated[bool, Option("--changed", help="With --continue: by the playbook's new text.")] = False
+    roll_back: Annotated[
+        bool, Option("--rollback", help="Do the rollback on nodes that a run has done, the last one first. [last run]")
+    ] = False
+    changed: Annotated[bool, Option("--changed", help="With --continue, --rollback: by the playbook's new text.")] = (
+        False
+    )
     repeat_uncertain: Annotated[
         bool, Option("--repeat-uncertain", help="With --continue: repeat steps that may have run.")
     ] = False
@@ -29,15 +34,21 @@ def check_one_mode(looks: PlayLooks, record: RecordOptions) -> None:
     """`UsageError` if two things are asked for at once, or an option has nothing to say."""
     modes = {
         "--check": looks.check,
+        "--explain": looks.explain,
         "--list": looks.list_all,
         "--schema": looks.schema,
         "--history": record.history,
         "--show": record.show,
         "--continue": record.go_on,
+        "--rollback": record.roll_back,
     }
     typed = [name for name, is_typed in modes.items() if is_typed]
     if len(typed) > 1:
         raise UsageError(f"`{typed[0]}` and `{typed[1]}` exclude each other", hint="type one of them")
-    if (record.changed or record.repeat_uncertain) and not record.go_on:
-        name = "--changed" if record.changed else "--repeat-uncertain"
-        raise UsageError(f"`{name}` is for `--continue`", hint="`clbalance play --continue RUN` goes on with a run")
+    if record.changed and not (record.go_on or record.roll_back):
+        raise UsageError("`--changed` is for `--continue` and `--rollback`", hint=_GO_ON)
+    if record.repeat_uncertain and not record.go_on:
+        raise UsageError("`--repeat-uncertain` is for `--continue`", hint=_GO_ON)
+
+
+_GO_ON = "`clbalance play --continue RUN` goes on with a run"

@@ -1,12 +1,11 @@
 """Carry out `play NAME`: plan, show, ask, run, report (docs/design/playbooks.md)."""
 
 import contextlib
+import signal
 import socket
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from clbalance.cli.audit import AuditTrail
 from clbalance.cli.cluster import ClusterContext, cluster_context
@@ -14,11 +13,13 @@ from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.play.check import show_checks
+from clbalance.cli.play.files import PlayText
 from clbalance.cli.play.options import PlayOptions
 from clbalance.cli.play.past import keep_node_sets
-from clbalance.cli.play.plan import PlannedPlay, check_sources, plan_play
+from clbalance.cli.play.plan import PlannedPlay, plan_play
 from clbalance.cli.play.progress import PlayProgress
 from clbalance.cli.play.runner import play_journal, step_runner
+from clbalance.cli.play.sources import check_sources
 from clbalance.cli.play.trail import PlayTrail
 from clbalance.engine.play.play import PlayEnded, play
 from clbalance.engine.play.turns import PlayPorts, PlayRequest
@@ -26,28 +27,13 @@ from clbalance.engine.play.workers import ThreadWorkers
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, Interrupted, LockedError, UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.play_run import NodeState, PlayRun
+from clbalance.model.play_run import NodeState, PlayRun, RunState
 from clbalance.model.playbook import DrainNode, Playbook, Reboot
 from clbalance.policy.play.resume import Continued
 from clbalance.render import messages
 from clbalance.render.format import Format
 from clbalance.render.reports.play.result import PlayResult
 from clbalance.store.plays.journal import SqlitePlays
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayText:
-    """A playbook as it was read. `file`: its absolute path, or the name of one that ships."""
-
-    playbook: Playbook
-    file: str
-    text: str
-    typed: Mapping[str, str]
-
-    @property
-    def folder(self) -> str:
-        """Where the sources of `copy` are."""
-        return str(Path(self.file).parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,28 +48,30 @@ class PlayCall:
     def carry_out(self, text: PlayText) -> int:
         """The exit code."""
         playbook = text.playbook
-        check_sources(playbook, text.folder)
+        check_sources(text)
         cluster = cluster_context(nodes_meant(self.nodes, playbook), self.ssh, self.console)
         with cluster.services(needs_store=not self.options.dry_run) as services:
             planned = plan_play(cluster, self.nodes, self.ssh, services, playbook)
-            if self.options.dry_run:
-                self.console.show(planned.report)
-                return show_checks(
-                    self.console, step_runner(cluster, self.ssh, services, text.folder), planned, playbook
-                )
-            if sys.stderr.isatty() or self.options.verbose:  # cron is told of what fails, not of what is planned
-                self.console.say(replace(self.console.display_aside, form=Format.HUMAN).text(planned.report))
-            if asks_first(playbook) and not self.options.yes and ask_on_terminal("begin?") is False:
-                self.console.say(messages.note("nothing was done"))
-                return ExitCode.FAILED
-            with contextlib.closing(play_journal(services)) as journal:
-                try:
-                    number = journal.begin(_run_of(text, planned))
-                except LockedError as error:
-                    if self.console.quiet:  # under cron the next run follows
-                        return error.exit_code
-                    raise
-                return self.run(cluster, services, journal, planned, text, number)
+            return self.begin(cluster, services, planned, text)
+
+    def begin(self, cluster: ClusterContext, services: Services, planned: PlannedPlay, text: PlayText) -> int:
+        """Show the plan, ask, and carry it out as a new run; with `--dry-run` only show it. The exit code."""
+        if self.options.dry_run:
+            runner = step_runner(cluster, self.ssh, services, text.folder)
+            return show_checks(self.console, runner, planned, text.playbook)
+        if sys.stderr.isatty() or self.options.verbose:  # cron is told of what fails, not of what is planned
+            self.console.say(replace(self.console.display_aside, form=Format.HUMAN).text(planned.report))
+        if asks_first(text.playbook) and not self.options.yes and ask_on_terminal("begin?") is False:
+            self.console.say(messages.note("nothing was done"))
+            return ExitCode.FAILED
+        with contextlib.closing(play_journal(services)) as journal:
+            try:
+                number = journal.begin(_run_of(text, planned))
+            except LockedError as error:
+                if self.console.quiet:  # under cron the next run follows
+                    return error.exit_code
+                raise
+            return self.run(cluster, services, journal, planned, text, number)
 
     def run(
         self,
@@ -106,15 +94,7 @@ class PlayCall:
             # Whoever continues a run that has paused means that it goes on.
             return True if (answer := ask_on_terminal(question)) is None and goes_on else answer
 
-        request = PlayRequest(
-            number=number,
-            playbook=playbook,
-            nodes=planned.nodes,
-            pool=planned.pool,
-            min_available=planned.min_available,
-            most_at_once=cluster.settings.ssh.fanout,
-            before=before,
-        )
+        request = _request_of(number, playbook, planned, cluster.settings.ssh.fanout, before)
         ports = PlayPorts(
             journal=journal,
             clock=services.clock,
@@ -125,14 +105,23 @@ class PlayCall:
         )
         try:
             ended = play(ports, request)
-        except Interrupted:
+        except Interrupted as stop:
             progress.clear()
-            self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
+            self._tell_interrupted(number, playbook, journal, stop)
             raise
         finally:
             keep_node_sets(journal, number, self.console)
         progress.clear()
         return self._report(number, playbook, ended)
+
+    def _tell_interrupted(self, number: int, playbook: Playbook, journal: SqlitePlays, stop: Interrupted) -> None:
+        """How to go on, and what is known of each node; not if nobody reads it any more."""
+        self.console.complain(messages.note(f"interrupted; `clbalance play --continue {number}` goes on"))
+        if stop.signum == signal.SIGPIPE:
+            return
+        nodes = tuple(journal.progress(number, output=False))
+        state = RunState.INTERRUPTED
+        self.console.show(PlayResult(number=number, playbook=playbook, state=state, reason="by a signal", nodes=nodes))
 
     def _report(self, number: int, playbook: Playbook, ended: PlayEnded) -> int:
         result = PlayResult(number=number, playbook=playbook, state=ended.state, reason=ended.reason, nodes=ended.nodes)
@@ -140,9 +129,10 @@ class PlayCall:
         if self.console.display.form is not Format.HUMAN or not is_good or sys.stdout.isatty():
             self.console.show(result)
         if not is_good:
-            self.console.say(
-                messages.note(f"`clbalance play --continue {number}` does the nodes that failed or were not started")
-            )
+            told = f"`clbalance play --continue {number}` does the nodes that failed or were not started"
+            if playbook.rollback and any(one.state is NodeState.OK for one in ended.nodes):
+                told += f", `clbalance play --rollback {number}` takes back what was done"
+            self.console.say(messages.note(told))
         return exit_code(ended)
 
 
@@ -177,6 +167,21 @@ def ask_on_terminal(question: str) -> bool | None:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def _request_of(
+    number: int, playbook: Playbook, planned: PlannedPlay, most_at_once: int, before: Continued | None
+) -> PlayRequest:
+    return PlayRequest(
+        number=number,
+        playbook=playbook,
+        nodes=planned.nodes,
+        pool=planned.pool,
+        min_available=planned.min_available,
+        most_at_once=most_at_once,
+        before=before,
+        registered=planned.registered,
+    )
+
+
 def _run_of(text: PlayText, planned: PlannedPlay) -> PlayRun:
     return PlayRun(
         number=0,
@@ -190,4 +195,5 @@ def _run_of(text: PlayText, planned: PlannedPlay) -> PlayRun:
         started_at=datetime.now(UTC),
         nodes=planned.nodes,
         pool=planned.pool,
+        rolls_back=planned.rolls_back,
     )

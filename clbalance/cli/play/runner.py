@@ -1,9 +1,8 @@
 """Wires what carries out steps, in threads, and the journal of runs."""
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 from clbalance.cli.balance.drain_marks import tell_doubt
@@ -17,10 +16,9 @@ from clbalance.engine.play.steps.nodes import NodeDrains
 from clbalance.engine.play.steps.runner import SshSteps
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, StoreError
-from clbalance.model import NodeName, Reading, Trend
-from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.model import NodeName
 from clbalance.model.play_run import Result, StepEnded, StepState
-from clbalance.ports import IndexValues, Remembered, Transport
+from clbalance.ports import Transport
 from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.plays.journal import SqlitePlays
 from clbalance.store.state import SqliteStore
@@ -28,7 +26,7 @@ from clbalance.store.state import SqliteStore
 
 def step_runner(cluster: ClusterContext, ssh: SshOptions, services: Services, folder: str) -> SshSteps:
     """Carries out steps over ssh. `folder`: of the playbook."""
-    in_threads = replace(services, store=SharedStore(), listener=_Unseen())
+    in_threads = replace(services, store=InMemoryStore(), listener=_Unseen())
 
     def transfers_over(transport: Transport) -> Transfers:
         return transfers_of(replace(cluster, transport=transport), ssh)
@@ -68,48 +66,6 @@ def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> St
         case code:
             reason = ended.stderr.strip()[-400:] or f"exit code {code}"
             return StepEnded(state=StepState.FAILED, reason=reason, result=result)
-
-
-class SharedStore(InMemoryStore):
-    """What steps have seen of nodes in this run, for rates. Any thread may use it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.RLock()
-
-    def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
-        with self._lock:
-            return super().last_readings(nodes)
-
-    def remember(
-        self,
-        at: datetime,
-        readings: Mapping[NodeName, Reading],
-        samples: Mapping[NodeName, IndexValues] | None = None,
-        past: Mapping[NodeName, NodeSample] | None = None,
-        *,
-        came_at: Mapping[NodeName, datetime] | None = None,
-    ) -> None:
-        with self._lock:
-            super().remember(at, readings, samples, past, came_at=came_at)
-
-    def history(
-        self, nodes: Sequence[NodeName], since: datetime, until: datetime
-    ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
-        with self._lock:
-            return super().history(nodes, since, until)
-
-    def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
-        with self._lock:
-            return super().trends(nodes, at)
-
-    def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
-        with self._lock:
-            return super().failure_streaks(nodes)
-
-    def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
-        with self._lock:
-            super().save_failure_streaks(at, streaks)
 
 
 class _Unseen:

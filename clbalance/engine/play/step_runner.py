@@ -8,7 +8,7 @@ from typing import Protocol
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.play_run import Result, StepEnded, StepList
-from clbalance.model.playbook import CheckHealth, Playbook, Step
+from clbalance.model.playbook import Playbook, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +53,6 @@ class StepRunner(Protocol):
 
     def check(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """What `run` would do, without doing it: `reason` says it in a few words, `result.out` holds a diff."""
-        ...
-
-    def check_health(self, node: NodeName, health: CheckHealth, facts: StepFacts, stop: threading.Event) -> StepEnded:
-        """After a canary's soak: `OK`, `FAILED`, or `UNKNOWN`."""
         ...
 
     def keep_drained(self, node: NodeName, reason: str, facts: StepFacts, stop: threading.Event) -> StepEnded:

@@ -1,6 +1,7 @@
 """The turns that run: begins each node's next step where it may begin, and takes the answers."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
@@ -11,7 +12,7 @@ from clbalance.engine.play.step_runner import StepFacts, StepRunner
 from clbalance.engine.play.workers import Answer, Workers
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.play_run import NodeState, StepEnded, StepList, StepState
+from clbalance.model.play_run import NodeState, Result, StepEnded, StepList, StepState
 from clbalance.model.playbook import DrainNode, Pause, Playbook
 from clbalance.policy.play.gates import NotYet, TakeOver, gate
 from clbalance.policy.play.resume import Continued
@@ -40,7 +41,10 @@ class PlayPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayRequest:
-    """What to run. `nodes`: in the order of turns. `before`: the run was begun earlier, and goes on."""
+    """What to run. `nodes`: in the order of turns. `before`: the run was begun earlier, and goes on.
+
+    `registered`: in a rollback, the results that the steps of the run that is rolled back have registered.
+    """
 
     number: int
     playbook: Playbook
@@ -49,6 +53,7 @@ class PlayRequest:
     min_available: int | None = None
     most_at_once: int
     before: Continued | None = None
+    registered: Mapping[NodeName, Mapping[str, Result]] = field(default_factory=dict)
 
     @property
     def minimum_within_s(self) -> float:
@@ -117,7 +122,7 @@ class Turns:
         """Check the health of a canary's node once more."""
         health = self._playbook.health
         if health is not None and (node, _HEALTH) not in self._under_way:
-            self._send(node, _HEALTH, partial(self._ports.runner.check_health, node, health, self._plain_facts()))
+            self._send(node, _HEALTH, partial(self._ports.runner.run, node, health, self._plain_facts()))
 
     def interrupt(self) -> None:
         """End what runs, and record what can still be known of it."""
@@ -234,7 +239,7 @@ class Turns:
             steps=begin.steps,
             index=begin.index,
             attempt=begin.attempt,
-            registered=registered,
+            registered={**self._request.registered.get(node, {}), **registered},
             last=last,
             failed=failed if begin.steps is StepList.ROLLBACK else "",
         )

@@ -5,12 +5,12 @@ Truth has three values (Kleene's strong logic). `not` of unknown is unknown. An 
 """
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import NoReturn, assert_never
 
 from clbalance.errors import ExpressionError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
+from clbalance.near_words import did_you_mean
 from clbalance.policy.expressions.facts import FACTS, Fact, label
 from clbalance.policy.expressions.tokens import FIGURES, arithmetic, constant, negated, share
 from clbalance.policy.expressions.tree import (
@@ -131,8 +131,7 @@ class Meaning:
         if self._labels is None or tree.name in self._labels:
             return Operand(tree=tree, kind=ValueType.LABEL, words=label(tree.name))
         known = [*self._facts, *sorted(self._labels)]
-        near = get_close_matches(tree.name.lower(), known, n=1, cutoff=0.6)
-        hint = f"did you mean `{near[0]}`?" if near else "known names: " + " ".join(known)
+        hint = did_you_mean(tree.name.lower(), known, "known names: " + " ".join(known))
         return self._fail(tree.at, f"unknown name `{tree.name}`", hint)
 
     def _figure(self, tree: Tree) -> tuple[ValueType, Read]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Final
 
 from clbalance.model import NodeName
-from clbalance.model.play_run import NodeProgress, NodeState, StepList
+from clbalance.model.play_run import NodeProgress, NodeState, StepList, StepState
 from clbalance.model.playbook import Playbook
 from clbalance.policy.play.schedule import count_of
+from clbalance.policy.play.turn import may_repeat
 
 
 class PlayNodeSet(StrEnum):
@@ -16,6 +18,9 @@ class PlayNodeSet(StrEnum):
     FAILED = "play-failed"
     NOT_STARTED = "play-notstarted"
 
+
+INTERRUPTED: Final = "interrupted"
+"""Of a node whose turn was left in the middle, and where no step may have run."""
 
 _RESULTS = {
     NodeState.OK: PlayNodeSet.OK,
@@ -30,6 +35,21 @@ _RESULTS = {
 def play_sets(progress: Sequence[NodeProgress]) -> Mapping[PlayNodeSet, tuple[NodeName, ...]]:
     """Each node of a run without a living process, in exactly one set. A turn that was interrupted has failed."""
     return {result: tuple(one.node for one in progress if _RESULTS[one.state] is result) for result in PlayNodeSet}
+
+
+def state_left(one: NodeProgress, playbook: Playbook | None) -> str:
+    """The node's state once no process has the run: a turn in the middle is interrupted, or uncertain.
+
+    `playbook` None: it cannot be read, so each step may have run.
+    """
+    if one.state is not NodeState.RUNNING:
+        return one.state.value
+    last = one.records[-1] if one.records else None
+    if last is None or (last.ended is not None and last.ended.state is not StepState.UNKNOWN):
+        return INTERRUPTED
+    steps = () if playbook is None else playbook.steps_of(last.steps)
+    is_harmless = last.index < len(steps) and may_repeat(steps[last.index])
+    return INTERRUPTED if is_harmless else NodeState.UNCERTAIN.value
 
 
 def step_name(playbook: Playbook | None, steps: StepList, index: int) -> str:

@@ -46,7 +46,7 @@ def continued(
     for one in progress:
         if one.state is NodeState.OK:
             states[one.node] = NodeState.OK
-        elif (why := _uncertain_step(playbook, one)) and not repeat_uncertain:
+        elif (why := uncertain_step(playbook, one)) and not repeat_uncertain:
             states[one.node] = NodeState.UNCERTAIN
             uncertain[one.node] = why
         else:
@@ -55,7 +55,7 @@ def continued(
     return Continued(states=states, turns=turns, uncertain=uncertain, canary_passed=canary_passed)
 
 
-def _uncertain_step(playbook: Playbook, one: NodeProgress) -> str:
+def uncertain_step(playbook: Playbook, one: NodeProgress) -> str:
     """Which step may have run; empty: none, or it may be repeated."""
     last = one.records[-1] if one.records else None
     if last is None or (last.ended is not None and last.ended.state is not StepState.UNKNOWN):

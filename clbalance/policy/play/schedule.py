@@ -156,15 +156,15 @@ def _stop(facts: RunFacts, canary: tuple[NodeName, ...]) -> Stop | None:
         return Stop(reason=f"the canary failed: {', '.join(bad)}", roll_back=others)
     uncertain_canary = [node for node in canary if facts.standings[node].state is NodeState.UNCERTAIN]
     counted = len(failed) if facts.canary.approved else len(failed) - len(uncertain_canary)
-    if is_too_many(counted, facts.rollout.max_fail_percentage, len(facts.nodes)):
+    if counted > most_failed(facts.rollout.max_fail_percentage, len(facts.nodes)):
         limit = facts.rollout.max_fail_percentage or 0.0
         return Stop(reason=f"{counted} of {len(facts.nodes)} nodes have failed, `max_fail_percentage` is {limit:g}")
     return _minimum(facts)
 
 
-def is_too_many(failed: int, max_fail_percentage: float | None, nodes: int) -> bool:
-    """Whether so many failed nodes, of all nodes of the run, stop it."""
-    return failed * 100.0 > (max_fail_percentage or 0.0) * nodes
+def most_failed(max_fail_percentage: float | None, nodes: int) -> int:
+    """So many of all nodes of the run may fail; one more stops it."""
+    return math.floor((max_fail_percentage or 0.0) * nodes / 100.0)
 
 
 def _minimum(facts: RunFacts) -> Stop | None:

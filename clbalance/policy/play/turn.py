@@ -6,7 +6,7 @@
 A node is touched by one step at a time, so the last record says where it stands.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias, assert_never
@@ -22,6 +22,7 @@ from clbalance.model.playbook import (
     FetchFiles,
     Pause,
     Playbook,
+    Rebalance,
     ResumeNode,
     Step,
     WaitFor,
@@ -159,11 +160,16 @@ def _again(last: StepRecord, attempt: int, after_s: float, *, refused: bool = Fa
 
 
 def _must_roll_back(playbook: Playbook, turn: Turn, over: TurnOver) -> bool:
-    """Only where there is something to roll back: a step other than a drain was begun."""
+    """Only where there is something to roll back."""
     if over.state is not NodeState.FAILED or not playbook.rollback:
         return False
-    begun = {record.index for record in turn.records if record.steps is StepList.STEPS and _did_something(record)}
-    return any(not isinstance(playbook.steps[one].action, DrainNode) for one in begun | turn.passed)
+    return is_changed(playbook, turn.records, turn.passed)
+
+
+def is_changed(playbook: Playbook, records: Sequence[StepRecord], passed: Collection[int] = ()) -> bool:
+    """Whether a step other than a drain was begun. `passed`: steps that were done earlier."""
+    begun = {record.index for record in records if record.steps is StepList.STEPS and _did_something(record)}
+    return any(not isinstance(playbook.steps[one].action, DrainNode) for one in begun.union(passed))
 
 
 def _did_something(record: StepRecord) -> bool:
@@ -182,12 +188,13 @@ def _at(step: Step, ended: StepEnded) -> str:
     return f"{step.name}: {ended.reason}" if ended.reason else f"{step.name}: {ended.state.value}"
 
 
-_HARMLESS = (DrainNode, ResumeNode, CopyFiles, FetchFiles, WaitFor, Assert, Pause, CheckHealth)
+_FINDS_OUT = (DrainNode, ResumeNode, CopyFiles, FetchFiles, WaitFor, Assert, Pause, CheckHealth, Rebalance)
+"""Actions that find out what is to be done, so that beginning them again does no harm."""
 
 
 def may_repeat(step: Step) -> bool:
     """Whether the step may be begun again if nobody knows whether it ran: it says so, or repeating changes nothing."""
-    return step.idempotent or isinstance(step.action, _HARMLESS)
+    return step.idempotent or isinstance(step.action, _FINDS_OUT)
 
 
 # -- what a step may know

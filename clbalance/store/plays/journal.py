@@ -76,6 +76,7 @@ class SqlitePlays:
             "controller": mine,
             "pid": os.getpid(),
             "pool": names_text(run.pool),
+            "rolls_back": run.rolls_back,
             "content": storable(run.text),
         }
         marks = ", ".join("?" * len(values))
@@ -227,11 +228,17 @@ class SqlitePlays:
     def unfinished(self) -> int | None:
         query = """
             SELECT id FROM play WHERE EXISTS (SELECT 1 FROM play_node WHERE run = play.id AND state != ?)
+            AND id NOT IN (SELECT rolls_back FROM play WHERE rolls_back IS NOT NULL)
             ORDER BY id DESC LIMIT 1
         """
         with as_store_error(self._database):
             row = self._connection.execute(query, (NodeState.OK.value,)).fetchone()
         return None if row is None else int(row[0])
+
+    def rollbacks(self, number: int) -> Sequence[int]:
+        query = "SELECT id FROM play WHERE rolls_back = ? ORDER BY id"
+        with as_store_error(self._database):
+            return tuple(int(found) for (found,) in self._connection.execute(query, (number,)))
 
     def progress(self, number: int, *, output: bool = True) -> Sequence[NodeProgress]:
         texts = "out, err" if output else "'', ''"

@@ -24,7 +24,7 @@ from clbalance.store.database import storable
 GONE: Final = "its process is gone"
 RUN_COLUMNS: Final = (
     "id, playbook, file, text_hash, typed, by, submit_host, started_us, since_us, ended_us, state, reason,"
-    " controller, pid, continued"
+    " controller, pid, continued, rolls_back"
 )
 STEP_COLUMNS: Final = "node, list, step, attempt, begun_us, ended_us, state, changed, rc, reason"
 _MOST_REASON: Final = 2000
@@ -42,9 +42,8 @@ class Texts:
 
 def play_run(row: Sequence[Any], is_alive: Callable[[str | None], bool], texts: Texts) -> PlayRun:
     """Convert a row of `RUN_COLUMNS`. A run whose process is gone is `INTERRUPTED`. `StoreError` if it is invalid."""
-    number, playbook, file, text_hash, typed, by, host, started, since, ended, state, reason, controller, pid, more = (
-        row
-    )
+    number, playbook, file, text_hash, typed, by, host, started, since, ended, state, reason, *others = row
+    controller, pid, more, rolls_back = others
     is_dead = state == RunState.RUNNING and not is_alive(controller)
     try:
         return PlayRun(
@@ -65,6 +64,7 @@ def play_run(row: Sequence[Any], is_alive: Callable[[str | None], bool], texts: 
             pid=None if is_dead else pid,
             since=_time(since),
             continued=more,
+            rolls_back=rolls_back,
         )
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise StoreError(f"run {number} was written by another version, or is damaged: {error}") from error

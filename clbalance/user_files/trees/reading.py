@@ -10,11 +10,11 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from clbalance.errors import UsageError
 from clbalance.model.files import MOST_DEPTH, Entry, FileKind, LeftOut, safe_mode, unsafe_name
+from clbalance.user_files.descriptor import Descriptor
 
 _SEEN: Final = os.O_PATH | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -52,42 +52,28 @@ def open_source(path: str, *, follow: bool = False) -> "SourceTree":
     return tree
 
 
-class SourceTree:
+class SourceTree(Descriptor):
     """An opened source. Names in it begin with its own name, as in `model.files.Manifest`."""
 
     def __init__(self, *, path: str, fd: int, follow: bool) -> None:
+        super().__init__(fd)
         self.path = path
         """As typed."""
-        self._fd = fd
         self._follow = follow
         self._real = _real(fd)
         typed = path.rstrip("/").rpartition("/")[2]
         self.name = self._real.rpartition("/")[2] if typed in {"", ".", ".."} else typed
         """Its last part; of `.` and `..` the name of that folder."""
 
-    def close(self) -> None:
-        """May be called twice."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def walk(self, *, checksum: bool = False) -> Iterator[Entry | LeftOut]:
         """All that is in it, each folder before what is in it, one at a time; `SourceRefusedError`.
 
         What vanishes meanwhile was never there. Of what comes meanwhile, some may be missing.
         """
-        found = os.fstat(self._fd)
+        found = os.fstat(self.fd)
         if stat.S_ISDIR(found.st_mode):
             yield _entry(self.name, found)
-            yield from self._in_folder(self._fd, self.name, frozenset(), checksum=checksum)
+            yield from self._in_folder(self.fd, self.name, frozenset(), checksum=checksum)
         elif stat.S_ISREG(found.st_mode):
             yield _entry(self.name, found, self._sum(self.name) if checksum else None)
         else:
@@ -97,7 +83,7 @@ class SourceTree:
     def open(self, path: str) -> int:
         """A descriptor of the regular file that `walk` called `path`; `OSError`, `SourceRefusedError`."""
         below = path.removeprefix(self.name).lstrip("/")
-        seen = os.open(below, _SEEN, dir_fd=self._fd) if below else os.dup(self._fd)
+        seen = os.open(below, _SEEN, dir_fd=self.fd) if below else os.dup(self.fd)
         try:
             self._check_place(seen, path)
             if not stat.S_ISREG(os.fstat(seen).st_mode):

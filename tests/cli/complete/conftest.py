@@ -26,6 +26,14 @@ HOSTILE = (
     "a" * 300,
 )
 NODES = ("node1", "node2", "gpu-a.example")
+RUNS = (
+    ("upgrade", None, "ok"),
+    ("upgrade", None, "failed"),
+    ("push", None, "notstarted"),
+    ("$(touch pwned)", None, "failed"),
+    ("upgrade", 4, "ok"),
+)
+"""Playbook, the run that is rolled back, and the state of the node."""
 Ask = Callable[..., list[str]]
 
 
@@ -42,6 +50,14 @@ def state(alone: Command) -> Path:
         database.execute(f"INSERT INTO strain (node, {streak}) VALUES ('silent3', 1, 0, 0, 0, 0, 0)")
         for name, state in (("train", "RUNNING"), ("sweep", "COMPLETED"), *((name, "RUNNING") for name in HOSTILE)):
             database.execute("INSERT INTO job (key, name, state) VALUES (?, ?, ?)", (name, name, state))
+        for number, (playbook, rolls_back, state) in enumerate(RUNS, start=1):
+            columns = (
+                "id, playbook, file, text_hash, typed, by, submit_host, started_us, since_us, state, pool, content"
+            )
+            values = (number, playbook, "", "", "{}", "", "", 0, 0, "stopped", "[]", "")
+            database.execute(f"INSERT INTO play ({columns}) VALUES ({', '.join('?' * len(values))})", values)
+            database.execute("UPDATE play SET rolls_back = ? WHERE id = ?", (rolls_back, number))
+            database.execute("INSERT INTO play_node (run, node, rank, state) VALUES (?, 'n1', 0, ?)", (number, state))
     names = ["default local", "group local:gpu", "group local:cpu", "group slurm:batch", "label rack=r1", "taint out"]
     hostile = [name for name in HOSTILE if "\n" not in name]
     names += [f"{kind}{name}" for kind in ("group local:", "label ", "label x=", "taint ") for name in hostile]

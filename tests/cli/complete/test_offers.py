@@ -16,10 +16,25 @@ pytestmark = pytest.mark.usefixtures("state")
 ALL_NODES = [*sorted(NODES), "silent3"]
 
 
+def test_playbooks_are_offered_by_name_and_as_files_of_this_folder(ask: Ask, alone: called.Command) -> None:
+    own = alone.folder / "config" / "clbalance" / "playbooks"
+    own.mkdir(parents=True)
+    alone.env["XDG_CONFIG_HOME"] = str(alone.folder / "config")
+    for name in ("zz-mine.yml", "zz-$(touch pwned).yml", ".zz-hidden.yml", "zz-notes.txt"):
+        (own / name).touch()
+    (alone.folder / "zz-here.yaml").touch()
+    assert ask("play", "zz-") == ["zz-mine", "zz-here.yaml"]
+    assert ask("play", "./") == ["files"]
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
         (["lo"], ["load", "logs"]),
+        (["play", "--show", ""], ["5", "4", "3", "2", "1", "last"]),
+        (["play", "--continue", ""], ["3", "2"]),
+        (["play", "--rollback", ""], ["4", "2", "1"]),
+        (["play", "--rollback", "-w", "node"], ["node1", "node2"]),
         (["lab", "st"], ["status"]),
         (["config", "sh"], ["show"]),
         (["help", "lab", "do"], ["down"]),

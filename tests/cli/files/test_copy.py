@@ -279,7 +279,8 @@ def test_a_source_that_cannot_be_read_is_a_usage_error_and_no_node_is_asked(clba
         (("-w", "node1", "release", "sub/../release", "app/"), "two sources are called"),
         (("-w", "node1", "release/", "release/a.txt", "app/"), "must be the only one"),
         (("-w", "node1", "--yes", "release", "app/"), "`--yes` is for `--sync`"),
-        (("-w", "node1", "release"), "Missing argument"),
+        (("-w", "node1", "release"), "Missing argument: FILE... and DEST are needed"),
+        (("-w", "node1", "node2:motd", "release"), "`node2:motd` is on a node"),
     ],
 )
 def test_what_makes_no_sense_is_told(

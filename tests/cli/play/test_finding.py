@@ -35,7 +35,7 @@ def test_ones_own_playbooks_are_found_by_name(clbalance: Command, own: Path) -> 
     [
         ("hosts: '-oProxyCommand=x'", "-oProxyCommand"),
         ("hosts: n[1-3]\nmin_available: 3\ndrain:", "3"),
-        ("rollback: [{copy: {src: nothing, dest: x}}]", "it.yml:4: rollback[0].copy.src: nothing is not there"),
+        ("rollback: [{copy: {src: nothing, dest: x}}]", "it.yml:4:25: rollback[0].copy.src: nothing is not there"),
     ],
 )
 def test_nodes_files_and_a_minimum_that_cannot_be_are_told(clbalance: Command, more: str, said: str) -> None:
@@ -62,6 +62,35 @@ def test_what_is_no_playbook_is_refused_with_its_reason(clbalance: Command, make
     assert (done.rc, done.text) == (2, "")
     assert said.casefold() in done.stderr.casefold()
     assert "Traceback" not in done.stderr
+
+
+def test_each_mistake_is_an_object_for_programs(clbalance: Command) -> None:
+    file = clbalance.folder / "it.yml"
+    file.write_text(f"windw: 1\n{VALID}rollback: [{{copy: {{src: x}}}}]\n")
+    done = clbalance("play", "./it.yml", "--check", "--json")
+    error = json.loads(done.text)["error"]
+    assert (done.rc, error["exit_code"]) == (2, 2)
+    first, second = error["mistakes"]
+    assert first == {
+        "file": "it.yml",
+        "line": 1,
+        "column": 1,
+        "path": "windw",
+        "message": "there is no key `windw` here",
+        "hint": "did you mean `window`?",
+    }
+    assert (second["line"], second["path"], second["message"]) == (5, "rollback[0].copy", "`dest` is missing")
+
+
+def test_a_playbook_is_explained_without_asking_a_node(clbalance: Command) -> None:
+    (clbalance.folder / "it.yml").write_text(f"{VALID}hosts: nowhere[1-3]\n")
+    told = clbalance("play", "./it.yml", "--explain", "-e", "greeting=good day")
+    assert (told.rc, told.stderr) == (0, "")
+    assert "1. run 1 (line 3): run `echo $VAR_greeting`" in told.text
+    document = json.loads(clbalance("play", "./it.yml", "--explain", "--json", "-w", "elsewhere").text)
+    origins = {one["name"]: (one["value"], one["from"]) for one in document["values"]}
+    assert origins["hosts"] == ("elsewhere", "command line")
+    assert origins["order"] == ("least", "default")
 
 
 def test_a_playbook_that_others_may_write_is_not_run(clbalance: Command) -> None:
@@ -117,7 +146,7 @@ def test_a_source_that_is_not_there_is_told_before_a_run_begins(clbalance: Comma
     assert (done.rc, done.stderr.splitlines()) == (
         2,
         [
-            f"clbalance: {own}/push.yml:7: steps[1].copy.src: it is not there",
+            f"clbalance: {own}/push.yml:7:17: steps[1].copy.src: it is not there",
             f"hint: a full path, or one that is relative to the playbook's folder, {own}",
         ],
     )

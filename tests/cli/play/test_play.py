@@ -78,7 +78,7 @@ def test_a_minimum_that_can_never_be_held_is_refused_before_anything_is_done(clb
 
 def test_the_same_file_does_not_run_twice_at_once_and_an_interrupted_run_says_how_to_go_on(clbalance: Command) -> None:
     name = book(clbalance, "name: slow\nsteps:\n  - run: touch $HOME/up; until [ -e $HOME/go ]; do sleep 0.1; done\n")
-    first = clbalance.start("play", name, "-w", "node1")
+    first = clbalance.start("play", name, "-w", "node1", "--json")
     eventually((home(clbalance, "node1") / "up").exists)
     second = clbalance("play", name, "-w", "node2")
     assert second.rc == 75
@@ -86,7 +86,10 @@ def test_the_same_file_does_not_run_twice_at_once_and_an_interrupted_run_says_ho
     quiet = clbalance("play", name, "-w", "node2", "-q")
     assert (quiet.rc, quiet.stderr) == (75, ""), "under cron the next run follows"
     first.send_signal(signal.SIGINT)
-    assert ended(first) == 130
+    assert first.wait(20.0) == 130
+    assert first.stdout is not None
+    document = json.loads(first.stdout.read())
+    assert (document["state"], [one["state"] for one in document["nodes"]]) == ("interrupted", ["uncertain"])
     (home(clbalance, "node1") / "go").touch()
 
 
@@ -111,6 +114,10 @@ def test_a_dry_run_changes_nothing(clbalance: Command) -> None:
     done = clbalance("play", book(clbalance, _DRAINED), "-w", "node[1-8]", "--dry-run")
     assert done.rc == 0
     assert "upgrade: would run" in done.text
+    document = json.loads(clbalance("play", "book.yml", "-w", "node[1-8]", "--dry-run", "--json").text)
+    steps = {one["name"]: one for one in document["nodes"][0]["steps"]}
+    assert list(steps) == ["drain", "upgrade", "health", "resume"]
+    assert steps["upgrade"]["reason"].startswith("would run `echo")
     assert all("drained" not in row for row in clbalance("load").lines)
 
 

@@ -14,12 +14,9 @@ from clbalance.errors import Interrupted
 from clbalance.model import NodeName
 from clbalance.model.play_run import (
     NodeChanged,
-    NodeProgress,
     NodeState,
-    PlayEvent,
     PlayRun,
     Result,
-    RunState,
     StepEnded,
     StepList,
     StepRecord,
@@ -36,6 +33,7 @@ from clbalance.model.playbook import (
     Step,
 )
 from clbalance.policy.play.resume import Continued
+from tests.engine.play.journal import InMemoryPlays
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 OK = StepEnded(state=StepState.OK)
@@ -68,65 +66,20 @@ def book(*steps: Step, rollback: Sequence[Step] = (), health: CheckHealth | None
         text_hash="0" * 64,
         hosts="",
         rollout=Rollout(**rollout),  # type: ignore[arg-type]
-        steps=steps or (ran("a"), ran("b")),
+        steps=(*(steps or (ran("a"), ran("b"))), *_checked(health)),
         rollback=tuple(rollback),
-        health=health,
     )
 
 
-def drained_book(*steps: Step, **words: object) -> Playbook:
+def drained_book(*steps: Step, health: CheckHealth | None = None, **words: object) -> Playbook:
     """With `drain:` as its first step and the resume as its last."""
     drain = Step(name="drain", path="drain", line=1, action=DrainNode())
     resume = Step(name="resume", path="resume", line=1, action=ResumeNode())
-    return book(drain, *(steps or (ran("a"),)), resume, **words)  # type: ignore[arg-type]
+    return book(drain, *(steps or (ran("a"),)), *_checked(health), resume, **words)  # type: ignore[arg-type]
 
 
-@dataclass
-class InMemoryPlayJournal:
-    """The record of one run."""
-
-    run: PlayRun | None = None
-    events: list[PlayEvent] = field(default_factory=list)
-    ends: list[tuple[RunState, str]] = field(default_factory=list)
-
-    def begin(self, run: PlayRun) -> int:
-        self.run = run
-        return 1
-
-    def go_on(self, number: int, at: datetime, text: str, text_hash: str) -> PlayRun:
-        raise NotImplementedError
-
-    def start_turn(self, number: int, node: NodeName) -> int | None:
-        self.write(number, NodeChanged(node=node, state=NodeState.RUNNING))
-        return None
-
-    def write(self, number: int, event: PlayEvent) -> None:
-        self.events.append(event)
-
-    def end(self, number: int, at: datetime, state: RunState, reason: str) -> None:
-        self.ends.append((state, reason))
-
-    def progress(self, number: int, *, output: bool = True) -> Sequence[NodeProgress]:
-        found: dict[NodeName, NodeProgress] = {}
-        for event in self.events:
-            before = found.get(event.node, NodeProgress(node=event.node))
-            records = before.records
-            if isinstance(event, StepRecord):
-                if event.ended is not None:
-                    records = records[:-1]
-                records = (*records, event)
-                found[event.node] = NodeProgress(
-                    node=event.node, state=before.state, reason=before.reason, records=records
-                )
-            else:
-                found[event.node] = NodeProgress(
-                    node=event.node,
-                    state=event.state,
-                    reason=event.reason,
-                    rolled_back=event.rolled_back,
-                    records=records,
-                )
-        return tuple(found.values())
+def _checked(health: CheckHealth | None) -> tuple[Step, ...]:
+    return () if health is None else (Step(name="health", path="health", line=1, action=health),)
 
 
 Script = Callable[[NodeName, str, int], "tuple[float, StepEnded]"]
@@ -141,7 +94,7 @@ class World:
     answers_to: Callable[[str], bool | None] = lambda question: None
     interrupt_at: float | None = None
     seconds: float = 0.0
-    journal: InMemoryPlayJournal = field(default_factory=InMemoryPlayJournal)
+    journal: InMemoryPlays = field(default_factory=InMemoryPlays)
     calls: list[tuple[float, NodeName, str]] = field(default_factory=list)
     kept: dict[NodeName, str] = field(default_factory=dict)
     facts: dict[tuple[NodeName, str], StepFacts] = field(default_factory=dict)
@@ -188,21 +141,17 @@ class World:
     # runner
     def run(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:
         begun = self.journal.events[-1]
-        assert isinstance(begun, StepRecord), "its begin is recorded before it is begun"
-        assert (begun.node, begun.ended) == (node, None)
-        self.facts[node, step.name] = facts
-        call = sum((node, step.name) == (one, name) for _, one, name in self.calls)
-        self.calls.append((self.seconds, node, step.name))
-        self._duration_s, ended = self.script(node, step.name, call)
+        is_recorded = isinstance(begun, StepRecord) and (begun.node, begun.ended) == (node, None)
+        assert is_recorded or step.path == "health", "its begin is recorded before it is begun"
+        name = step.name if is_recorded else "health again"
+        self.facts[node, name] = facts
+        call = sum((node, name) == (one, earlier) for _, one, earlier in self.calls)
+        self.calls.append((self.seconds, node, name))
+        self._duration_s, ended = self.script(node, name, call)
         return ended
 
     def check(self, node: NodeName, step: Step, facts: StepFacts, stop: threading.Event) -> StepEnded:
         raise AssertionError("a run carries out its steps")
-
-    def check_health(self, node: NodeName, health: CheckHealth, facts: StepFacts, stop: threading.Event) -> StepEnded:
-        self.calls.append((self.seconds, node, "health again"))
-        self._duration_s, ended = self.script(node, "health again", 0)
-        return ended
 
     def keep_drained(self, node: NodeName, reason: str, facts: StepFacts, stop: threading.Event) -> StepEnded:
         self._duration_s = 0.5
@@ -248,7 +197,8 @@ class World:
     ) -> PlayEnded:
         ports = PlayPorts(journal=self.journal, clock=self, workers=self, runner=self, listener=self, ask=self.ask)
         names = nodes_of(nodes) if isinstance(nodes, int) else tuple(nodes)
-        request = PlayRequest(number=1, playbook=playbook, nodes=names, most_at_once=most_at_once, before=before)
+        number = self.journal.begin(_run_of(playbook, names))
+        request = PlayRequest(number=number, playbook=playbook, nodes=names, most_at_once=most_at_once, before=before)
         return play(ports, request)
 
     def began(self, step: str = "a") -> list[NodeName]:
@@ -257,6 +207,12 @@ class World:
 
     def began_at(self, step: str = "a") -> dict[NodeName, float]:
         return {node: at for at, node, name in self.calls if name == step}
+
+
+def _run_of(playbook: Playbook, nodes: tuple[NodeName, ...]) -> PlayRun:
+    return PlayRun(
+        number=0, playbook=playbook.name, file=playbook.file, text="", text_hash="", started_at=EPOCH, nodes=nodes
+    )
 
 
 def scripted(by: Mapping[tuple[NodeName, str], StepEnded], seconds: float = 1.0) -> Script:

@@ -4,9 +4,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clbalance.model import NodeName
-from clbalance.model.play_run import NodeProgress, NodeState, PlayRun, PlaySummary, RunState
+from clbalance.model.play_run import (
+    NodeProgress,
+    NodeState,
+    PlayRun,
+    PlaySummary,
+    Result,
+    RunState,
+    StepEnded,
+    StepState,
+)
 from clbalance.model.playbook import Canary, DrainNode, OnDeadline, Share, Step
+from clbalance.playbook.document import read_document
+from clbalance.playbook.origins import Origin, Value, values_of
 from clbalance.render.report import Report
+from clbalance.render.reports.play.dry_run import DryRun
+from clbalance.render.reports.play.explain import ExplainedPlaybook
 from clbalance.render.reports.play.history import PlayHistoryReport
 from clbalance.render.reports.play.plan import PlannedTurn, PlayPlan
 from clbalance.render.reports.play.playbooks import CheckedPlaybook, PlaybookRow, Playbooks
@@ -37,6 +50,13 @@ def _plan() -> PlayPlan:
     return PlayPlan(playbook=_BOOK, turns=turns, at_once=4, pool=10, min_available=8)
 
 
+def _dry_run() -> DryRun:
+    would = StepEnded(state=StepState.OK, reason="would transfer 1 file", result=Result(rc=0, out="new etc/motd\n"))
+    cannot = StepEnded(state=StepState.FAILED, reason="no answer")
+    upgrade = ran("upgrade")
+    return DryRun(plan=_plan(), checked={"node3": ((upgrade, would),), "node1": ((upgrade, cannot),)})
+
+
 def _result() -> PlayResult:
     nodes = (
         NodeProgress(node="node3", state=NodeState.OK),
@@ -59,6 +79,15 @@ _ROWS = (
 )
 _WHOLE = read(WHOLE)
 
+
+def _explained(text: str, nodes: tuple[NodeName, ...] | None, **typed: str) -> ExplainedPlaybook:
+    values = values_of(read_document(text.encode(), "p.yml"), typed)
+    return ExplainedPlaybook(playbook=read(text, **typed), values=values, nodes=nodes, pool=nodes)
+
+
+_EXPLAINED = _explained(WHOLE, tuple(NodeName(f"n{number}") for number in range(1, 21)), package="linux-image-6.12")
+_SHORTEST = _explained("steps: [{run: uptime}]", None)
+
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _RUN = PlayRun(
     number=12,
@@ -78,8 +107,14 @@ _RUN = PlayRun(
 _SUMMARY = PlaySummary(run=_RUN, counts={NodeState.OK: 2, NodeState.FAILED: 1, NodeState.NOT_STARTED: 1})
 
 
+_BACK = PlaySummary(
+    run=replace(_RUN, number=13, rolls_back=12, state=RunState.COMPLETED, reason="", ended_at=_NOW),
+    counts={NodeState.OK: 2},
+)
+
+
 def _show(run: PlayRun, nodes: tuple[NodeProgress, ...]) -> PlayShow:
-    return PlayShow(run=run, nodes=nodes, playbook=_BOOK, file_now=FileNow.CHANGED)
+    return PlayShow(run=run, nodes=nodes, playbook=_BOOK, file_now=FileNow.CHANGED, rollbacks=(13,))
 
 
 EXAMPLES = (
@@ -88,9 +123,12 @@ EXAMPLES = (
         "playbook-checked",
         (CheckedPlaybook(playbook=_WHOLE, file="/etc/clbalance/playbooks/everything.yml", nodes=(NodeName("n1"),)),),
     ),
+    Example("playbook-explained", (_EXPLAINED,)),
+    Example("playbook-explained-shortest", (_SHORTEST,)),
     Example("play-plan", (_plan(),)),
+    Example("play-dry-run", (_dry_run(),)),
     Example("play-result", (_result(),)),
-    Example("play-history", (PlayHistoryReport(runs=(_SUMMARY,), now=_NOW),)),
+    Example("play-history", (PlayHistoryReport(runs=(_BACK, _SUMMARY), now=_NOW),)),
     Example("play-show", (_show(_SUMMARY.run, _result().nodes),)),
 )
 
@@ -105,7 +143,12 @@ def hostile(one: str, other: str) -> list[Report]:
     return [
         Playbooks((row,)),
         CheckedPlaybook(playbook=playbook, file=other),
+        ExplainedPlaybook(playbook=playbook, values=(Value(name=one, text=other, origin=Origin.PLAYBOOK, line=1),)),
         PlayPlan(playbook=playbook, turns=turns, at_once=1, pool=1, min_available=None),
+        DryRun(
+            plan=PlayPlan(playbook=playbook, turns=turns, at_once=1),
+            checked={one: ((step, StepEnded(state=StepState.OK, reason=other, result=Result(rc=0, out=one))),)},
+        ),
         PlayResult(number=1, playbook=playbook, state=RunState.STOPPED, reason=other, nodes=nodes),
         PlayHistoryReport(runs=(replace(_SUMMARY, run=run),), now=_NOW),
         _show(run, nodes),

@@ -14,13 +14,11 @@ from clbalance.model.play_run import (
     NodeChanged,
     NodeState,
     RunState,
-    StepList,
-    StepState,
 )
 from clbalance.store.plays import old_runs
 from clbalance.store.plays.journal import SqlitePlays
 from clbalance.store.state import SqliteStore
-from tests.store.build import after, node
+from tests.store.build import after
 
 from .build import NODES, a_run, begun, ended
 
@@ -68,41 +66,6 @@ def test_numbers_count_up_and_are_not_used_again(host: Host) -> None:
     assert plays.begin(a_run("/p/d.yml")) == 4
 
 
-def test_a_step_is_begun_then_ended_and_other_processes_see_both(host: Host) -> None:
-    plays, reader = host.process(), host.process()
-    number = plays.begin(a_run())
-    plays.write(number, begun("n1"))
-    assert reader.progress(number)[0].records == (begun("n1"),)
-    plays.write(number, ended("n1", out="hello"))
-    assert reader.progress(number)[0].records == (ended("n1", out="hello"),)
-    (quick, *_) = reader.progress(number, output=False)
-    assert quick.records[0].ended is not None
-    assert quick.records[0].ended.result is not None
-    assert (quick.records[0].ended.result.rc, quick.records[0].ended.result.out) == (3, "")
-
-
-def test_each_attempt_is_kept_in_order_and_an_end_is_that_of_the_last(plays: SqlitePlays) -> None:
-    number = plays.begin(a_run())
-    plays.write(number, begun("n1"))
-    plays.write(number, begun("n2"))
-    plays.write(number, begun("n1", attempt=2))
-    plays.write(number, ended("n1", attempt=2))
-    plays.write(number, begun("n1", steps=StepList.ROLLBACK))
-    first, second, _ = plays.progress(number)
-    assert first.records == (begun("n1"), ended("n1", attempt=2), begun("n1", steps=StepList.ROLLBACK))
-    assert second.records == (begun("n2"),)
-
-
-def test_a_drain_that_is_refused_all_night_is_one_record(plays: SqlitePlays) -> None:
-    number = plays.begin(a_run())
-    for second in range(5):
-        plays.write(number, begun("n1", at=second))
-        plays.write(number, ended("n1", state=StepState.REFUSED, at=second))
-    plays.write(number, begun("n1", at=9))
-    (first, *_) = plays.progress(number)
-    assert first.records == (begun("n1", at=9),)
-
-
 def test_what_a_node_sends_is_bounded_and_may_be_anything(plays: SqlitePlays) -> None:
     number = plays.begin(a_run())
     plays.write(number, begun("n1"))
@@ -113,14 +76,6 @@ def test_what_a_node_sends_is_bounded_and_may_be_anything(plays: SqlitePlays) ->
     out = first.records[0].ended.result.out
     assert out.startswith("\0\\udcff'ä")
     assert len(out.encode()) <= MOST_OUTPUT_BYTES
-
-
-def test_a_nodes_state_is_the_last_one(plays: SqlitePlays) -> None:
-    number = plays.begin(a_run())
-    plays.write(number, NodeChanged(node=node("n2"), state=NodeState.RUNNING))
-    plays.write(number, NodeChanged(node=node("n2"), state=NodeState.FAILED, reason="why", rolled_back=True))
-    _, second, _ = plays.progress(number)
-    assert (second.state, second.reason, second.rolled_back) == (NodeState.FAILED, "why", True)
 
 
 # -- who has a run
@@ -153,33 +108,6 @@ def test_a_run_whose_process_is_gone_is_interrupted_and_goes_on(host: Host) -> N
         third.begin(a_run())
 
 
-def test_a_run_that_does_not_exist_does_not_go_on(plays: SqlitePlays) -> None:
-    with pytest.raises(StoreError, match="there is no run 7"):
-        plays.go_on(7, after(1), "", "")
-
-
-def test_a_node_has_one_turn_at_a_time_whatever_runs(host: Host) -> None:
-    first, second = host.process(), host.process()
-    one, two = first.begin(a_run()), second.begin(a_run("/p/other.yml"))
-    assert first.start_turn(one, NODES[0]) is None
-    assert second.start_turn(two, NODES[0]) == one
-    assert second.start_turn(two, NODES[1]) is None
-    assert [row.state for row in second.progress(two)] == [
-        NodeState.NOT_STARTED,
-        NodeState.RUNNING,
-        NodeState.NOT_STARTED,
-    ]
-    first.write(one, NodeChanged(node=NODES[0], state=NodeState.OK))
-    assert second.start_turn(two, NODES[0]) is None
-
-
-def test_a_turn_of_a_process_that_is_gone_holds_up_nobody(host: Host) -> None:
-    first, second = host.process(), host.process()
-    first.start_turn(first.begin(a_run()), NODES[0])
-    first.close()
-    assert second.start_turn(second.begin(a_run("/p/other.yml")), NODES[0]) is None
-
-
 # -- lists
 
 
@@ -206,6 +134,18 @@ def test_the_newest_run_that_has_something_left_to_do(plays: SqlitePlays) -> Non
     plays.write(second, NodeChanged(node=NODES[0], state=NodeState.OK))
     plays.end(second, after(1), RunState.COMPLETED, "")
     assert plays.unfinished() == first
+
+
+def test_a_run_that_was_rolled_back_has_nothing_left_to_do(plays: SqlitePlays) -> None:
+    first = plays.begin(a_run())
+    plays.end(first, after(1), RunState.STOPPED, "")
+    second = plays.begin(replace(a_run(), rolls_back=first))
+    plays.end(second, after(2), RunState.STOPPED, "")
+    assert (plays.rollbacks(first), plays.rollbacks(second)) == ((second,), ())
+    assert plays.unfinished() == second
+    run = plays.run(second)
+    assert run is not None
+    assert run.rolls_back == first
 
 
 def test_old_runs_are_forgotten_but_never_the_newest_or_a_living_one(host: Host) -> None:

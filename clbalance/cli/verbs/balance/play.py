@@ -12,7 +12,7 @@ from clbalance.cli.play.record_options import RecordOptions, check_one_mode
 _HELP = """Run a playbook over nodes: upgrades, configuration, repairs.
 
 The plan is shown first: which nodes in which order, and why. On a terminal it asks before nodes are drained. The run
-stops by itself when too many nodes fail; `play --continue` goes on.
+stops by itself when too many nodes fail; `play --continue` goes on, and `play --rollback` takes it back.
 
 So: clbalance play ./upgrade.yml -g gpu-nodes
 """
@@ -32,7 +32,7 @@ def play(
     looks: PlayLooks,
     record: RecordOptions,
     name: Annotated[
-        str | None, Argument(metavar="PLAYBOOK|RUN", help="Its name or file; with --show, --continue: a run.")
+        str | None, Argument(metavar="PLAYBOOK|RUN", help="Its name or file; a run for --show, --continue, --rollback.")
     ] = None,
 ) -> int:
     """Exits 3 if `min_available` cannot be held, 4 if a node failed, 75 if the playbook runs already."""
@@ -41,7 +41,7 @@ def play(
 
     check_one_mode(looks, record)
     console, typed = Console.of(output), parse_variables(options.variables or ())
-    if looks.check or looks.list_all or looks.schema:
+    if looks.check or looks.explain or looks.list_all or looks.schema:
         from clbalance.cli.play.show_playbooks import show_playbooks
 
         return show_playbooks(console, looks, name, typed, nodes, ssh)
@@ -60,6 +60,10 @@ def play(
         return Continuing(
             call=call, word=name, changed=record.changed, repeat_uncertain=record.repeat_uncertain
         ).carry_out()
+    if record.roll_back:
+        from clbalance.cli.play.roll_back import RollingBack
+
+        return RollingBack(call=call, word=name, changed=record.changed).carry_out()
     from clbalance.cli.play.files import named, read_playbook
 
     return call.carry_out(read_playbook(named(name), typed))

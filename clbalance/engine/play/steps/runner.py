@@ -14,7 +14,6 @@ from clbalance.engine.play.steps.nodes import NodeDrains, look
 from clbalance.engine.play.steps.output_files import with_output_file
 from clbalance.engine.play.steps.programs import ended_by, remote_program, run_on_node
 from clbalance.engine.play.steps.waits import Waits
-from clbalance.engine.play.steps.would import would
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Unknown
@@ -35,6 +34,7 @@ from clbalance.model.playbook import (
     WaitFor,
 )
 from clbalance.playbook.conditions import NOT_ASKED
+from clbalance.policy.play.describe import describe
 from clbalance.ports import Transport
 
 
@@ -76,13 +76,9 @@ class SshSteps:
             case FetchFiles() as action:
                 return fetch_step(self._transfers(step), node, action, stop, compare=True)
             case action:
-                return StepEnded(state=StepState.OK, reason=f"{would(action)}{' on this host' * step.on_this_host}")
-
-    def check_health(self, node: NodeName, health: CheckHealth, facts: StepFacts, stop: threading.Event) -> StepEnded:
-        """See `StepRunner`."""
-        playbook = facts.playbook
-        step = Step(name="health", path="health", line=0, action=health, user=playbook.user, sudo=playbook.sudo)
-        return Waits(self._as_user(step)).health(node, step, health, facts, stop)
+                return StepEnded(
+                    state=StepState.OK, reason=f"would {describe(action)}{' on this host' * step.on_this_host}"
+                )
 
     def keep_drained(self, node: NodeName, reason: str, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """See `StepRunner`."""

@@ -9,7 +9,19 @@ from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, duration, stamp
 
-PLAY_FIELDS = ("run", "playbook", "by", "started_at", "seconds", "state", "ok", "failed", "not_started", "reason")
+PLAY_FIELDS = (
+    "run",
+    "playbook",
+    "by",
+    "started_at",
+    "seconds",
+    "state",
+    "ok",
+    "failed",
+    "not_started",
+    "reason",
+    "rolls_back",
+)
 """The fields in plain text, a line for each run."""
 
 _COLUMNS = (
@@ -52,7 +64,7 @@ class PlayHistoryReport(Report):
         started = run.started_at.astimezone(self.now.tzinfo)
         return (
             Cell(str(run.number)),
-            Cell(run.playbook),
+            Cell(run.playbook if run.rolls_back is None else f"{run.playbook}, rollback of {run.rolls_back}"),
             Cell(run.by),
             Cell(stamp(started, self.now)),
             Cell(DASH if seconds is None else duration(seconds)),
@@ -73,6 +85,7 @@ class PlayHistoryReport(Report):
                 one.run.state.value,
                 *_counts(one),
                 one.run.reason or None,
+                one.run.rolls_back,
             )
             for one in self.runs
         )
@@ -93,6 +106,7 @@ class PlayHistoryReport(Report):
             "state": run.state.value,
             "reason": run.reason or None,
             "continued": run.continued,
+            "rolls_back": run.rolls_back,
             "ok": ok,
             "failed": failed,
             "not_started": not_started,

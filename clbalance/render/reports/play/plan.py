@@ -1,11 +1,12 @@
 """What a run of a playbook is about to do: nodes in the order of their turns, and the rules. For `play`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.playbook import Canary, NodeOrder, OnDeadline, Playbook, Share, Step
+from clbalance.policy.play.schedule import most_failed
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
@@ -42,11 +43,13 @@ class PlayPlan(Report):
     at_once: int
     pool: int = 0
     min_available: int | None = None
-    variables: tuple[str, ...] = ()
+    order: str = ""
+    """In place of the playbook's own order."""
 
     def human(self, display: Display) -> str:
-        head = f"{self.playbook.name}: {counted(len(self.turns), 'node')}, {_ORDERS[self.playbook.rollout.order]}\n"
-        return escape_line(head[:-1]) + "\n" + self._table(display) + "".join(f"{line}\n" for line in self.rules())
+        order = self.order or _ORDERS[self.playbook.rollout.order]
+        head = escape_line(f"{self.playbook.name}: {counted(len(self.turns), 'node')}, {order}")
+        return f"{head}\n{self._table(display)}" + "".join(f"{line}\n" for line in self.rules())
 
     def _table(self, display: Display) -> str:
         columns = (Column(heading="NODE"), Column(heading="PART"), Column(heading="WHY"))
@@ -66,8 +69,7 @@ class PlayPlan(Report):
         yield f"at once: {self._at_once()}"
         if rollout.canary is not None:
             yield f"canary: {_canary(rollout.canary)}"
-        percent = rollout.max_fail_percentage or 0.0
-        tolerated = int(percent * len(self.turns) / 100)
+        tolerated = most_failed(rollout.max_fail_percentage, len(self.turns))
         yield f"stops: when more than {tolerated} have failed" if tolerated else "stops: when a node has failed"
         if self.min_available is not None:
             yield f"minimum: {self.min_available} of {counted(self.pool, 'node')} stay available, with all other drains"
@@ -86,9 +88,13 @@ class PlayPlan(Report):
     def json(self) -> dict[str, Json]:
         return {
             "playbook": self.playbook.name,
-            "nodes": [{"name": one.node, "part": one.part or None, "why": one.why} for one in self.turns],
+            "nodes": [turn for _, turn in self.turn_documents()],
             "rules": list(self.rules()),
         }
+
+    def turn_documents(self) -> Iterable[tuple[NodeName, Mapping[str, Json]]]:
+        """Each node with its place in the order, as in the JSON."""
+        return ((one.node, {"name": one.node, "part": one.part or None, "why": one.why}) for one in self.turns)
 
 
 def _steps(steps: Iterable[Step]) -> str:

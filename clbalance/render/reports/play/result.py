@@ -7,19 +7,22 @@ from clbalance.model import NodeName
 from clbalance.model.play_run import NodeProgress, NodeState, RunState, StepList, StepState
 from clbalance.model.playbook import Playbook
 from clbalance.nodeset import fold
+from clbalance.policy.play.outcome import INTERRUPTED, state_left
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import Json, escape_line
 
-_WORDS: Final = {
-    NodeState.OK: ("ok", Tone.GOOD),
-    NodeState.FAILED: ("failed", Tone.BAD),
-    NodeState.UNCERTAIN: ("uncertain", Tone.BAD),
-    NodeState.RUNNING: ("interrupted", Tone.WARN),
-    NodeState.LEFT_OUT: ("left out", Tone.WARN),
-    NodeState.NOT_STARTED: ("not started", Tone.QUIET),
+SHOWN_STATES: Final = {
+    NodeState.OK.value: ("ok", Tone.GOOD),
+    NodeState.FAILED.value: ("failed", Tone.BAD),
+    NodeState.UNCERTAIN.value: ("uncertain", Tone.BAD),
+    INTERRUPTED: ("interrupted", Tone.WARN),
+    NodeState.RUNNING.value: ("running", Tone.PLAIN),
+    NodeState.LEFT_OUT.value: ("left out", Tone.WARN),
+    NodeState.NOT_STARTED.value: ("not started", Tone.QUIET),
 }
+"""The words for people, by `state_left`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +37,16 @@ class PlayResult(Report):
 
     def human(self, display: Display) -> str:
         columns = (Column(heading="NODES"), Column(heading="RESULT"), Column(heading="REASON"))
-        rows = tuple((Cell(nodes), Cell(*_WORDS[state]), Cell(reason)) for nodes, state, reason in self._grouped())
+        rows = tuple(
+            (Cell(nodes), Cell(*SHOWN_STATES[state]), Cell(reason)) for nodes, state, reason in self._grouped()
+        )
         return display.table(Table(columns=columns, rows=rows), last="fold") + self.summary() + "\n"
 
-    def _grouped(self) -> list[tuple[str, NodeState, str]]:
-        grouped: dict[tuple[NodeState, str], list[NodeName]] = {}
+    def _grouped(self) -> list[tuple[str, str, str]]:
+        grouped: dict[tuple[str, str], list[NodeName]] = {}
         for one in self.nodes:
-            grouped.setdefault((one.state, self._why(one)), []).append(one.node)
-        order = list(_WORDS)
+            grouped.setdefault((state_left(one, self.playbook), self._why(one)), []).append(one.node)
+        order = list(SHOWN_STATES)
         found = sorted(grouped.items(), key=lambda item: order.index(item[0][0]))
         return [(fold(nodes), state, reason) for (state, reason), nodes in found]
 
@@ -57,7 +62,7 @@ class PlayResult(Report):
         return f"run {self.number} of {escape_line(self.playbook.name)} {self.state.value}{reason}"
 
     def plain(self) -> str:
-        return plain_lines((one.node, one.state.value, self._why(one) or None) for one in self.nodes)
+        return plain_lines((one.node, state_left(one, self.playbook), self._why(one) or None) for one in self.nodes)
 
     def json(self) -> dict[str, Json]:
         return {
@@ -76,7 +81,7 @@ class PlayResult(Report):
         }
         return {
             "name": one.node,
-            "state": one.state.value,
+            "state": state_left(one, self.playbook),
             "reason": self._why(one) or None,
             "rolled_back": one.rolled_back,
             "steps_done": len(done),

@@ -7,11 +7,11 @@ from enum import StrEnum
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.play_run import NodeProgress, NodeState, PlayRun, RunState, StepList, StepRecord
 from clbalance.model.playbook import Playbook
-from clbalance.policy.play.outcome import step_name
-from clbalance.policy.play.turn import may_repeat
+from clbalance.policy.play.outcome import state_left, step_name
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
-from clbalance.render.table import Cell, Column, Table, Tone
+from clbalance.render.reports.play.result import SHOWN_STATES
+from clbalance.render.table import Cell, Column, Table
 from clbalance.render.text import DASH, Json, duration, escape_line, escape_text, stamp
 
 SHOW_FIELDS = ("node", "state", "step", "reason", "rolled_back")
@@ -24,14 +24,6 @@ _COLUMNS = (
     Column(heading="TIME", align="right", sacrifice=1),
     Column(heading="REASON"),
 )
-_TONES = {
-    NodeState.OK: Tone.GOOD,
-    NodeState.FAILED: Tone.BAD,
-    NodeState.UNCERTAIN: Tone.BAD,
-    NodeState.RUNNING: Tone.WARN,
-    NodeState.LEFT_OUT: Tone.WARN,
-    NodeState.NOT_STARTED: Tone.QUIET,
-}
 
 
 class FileNow(StrEnum):
@@ -47,18 +39,23 @@ _REMARKS = {FileNow.SAME: "", FileNow.CHANGED: " (it has changed since)", FileNo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayShow(Report):
-    """`playbook` None: this version cannot read the recorded text. `each_step`: with what each step printed."""
+    """`playbook` None: this version cannot read the recorded text. `each_step`: with what each step printed.
+
+    `rollbacks`: the runs that roll this one back.
+    """
 
     run: PlayRun
     nodes: tuple[NodeProgress, ...]
     playbook: Playbook | None
     file_now: FileNow
     each_step: bool = False
+    rollbacks: tuple[int, ...] = ()
 
     def human(self, display: Display) -> str:
         facts = [(name, text) for name, text in self._facts() if text]
         width = max(len(name) for name, _ in facts)
-        lines = [f"run {self.run.number}: {self.run.playbook}"]
+        rolls_back = "" if self.run.rolls_back is None else f", rollback of run {self.run.rolls_back}"
+        lines = [f"run {self.run.number}: {self.run.playbook}{rolls_back}"]
         lines += [f"  {name.ljust(width)}  {text}" for name, text in facts]
         text = "".join(f"{escape_line(line)}\n" for line in lines)
         rows = tuple(self._cells(one) for one in self.nodes)
@@ -79,29 +76,21 @@ class PlayShow(Report):
             f"{run.continued} times, last {_moment(run.since or run.started_at)}" if run.continued else "",
         )
 
+        yield "rolled back", ", ".join(f"by run {number}" for number in self.rollbacks)
+
     def _cells(self, one: NodeProgress) -> tuple[Cell, ...]:
         state = self._state(one)
         took = _took(one)
         return (
             Cell(one.node),
-            Cell(state, _TONES[NodeState.UNCERTAIN if state == NodeState.UNCERTAIN else one.state]),
+            Cell(*SHOWN_STATES[state]),
             Cell(self._stands_at(one) or DASH),
             Cell(DASH if took is None else duration(took)),
             Cell(self._reason(one)),
         )
 
     def _state(self, one: NodeProgress) -> str:
-        """A turn whose process is gone was interrupted; its step may have run."""
-        if one.state is not NodeState.RUNNING or self.run.state is RunState.RUNNING:
-            return one.state.value
-        return NodeState.UNCERTAIN.value if self._may_have_run(one) else "interrupted"
-
-    def _may_have_run(self, one: NodeProgress) -> bool:
-        last = one.records[-1] if one.records else None
-        if last is None or last.ended is not None:
-            return False
-        steps = () if self.playbook is None else self.playbook.steps_of(last.steps)
-        return last.index >= len(steps) or not may_repeat(steps[last.index])
+        return one.state.value if self.run.state is RunState.RUNNING else state_left(one, self.playbook)
 
     def _stands_at(self, one: NodeProgress) -> str:
         if not one.records or one.state is NodeState.OK:
@@ -159,6 +148,8 @@ class PlayShow(Report):
             "started_at": run.started_at.isoformat(),
             "ended_at": None if run.ended_at is None else run.ended_at.isoformat(),
             "continued": run.continued,
+            "rolls_back": run.rolls_back,
+            "rolled_back_by": list(self.rollbacks),
             "state": run.state.value,
             "reason": run.reason or None,
             "nodes": [self._node(one) for one in self.nodes],

@@ -348,7 +348,7 @@ def test_waiting_ends_at_its_deadline_with_what_is_missing(steps: SshSteps) -> N
 def test_health_is_told_by_the_codes_of_nagios(steps: SshSteps, text: str, state: StepState) -> None:
     within_s = 2.5 if state is StepState.UNKNOWN else 60.0  # it is over once it is known
     health = CheckHealth(program=ShellText(text=text), passes=2, fails=2, every_s=0.1, within_s=within_s)
-    assert steps.check_health(NODE, health, facts(), threading.Event()).state is state
+    assert done(steps, health).state is state
 
 
 def test_conditions_are_about_results_and_load_and_unknown_is_not_true(steps: SshSteps) -> None:

@@ -1,4 +1,4 @@
-"""What a step would do, in a few words, for check mode. Pure."""
+"""What an action does, in a few words: for `--dry-run` and `--explain`. Pure."""
 
 from typing import assert_never
 
@@ -23,48 +23,47 @@ from clbalance.model.playbook import (
 )
 
 
-def would(action: Action) -> str:  # noqa: C901, PLR0912 - one case for each action
-    """What it would do."""
+def describe(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case for each action
+    """What it does, as an order: `run …`."""
     match action:
         case RunProgram(program=program):
-            said = f"run `{text_of(program)}`"
+            return f"run `{program_line(program)}`"
         case CopyFiles(sources=sources, destination=destination):
-            said = f"copy {' '.join(sources)} to {destination}"
+            return f"copy {' '.join(sources)} to {destination}"
         case FetchFiles(sources=sources, folder=folder):
-            said = f"fetch {' '.join(sources)} into {folder}"
+            return f"fetch {' '.join(sources)} into {folder}"
         case DrainNode():
-            said = "drain the node, and wait until no job runs there"
+            return "drain the node, and wait until no job runs there"
         case ResumeNode():
-            said = "resume the node"
+            return "resume the node"
         case WaitFor():
-            said = f"wait until {' and '.join(_awaited(action))}"
+            return f"wait until {' and '.join(_awaited(action))}"
         case Reboot(program=program):
-            said = f"reboot the node by `{text_of(program)}`"
+            return f"reboot the node by `{program_line(program)}`"
         case CheckHealth(program=program):
-            said = f"check its health by `{text_of(program)}`"
+            return f"check its health by `{program_line(program)}`"
         case Rebalance():
-            said = "rebalance the nodes"
+            return "rebalance the nodes"
         case Pause(ask=ask, seconds=seconds):
-            said = f"ask: {ask}" if ask else f"wait {seconds or 0:g} s"
+            return f"ask: {ask}" if ask else f"wait {seconds or 0:g} s"
         case Assert(that=that):
-            said = f"check that {that}"
+            return f"check that {that}"
         case Notify(url=url, program=program):
-            said = f"tell {url}" if program is None else f"run `{text_of(program)}` on this host"
+            return f"tell {url}" if program is None else f"run `{program_line(program)}` on this host"
         case _:
             assert_never(action)
-    return f"would {said}"
 
 
 def _awaited(action: WaitFor) -> list[str]:
     awaited = [] if action.port is None else [f"something listens on port {action.port}"]
     if action.program is not None:
-        awaited.append(f"`{text_of(action.program)}` exits with 0")
+        awaited.append(f"`{program_line(action.program)}` exits with 0")
     if action.where is not None:
         awaited.append(action.where)
     return [*awaited, "no job runs there"] if action.no_jobs else awaited
 
 
-def text_of(program: Program) -> str:
+def program_line(program: Program) -> str:
     """A program in one line: shell text, or its words."""
     match program:
         case ShellText(text=text):
