@@ -10,7 +10,7 @@ import pytest
 
 from clbalance.model import Cause, Plan, Qos, Request, Snapshot, Unfit
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Script, Submitted, TaskRules
-from clbalance.model.job_files import JobFiles, ReturnState
+from clbalance.model.job_files import JobFiles, ReturnState, SentPath
 from clbalance.model.job_record import (
     Cancelled,
     Exited,
@@ -613,3 +613,16 @@ def test_results_of_each_copy_are_awaited_until_they_came_or_the_job_starts_agai
     assert found.job.files == files
     with journal.returns().lock(job) as is_ours:
         assert is_ours
+
+
+def test_results_of_slots_are_awaited_until_they_came_whatever_slots_follow(journal: Journal) -> None:
+    files = JobFiles(sent_to_tasks=(SentPath(base="/home/ann", name="in-%t", files=2, size_bytes=7, newest_ns=1),))
+    of_tasks = replace(OF_TASKS, job=replace(OF_TASKS.job, files=files, slots=True))
+    job = journal.submit(NOON, of_tasks, TASKS)
+    journal.record_slot_launches(job, attempt=1, slots=slots(2, 5), plan=plan("n1"))
+    journal.record_slot_launches(job, attempt=2, slots=slots(7), plan=plan("n1"))
+    awaited = [(one.claim, one.state) for one in journal.returns().of(job)]
+    assert awaited == [(claim, ReturnState.PENDING) for claim in (2, 5, 7)]
+    found = journal.submitted(job)
+    assert found is not None
+    assert found.job.files == files

@@ -153,11 +153,14 @@ class OpenSlots:
         self.launches.dropped(slot, reason)
 
     def _take_arrived(self) -> None:
-        """Start what waits for files that have arrived. A node that cannot take them gets no more slots."""
+        """Start what waits for files that have arrived. A node that cannot take them gets no more slots.
+
+        Tasks of a slot that takes none any more are given out again when it is over.
+        """
         for parcel, sent in self._files.arrived():
             slot = parcel.slot
             if slot.claim not in self._slots or slot.is_ending:
-                continue  # its tasks are given out again when it is over
+                continue
             reason = sent.failures.get(slot.node)
             if reason is None:
                 self._arrived(slot, parcel, sent)
@@ -174,11 +177,11 @@ class OpenSlots:
                 self._stop_after_failures()
 
     def _arrived(self, slot: Slot, parcel: Parcel, sent: "Sent") -> None:
-        if parcel.tasks:
+        if not parcel.tasks:
+            for text in sent.warnings:
+                self.warned(slot, text)
+        elif slot.takes_tasks:
             slot.feed(parcel.tasks)
-            return
-        for text in sent.warnings:
-            self.warned(slot, text)
 
     def _cannot_take(self, slot: Slot, parcel: Parcel, reason: str) -> None:
         self._refused = f"{slot.node}: {reason}"

@@ -10,6 +10,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from tests.cli.command import Command, eventually, nothing_left
 from tests.cli.held_jobs import SOON, detached, job, let_go
+from tests.faults.mounts import mounted
 
 TOGETHER = """
 touch "$CLBALANCE_SUBMIT_DIR/begun-$CLBALANCE_TASK_ID"
@@ -124,6 +125,20 @@ def test_a_file_that_has_vanished_fails_its_task_alone(lab: Lab, clbalance: Comm
     assert {n: one["state"] for n, one in tasks.items()} == {1: "COMPLETED", 2: "FAILED", 3: "COMPLETED"}
     assert "there is no such file or folder" in tasks[2]["reason"]
     assert results(clbalance.folder)["out-3"] == "3"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["big", "big-%t"])
+def test_a_node_without_room_for_the_files_gets_no_tasks(lab: Lab, clbalance: Command, name: str) -> None:
+    for file in ("big", "big-1", "big-2"):
+        (clbalance.folder / file).write_bytes(bytes(4 << 20))
+    options = ("--array", "1-2", "--send", name, "-c", "stat -Lc %s big*; echo $CLBALANCE_NODE")
+    with nothing_left(lab), mounted(lab, lab.node("node1"), "size=2m"):
+        done = clbalance("run", "-w", "node[1-2]", *options)
+        assert (done.rc, sorted(done.lines)) == (0, [f"{n}: {word}" for n in (1, 2) for word in ("4194304", "node2")])
+        alone = clbalance("run", "-t", "1s", "-u", "1s", "-w", "node1", *options)
+    assert alone.rc == 125
+    assert "no space left on the file system" in alone.stderr
 
 
 POINTS = ["given", "sending", "sent", "returning", "returned", "return-recorded"]
