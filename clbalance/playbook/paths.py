@@ -21,7 +21,8 @@ class BadPath:
 def filled_path(given: str, variables: Mapping[str, str]) -> str | BadPath:
     """The path with the values of its variables: `{{ vars.root }}/releases` is `/srv/app/releases`.
 
-    A slash at the end of a value is left out: it would mean the content of a folder, which only the playbook says.
+    Slashes at the ends of a value are left out where the playbook has one. At the end of a path a slash means the
+    content of a folder, which only the playbook says.
     """
     if not given.strip():
         return BadPath(message="the path is empty")
@@ -29,14 +30,14 @@ def filled_path(given: str, variables: Mapping[str, str]) -> str | BadPath:
         return given
     parts: list[str] = []
     for part in given.split("/"):
-        filled = _filled_part(part, variables, is_first=not parts)
+        filled = _filled_part(part, variables)
         if isinstance(filled, BadPath):
             return filled
-        parts.append(filled)
+        parts.append(filled.lstrip("/") if parts else filled)
     return "/".join(parts) or "/"
 
 
-def _filled_part(part: str, variables: Mapping[str, str], *, is_first: bool) -> str | BadPath:
+def _filled_part(part: str, variables: Mapping[str, str]) -> str | BadPath:
     if "{{" not in part and "}}" not in part:
         return part
     found = WHOLE_VARIABLE.fullmatch(part)
@@ -46,16 +47,14 @@ def _filled_part(part: str, variables: Mapping[str, str], *, is_first: bool) -> 
     name = found[1]
     if name not in variables:
         return BadPath(message=f"the variable `{name}` is not set", hint=near(name, list(variables), "variables"))
-    if fault := _fault(variables[name], is_first=is_first):
+    if fault := _fault(variables[name]):
         return BadPath(message=f"the variable `{name}` is no path here: {fault}", hint=f"`-e {name}=PATH`")
     return variables[name].rstrip("/")
 
 
-def _fault(value: str, *, is_first: bool) -> str:
+def _fault(value: str) -> str:
     if not value.strip():
         return "it is empty"
     if any(one < " " or one == "\x7f" for one in value):
         return "it has a newline, or another control character"
-    if ".." in value.split("/"):
-        return "it has `..` as a part"
-    return "" if is_first or not value.startswith("/") else "it begins with `/`, in the middle of a path"
+    return "it has `..` as a part" if ".." in value.split("/") else ""

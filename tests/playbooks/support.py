@@ -2,9 +2,12 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
+from clbalance.model.playbook import RunProgram, ShellText
+from clbalance.playbook.load import load_playbook
 from tests.cli.command import Command, Done
 
 FOLDER = Path(__file__).parents[2] / "playbooks"
@@ -30,6 +33,31 @@ def quick(clbalance: Command, name: str) -> str:
 def given(**values: str) -> list[str]:
     """The options that set these variables."""
     return [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
+
+
+def refusal(name: str, step: str, folder: Path, **values: str) -> str:
+    """What a step of a playbook says when it refuses these values of variables; empty: it went on.
+
+    It runs here, in a shell that finds no program at all: a check that is missing could otherwise harm this machine.
+    """
+    file = FOLDER / f"{name}.yml"
+    playbook = load_playbook(file.read_bytes(), str(file))
+    (text,) = (
+        one.action.program.text
+        for one in playbook.steps
+        if one.name == step and isinstance(one.action, RunProgram) and isinstance(one.action.program, ShellText)
+    )
+    variables = {f"VAR_{key}": value for key, value in {**playbook.variables, **values}.items()}
+    done = subprocess.run(
+        ["/bin/sh", "-c", text],
+        env={"PATH": "", "HOME": str(folder), **variables},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return "" if done.returncode in (0, 127) else done.stderr
 
 
 def nodes_of(done: Done) -> dict[str, dict[str, Any]]:

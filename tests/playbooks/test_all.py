@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.cli.conftest import alone, folder  # noqa: F401 - fixtures
 from tests.playbooks.support import SHIPPED, given
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "playbooks.md"
@@ -16,7 +15,7 @@ by_name = pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 
 
 @pytest.fixture
-def listed(alone: Command) -> dict[str, dict[str, object]]:  # noqa: F811
+def listed(alone: Command) -> dict[str, dict[str, object]]:
     """The rows of `play --list`, by name."""
     return {one["name"]: one for one in json.loads(alone("play", "--list", "--json").stdout)["playbooks"]}
 
@@ -31,7 +30,7 @@ def test_each_is_found_by_its_name_with_a_sentence_that_says_what_it_does(
 
 @by_name
 def test_each_is_valid_once_the_variables_without_a_value_are_given(
-    alone: Command,  # noqa: F811
+    alone: Command,
     listed: dict[str, dict[str, object]],
     file: Path,
 ) -> None:
