@@ -1,8 +1,9 @@
 """`drain-and-repair`: a node is given back only once its repair and its check are good."""
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, Done
+from tests.cli.command import Command, Done, ended, eventually
 from tests.cli.conftest import clbalance, folder  # noqa: F401 - fixtures
+from tests.cli.held_jobs import detached, held, let_go
 from tests.playbooks.support import drain_reasons, given, home, quick, states_of
 
 DRAINED = 'test -e "$CLBALANCE_NODE_DIR"/clbalance-*/drain'
@@ -20,6 +21,18 @@ def test_a_node_is_repaired_while_it_is_drained_and_then_given_back(clbalance: C
         assert (done.rc, states_of(done)) == (0, {"node1": "ok", "node2": "ok"}), done
         assert drain_reasons(clbalance, "node[1-2]") == {}
         assert (home(clbalance, "node2") / "log").read_text() == "mended\n" * mended
+
+
+def test_a_node_with_a_job_is_repaired_once_the_job_has_ended(clbalance: Command) -> None:  # noqa: F811
+    job = detached(clbalance, "-w", "node1", "-c", held())
+    name = quick(clbalance, "drain-and-repair")
+    repair = f"test -e {clbalance.folder}/go && touch {clbalance.folder}/repaired"
+    play = clbalance.start("play", name, "-w", "node1", *given(repair=repair, check="true"))
+    eventually(lambda: "node1" in drain_reasons(clbalance, "node1"))
+    let_go(clbalance)
+    assert ended(play, 60.0) == 0
+    assert (clbalance.folder / "repaired").exists()
+    assert clbalance("wait", "-q", job).rc == 0
 
 
 def test_a_repair_that_fails_leaves_the_node_drained_with_what_it_said_and_begins_no_other(

@@ -98,14 +98,15 @@ def test_sshd_must_allow_enough_sessions_and_tell_it(clbalance: Command) -> None
 
 
 def test_gpus_without_their_tools_are_told_or_get_them(clbalance: Command, lab: Lab) -> None:  # noqa: F811
-    devices(clbalance.folder, SOUND, NVIDIA)
+    devices(clbalance.folder, SOUND, AMD)
     said = failed(clbalance, "node1")
     assert said.startswith("install GPU tools: exit code 2: ")
     assert said.endswith("there are GPUs without their tools, and no program that installs them")
-    tool = lab.nodes[0].folder.bin / "nvidia-smi"
+    tool = lab.nodes[0].folder.bin / "rocm-smi"
     text = f"printf '#!/bin/sh\\n' >{tool} && chmod +x {tool}"
     assert prepared(clbalance, "node1", gpu_tools=text).rc == 0
-    assert prepared(clbalance, "node5").rc == 0, "it has them"
+    theirs = devices(clbalance.folder / "node5", NVIDIA)
+    assert prepared(clbalance, "node5", devices=str(theirs)).rc == 0, "it has them"
 
 
 def test_gpu_tools_that_fail_are_not_taken_for_good(clbalance: Command, lab: Lab) -> None:  # noqa: F811

@@ -63,11 +63,15 @@ def _awaited(action: WaitFor) -> list[str]:
     return [*awaited, "no job runs there"] if action.no_jobs else awaited
 
 
+_STRICT = ("set -e", "set -u", "set -eu")
+"""Lines that do not say what a text does."""
+
+
 def program_line(program: Program) -> str:
     """A program in one line: shell text, or its words."""
     match program:
         case ShellText(text=text):
-            first, *more = text.strip().splitlines() or [""]
+            first, *more = [line for line in text.strip().splitlines() if line not in _STRICT] or [""]
             return f"{first} …" if more else first
         case Argv(words=words):
             return " ".join(f"$VAR_{word.name}" if isinstance(word, Variable) else word for word in words)

@@ -6,20 +6,24 @@ from pathlib import Path
 from clbalance.errors import ClbalanceError
 from clbalance.model.play_run import StepEnded, StepState
 from clbalance.user_files.replacing import replace_file
+from clbalance.user_files.trees.writing import opened_folder
 
 
 def with_output_file(ended: StepEnded, path: str) -> StepEnded:
     """Write the output, the errors, and why the step was not good. It fails if that is not possible.
 
-    A file of an earlier run is replaced in any case: what was true then is not mistaken for what is true now.
+    A file of an earlier run is replaced in any case: what was true then is not mistaken for what is true now. A folder
+    that is made is its user's alone, for logs may be root's.
     """
     result = ended.result
     printed = () if result is None else (result.out, result.err)
     remark = () if ended.state is StepState.OK else (f"[clbalance: {ended.reason}]",)
     text = "".join(f"{part}\n" for part in (*printed, *remark) if part)
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text.encode("utf-8", "replace"))
+        folder = Path(path).parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with opened_folder(str(folder)):
+            replace_file(path, text.encode("utf-8", "replace"))
     except (ClbalanceError, OSError) as error:
         reason = error.message if isinstance(error, ClbalanceError) else str(error)
         state = StepState.FAILED if ended.state is StepState.OK else ended.state

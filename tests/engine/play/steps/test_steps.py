@@ -1,6 +1,7 @@
 """Steps on the lab's nodes, over real ssh."""
 
 import json
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -123,6 +124,7 @@ def test_what_a_program_prints_is_written_to_the_file_of_its_node_whatever_its_e
     file = tmp_path / "facts" / "load.node1"
     one = RunProgram(program=ShellText(text="echo 0.5; echo no disk >&2; exit 3"), output=str(file.with_suffix("")))
     assert done(steps, one).state is StepState.FAILED
+    assert oct(file.parent.stat().st_mode) == "0o40700"
     assert file.read_text() == "0.5\nno disk\n[clbalance: exit code 3: no disk]\n"
     lab.nodes[0].kill()
     assert done(steps, one).state is StepState.FAILED
@@ -134,6 +136,15 @@ def test_an_output_file_that_cannot_be_written_fails_the_step(steps: SshSteps, t
     ended = done(steps, RunProgram(program=ShellText(text="true"), output=str(tmp_path / "file" / "load")))
     assert ended.state is StepState.FAILED
     assert str(tmp_path / "file") in ended.reason
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_writes_no_output_file_where_others_may_write(steps: SshSteps, tmp_path: Path) -> None:
+    everybodys = tmp_path / "everybodys"
+    everybodys.mkdir()
+    everybodys.chmod(0o777)
+    ended = done(steps, RunProgram(program=ShellText(text="true"), output=str(everybodys / "load")))
+    assert (ended.state, list(everybodys.iterdir())) == (StepState.FAILED, [])
 
 
 def test_a_timeout_says_so_and_nothing_is_left(steps: SshSteps) -> None:
