@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from msgspec import UNSET
 
@@ -93,7 +94,10 @@ class _Reader:
         """The whole turn of a node: a drain before the steps, the check of its health and the resume after them."""
         places = self.scalars.document.keys
         before = () if drain is None else (_own_step("drain", drain, places.get(("drain",))),)
-        after = () if health is None else (_own_step("health", health, places.get(("health",))),)
+        after: tuple[Step, ...] = ()
+        if health is not None:  # its program runs as those of the steps do
+            step = _own_step("health", health, places.get(("health",)))
+            after = (replace(step, user=self.form.user, sudo=self.form.sudo),)
         last = () if drain is None else (_own_step("resume", ResumeNode(), places.get(("drain",))),)
         return (*before, *steps, *after, *last)
 
