@@ -64,3 +64,16 @@ def test_a_folder_on_the_node_that_leads_elsewhere_by_a_link(clbalance: Command)
 
 def test_nothing_to_fetch_on_the_node(clbalance: Command) -> None:
     assert "nowhere" in reason_of(clbalance, "fetch: {src: nowhere, dest: .}")
+
+
+def test_a_link_in_a_folder_that_is_fetched_is_left_out_and_told(clbalance: Command) -> None:
+    folder = home(clbalance, "node1") / "results"
+    folder.mkdir()
+    (folder / "it").write_text(_OLD)
+    (folder / "out").symlink_to("/etc/passwd")
+    (clbalance.folder / "here").mkdir()
+    done = clbalance("play", book(clbalance, "steps: [{fetch: {src: results, dest: here}}]"), "-w", "node1", "-v")
+    assert done.rc == 0, done.stderr
+    assert "1 file fetched; " in done.stderr
+    assert "out" in done.stderr.partition("1 file fetched; ")[2]
+    assert [one.name for one in (clbalance.folder / "here" / "results.node1").iterdir()] == ["it"]

@@ -24,6 +24,9 @@ from clbalance.user_files.trees.writing import TreeWriter, opened_folder
 MOST_FETCHED_BYTES = 10 << 30
 """Of one node and one step, as `clbalance fetch` has it by default."""
 
+_MOST_TOLD = 3
+"""Of the files that were left out."""
+
 
 class Quiet:
     """Is told the progress of a copy, and shows nothing."""
@@ -102,7 +105,7 @@ def fetch_step(
             )
     except UsageError as error:
         return StepEnded(state=StepState.FAILED, reason=error.message, changed=False)
-    return _would(listener.plan, result) if compare else _ended(result)
+    return _would(listener.plan, result) if compare else _ended(result, "fetched")
 
 
 def _beside(folder: str, path: str) -> str:
@@ -129,12 +132,12 @@ def _with_mode(entry: Entry, mode: int) -> Entry:
             return entry
 
 
-def _ended(result: FilesResult) -> StepEnded:
+def _ended(result: FilesResult, how: str = "sent") -> StepEnded:
     if result.failure is not None:
         return StepEnded(state=StepState.FAILED, reason=result.failure)
     changed = bool(result.sent or result.folders or result.deleted)
-    said = f"{counted(result.sent, 'file')} sent" if changed else "all is there already"
-    return StepEnded(state=StepState.OK, reason=said, changed=changed)
+    said = f"{counted(result.sent, 'file')} {how}" if changed else "all is there already"
+    return StepEnded(state=StepState.OK, reason="; ".join((said, *result.warnings[:_MOST_TOLD])), changed=changed)
 
 
 def _would(plan: FilePlan | None, result: FilesResult) -> StepEnded:
