@@ -93,7 +93,7 @@ class _Reader:
         places = self.scalars.document.keys
         before = () if drain is None else (_own_step("drain", drain, places.get(("drain",))),)
         after: tuple[Step, ...] = ()
-        if health is not None:
+        if health is not None:  # its program runs as those of the steps do
             step = _own_step("health", health, places.get(("health",)))
             after = (replace(step, user=self.form.user, sudo=self.form.sudo),)
         last = () if drain is None else (_own_step("resume", ResumeNode(), places.get(("drain",))),)

@@ -43,6 +43,11 @@ def test_every_key_is_read() -> None:
     assert len(actions) == len(found.steps) == 3 + 16
 
 
+def test_the_program_of_the_health_check_runs_as_the_steps_do() -> None:
+    found = read("steps: [{run: a}]\nhealth: {run: b}\nuser: admin\nsudo: true")
+    assert [(step.user, step.sudo) for step in found.steps] == [("admin", True)] * 2
+
+
 def test_a_turn_begins_with_the_drain_and_ends_with_health_and_resume() -> None:
     found = read("steps: [{run: a}]\ndrain: {on_deadline: force}\nhealth: {run: b}")
     assert [step.path for step in found.steps] == ["drain", "steps[0]", "health", "resume"]

@@ -25,6 +25,9 @@ from clbalance.user_files.trees.writing import TreeWriter, opened_folder
 MOST_FETCHED_BYTES = 10 << 30
 """Of one node and one step, as `clbalance fetch` has it by default."""
 
+_MOST_TOLD = 3
+"""Of the files that were left out."""
+
 
 class Quiet:
     """Is told the progress of a copy, and shows nothing."""
@@ -103,7 +106,7 @@ def fetch_step(
             )
     except UsageError as error:
         return StepEnded(state=StepState.FAILED, reason=error.message, changed=False)
-    return _would(listener.plan, result) if compare else _ended(listener.plan, result)
+    return _would(listener.plan, result) if compare else _ended(listener.plan, result, "fetched")
 
 
 def _beside(folder: str, path: str) -> str:
@@ -130,10 +133,11 @@ def _with_mode(entry: Entry, mode: int) -> Entry:
             return entry
 
 
-def _ended(plan: FilePlan | None, result: FilesResult) -> StepEnded:
+def _ended(plan: FilePlan | None, result: FilesResult, how: str = "sent") -> StepEnded:
     if result.failure is not None or plan is None:
         return StepEnded(state=StepState.FAILED, reason=result.failure or "it did not answer")
-    said = "all is there already" if plan.is_empty else f"{counted(result.sent, 'file')} sent"
+    said = "all is there already" if plan.is_empty else f"{counted(result.sent, 'file')} {how}"
+    said = "; ".join((said, *result.warnings[:_MOST_TOLD]))
     return StepEnded(state=StepState.OK, reason=said, result=_changes(plan), changed=not plan.is_empty)
 
 

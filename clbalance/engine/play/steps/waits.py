@@ -16,7 +16,7 @@ from clbalance.model.playbook import CheckHealth, DrainNode, Program, Reboot, Sh
 from clbalance.policy.drain_progress import drain_progress
 
 _REBOOT_LOOK_S: Final = 2.0
-_SHORTEST_S: Final = 1.0
+_SHORTEST_S: Final = 5.0
 """Of a program that is begun just before the deadline."""
 _BY_SIGNAL: Final = 128
 _PASSES: Final = 0

@@ -45,7 +45,8 @@ class PlayResult(Report):
     def _grouped(self) -> list[tuple[str, str, str]]:
         grouped: dict[tuple[str, str], list[NodeName]] = {}
         for one in self.nodes:
-            grouped.setdefault((state_left(one, self.playbook), self._why(one)), []).append(one.node)
+            reason = f"{self._why(one)} (rolled back)" if one.rolled_back else self._why(one)
+            grouped.setdefault((state_left(one, self.playbook), reason), []).append(one.node)
         order = list(SHOWN_STATES)
         found = sorted(grouped.items(), key=lambda item: order.index(item[0][0]))
         return [(fold(nodes), state, reason) for (state, reason), nodes in found]
@@ -54,7 +55,7 @@ class PlayResult(Report):
         if one.state is NodeState.RUNNING and not one.reason and one.records:
             last = one.records[-1]
             return f"at {self.playbook.steps_of(last.steps)[last.index].name}"
-        return f"{one.reason} (rolled back)" if one.rolled_back else one.reason
+        return one.reason
 
     def summary(self) -> str:
         """One line: the run, how it ended, and why."""
