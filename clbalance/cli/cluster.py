@@ -152,7 +152,7 @@ class ClusterContext:
                 clock=SystemClock(),
                 listener=SweepProgress(self.console, meanwhile=meanwhile),
                 probe_script=probe_script(),
-                agent_source=agent_source(),
+                agent_source=agent_source,
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
                 step_within_s=ssh.probe_timeout_s,
                 session_limit=raise_file_limit(),

@@ -63,7 +63,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             clock=SystemClock(),
             listener=SweepProgress(console, meanwhile="clbalance.engine.jobs.submitted"),
             probe_script=probe_script(),
-            agent_source=agent_source(),
+            agent_source=agent_source,
             answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
             step_within_s=settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),

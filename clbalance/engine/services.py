@@ -41,7 +41,8 @@ class Services:
     clock: Clock
     listener: SweepListener
     probe_script: str
-    agent_source: str
+    agent_source: Callable[[], str]
+    """Cached: the first call packs the agent, which takes 20 ms."""
     answer_within_s: float
     step_within_s: float = 5.0
     """For an answer to one request over an open session."""

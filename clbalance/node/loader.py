@@ -25,8 +25,8 @@ class ModulesInMemory:
         source = self.sources.get(name)
         if source is None:
             return None
-        spec: Any = type(sys.__spec__)  # `importlib.machinery` has it too, but would take a while to import
-        return spec(name, self, is_package=not source)
+        module_spec: Any = type(sys.__spec__)  # `importlib.machinery` has it too, but would take a while to import
+        return module_spec(name, self, is_package=not source)
 
     def create_module(self, spec: object) -> None:
         """None: an ordinary one."""

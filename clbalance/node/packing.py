@@ -12,7 +12,7 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 _TOP = _HERE.parents[1]
 
-# Each begins with something that is found quickly: the whole agent is packed for each command that may send it.
+# Each begins with something that is found quickly: the agent is packed anew by each command that sends it.
 _DOCSTRING = re.compile(r'\n( *)"""\S[^"]*(?:"[^"]+)*"""(?=\n)')
 _COMMENT = re.compile(r"\n *# [^\n]*")
 _COMMENT_AFTER_CODE = re.compile(r"  # [^\n]*")
@@ -37,8 +37,8 @@ def packed(sources: Mapping[str, str], main: str) -> str:
     Base64, because nodes decode it in C: base85 would be 6 % shorter and take a millisecond more.
     """
     text = "\0".join(f"{name}\n{source}" for name, source in sources.items())
-    packed = binascii.b2a_base64(zlib.compress(text.encode()), newline=False).decode()
-    return loader_source() + _RUN % (packed, main)
+    modules = binascii.b2a_base64(zlib.compress(text.encode()), newline=False).decode()
+    return loader_source() + _RUN % (modules, main)
 
 
 def loader_source() -> str:

@@ -104,7 +104,7 @@ def world_of(nodes: Mapping[str, ScriptedNode], **changes: object) -> Services:
         "clock": TransportClock(transport),
         "listener": Notes(),
         "probe_script": PROBE,
-        "agent_source": AGENT,
+        "agent_source": lambda: AGENT,
         "answer_within_s": 15.0,
     }
     return Services(**(settings | changes))  # type: ignore[arg-type]  # a test's own table

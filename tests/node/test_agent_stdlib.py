@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from base64 import b64decode, b64encode
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,8 @@ from clbalance.node.agent.job.program import shebang
 from clbalance.node.agent.lease.drains import is_proposal_name
 from clbalance.node.agent.lease.files import is_mark_name
 from clbalance.node.agent.lease.homes import uid_in
+from clbalance.node.agent.protocol import RefusedError
+from clbalance.node.agent.requests import Requests
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -83,3 +86,18 @@ def test_a_home_is_known_by_its_name(name: bytes) -> None:
 def test_an_interpreter_and_its_argument_are_cut_as_the_kernel_cuts_them(head: bytes) -> None:
     words = re.split(rb"[ \t]+", head.split(b"\n", 1)[0][2:].strip(b" \t"), maxsplit=1)
     assert shebang(head) == [word for word in words if word]
+
+
+@given(
+    data=st.from_regex(r"[A-Za-z0-9+/=]{0,9}!?", fullmatch=True)
+    | st.text()
+    | st.binary().map(b64encode).map(bytes.decode)
+)
+def test_base64_is_read_as_by_the_library(data: str) -> None:
+    try:
+        expected = b64decode(data, validate=True)
+    except ValueError:
+        with pytest.raises(RefusedError, match="not base64"):
+            Requests.decoded({"op": "put", "data": data}, "stdin")
+    else:
+        assert Requests.decoded({"op": "put", "data": data}, "stdin") == expected

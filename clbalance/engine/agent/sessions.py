@@ -86,7 +86,7 @@ class Agents:
             self.expect(node, "the start of python3", within_s=self._answer_within_s)
         else:
             self._sessions.open(node, within_s=self._answer_within_s)
-        self._sessions.send(node, bootstrap(link.nonce, self._source, self._owner))
+        self._sessions.send(node, bootstrap(link.nonce, self._source(), self._owner))
 
     def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
         """Send one request. `last`: end the session after it."""

@@ -9,7 +9,7 @@ from clbalance.engine.jobs.cancel import end_cancelled
 from clbalance.engine.jobs.wait import as_updated
 from clbalance.engine.place import place_on
 from clbalance.engine.run.values import AttemptResult, RunContext
-from clbalance.engine.services import PlacementQuery
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.sweep import ask
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
@@ -43,11 +43,19 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
     while True:
         with services.transport.sessions() as sessions:
             asked = ask(services, sessions, context.query.candidates, keep_open=keep_open)
+            _prepare(services)
             snapshot = _listen(context, asked, excluded_nodes)
             fits = partial(_fits, context, snapshot, excluded_nodes)
             if has_ended_others or not end_cancelled(services, snapshot, fits):
                 return _start_on_best(context, asked, snapshot, job, excluded_nodes)
         has_ended_others = True
+
+
+def _prepare(services: Services) -> None:
+    """Load what starts a job, and pack the agent, while the nodes work."""
+    import clbalance.engine.run.dispatch  # noqa: F401 - deferred import: docs/design/startup.md
+
+    services.agent_source()
 
 
 def _fits(context: RunContext, snapshot: Snapshot, excluded_nodes: Mapping[NodeName, str]) -> bool:

@@ -54,7 +54,7 @@ def steps_of(lab: Lab, folder: Path, within_s: float = 20.0) -> SshSteps:
         transport=transport,
         listener=Notes(),
         probe_script=probe_script(),
-        agent_source=agent_source(),
+        agent_source=agent_source,
         answer_within_s=within_s,
     )
     return SshSteps(
