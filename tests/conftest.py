@@ -61,11 +61,15 @@ LAB_USERS = tuple(
 
 
 _SECONDS = {"minute": 60.0, "soak": 6.0, "sshd": 1.0, "hypothesis": 0.5}
-"""About what a test takes that has such a mark, on an idle machine; others take next to nothing."""
+"""About what a test takes that has such a mark, on an idle machine."""
+_IN_FOLDER = {"guide": 4.0, "node": 0.5}
+"""The same of those without a mark; others take next to nothing."""
 
 
 def _seconds(item: pytest.Item) -> float:
-    return max((_SECONDS[mark.name] for mark in item.iter_markers() if mark.name in _SECONDS), default=0.05)
+    here = Path(__file__).parent
+    unmarked = next((seconds for name, seconds in _IN_FOLDER.items() if item.path.is_relative_to(here / name)), 0.05)
+    return max([_SECONDS[mark.name] for mark in item.iter_markers() if mark.name in _SECONDS] or [unmarked])
 
 
 def pytest_configure(config: pytest.Config) -> None:

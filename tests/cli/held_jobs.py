@@ -9,7 +9,8 @@ from tests.waiting import eventually
 from .command import Command
 
 SOON = ("-t", "1s", "-u", "1s")
-"""A node that does not answer is given up soon."""
+"""A node that does not answer is given up soon; where another one is to answer meanwhile, see `LATER`."""
+LATER = ("-t", "2s", "-u", "2s")
 
 
 def held(text: str = "", gate: str = "go") -> str:

@@ -6,8 +6,6 @@ Few by default; CLBALANCE_SOAK=50 tries 10⁵ in process and 240 through the com
 import os
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,9 +21,13 @@ from clbalance.nodeset import NodeSets, Selection, candidates, check_user_name
 from clbalance.render.output.files import expand
 from clbalance.settings.load import load_settings
 from clbalance.transport.groups import ConfiguredGroups, load_groups
+from tests.cli import forks
+from tests.cli.command import ARGV, THIS_TREE, TIMEOUT_S
 
 from .nasty import CANARY, nasty_names
 from .soak import trials
+
+pytestmark = pytest.mark.soak
 
 _GROUPS_CONF = """\
 [Main]
@@ -135,6 +137,7 @@ _VERBS: tuple[tuple[tuple[str, ...], set[int]], ...] = (
 
 def test_the_command_runs_no_name_and_fails_at_none(folder: Path) -> None:
     env = {
+        **THIS_TREE,
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "LANG": "C.UTF-8",
@@ -147,15 +150,7 @@ def test_the_command_runs_no_name_and_fails_at_none(folder: Path) -> None:
         template, codes = _VERBS[number % len(_VERBS)]
         name = _typeable(random.choice(names))
         argv = [word.replace("NAME", name) for word in template]
-        done = subprocess.run(
-            [sys.executable, "-m", "clbalance", *map(os.fsencode, argv)],
-            env=env,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        done = forks.run([*ARGV, *argv], stdin=b"", env=env, cwd=folder, timeout=TIMEOUT_S)
         said = done.stderr.decode(errors="replace")
         assert "Traceback" not in said, (argv, said)
         assert not list(folder.parent.rglob(f"*{CANARY}*")), argv

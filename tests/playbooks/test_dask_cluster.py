@@ -60,7 +60,7 @@ def test_a_program_finds_workers_on_the_least_loaded_nodes_and_nothing_is_left_o
         nodes = json.loads(clbalance("load", "-w", "node[1-3]", "--json").stdout)["nodes"]
         assert {one["name"] for one in nodes if one["leases"]} == {"node2", "node3"}
         (clbalance.folder / "go").touch()
-        assert ended(call, _WITHIN_S) == 0
+        assert ended(call) == 0
     assert (clbalance.folder / "dask.out").read_text() == "328350 2 2 2\n"
     assert states_of_jobs(clbalance) == ["COMPLETED"]
 
@@ -70,7 +70,7 @@ def test_an_interruption_takes_the_cluster_down(clbalance: Command, lab: Lab) ->
         call = clbalance.start(*play(clbalance, _PROGRAM.format(folder=str(clbalance.folder))))
         eventually((clbalance.folder / "up").exists, _WITHIN_S)
         call.send_signal(signal.SIGINT)
-        assert ended(call, _WITHIN_S) == 130
+        assert ended(call) == 130
     eventually(
         lambda: (
             [one["state"] for one in json.loads(clbalance("jobs", "--ended", "--json").stdout)["jobs"]] == ["CANCELLED"]
@@ -86,6 +86,6 @@ def test_a_program_that_fails_takes_the_cluster_down_and_its_exit_code_is_told(
         call = clbalance.start(
             *play(clbalance, "import distributed\ndistributed.Client().close()\nraise SystemExit(7)\n")
         )
-        assert ended(call, _WITHIN_S) == 4
+        assert ended(call) == 4
     shown = clbalance("play", "--show", "last").text
     assert shown.count("cluster: exit code 7") == 1, "the other nodes were not begun"

@@ -2,7 +2,7 @@
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended
-from tests.cli.held_jobs import SOON, let_go
+from tests.cli.held_jobs import let_go
 from tests.cli.migrations import (
     CHECKPOINT,
     KINDS,
@@ -18,6 +18,7 @@ from tests.cli.migrations import (
     start_mover,
     word,
 )
+from tests.cli.run.test_run_ends import SOON
 
 
 def told_of(clbalance: Command, node: str) -> str:

@@ -5,7 +5,7 @@ import time
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, nothing_left
-from tests.cli.held_jobs import SOON, await_file, detached, held, job, let_go
+from tests.cli.held_jobs import LATER, SOON, await_file, detached, held, job, let_go
 from tests.cli.run.test_run_ends import await_output
 from tests.waiting import eventually
 
@@ -91,7 +91,7 @@ def test_a_job_that_may_run_is_requeued_on_somebodys_word_only(lab: Lab, clbalan
     assert done.rc == 2
     assert f"may still run on {first}" in done.stderr
     assert "the job runs twice" in done.stderr
-    done = clbalance("requeue", number, "--node-is-dead", "--detach", *SOON)
+    done = clbalance("requeue", number, "--node-is-dead", "--detach", *LATER)
     assert done.rc == 0, done.stderr
     assert f"clbalance: warning: job 1 may run twice if {first} comes back\n" in done.stderr
     let_go(clbalance)
@@ -109,17 +109,17 @@ def test_the_copies_of_a_job_on_other_nodes_are_ended_before_it_starts_again(lab
     number = detached(clbalance, *marked, "-c", text)
     eventually(lambda: sorted(tried(clbalance)) == ["node1", "node2"])
     lab.node("node1").hang()
-    done = clbalance("requeue", number, "--node-is-dead", "--detach", *SOON)
+    done = clbalance("requeue", number, "--node-is-dead", "--detach", *LATER)
     assert (done.rc, f"job {number} waits: 1/4 nodes fit, 2 wanted: " in done.stderr) == (0, True)
     found = job(clbalance, number, *SOON)
     assert (found["state"], found["node_set"]) == ("PENDING", "")
     assert found["reason"].startswith("1/4 nodes fit, 2 wanted: ")
     lab.node("node3").load(r1m=0.0)
-    done = clbalance("requeue", number, "--detach", *SOON)
+    done = clbalance("requeue", number, "--detach", *LATER)
     assert done.rc == 0, done.stderr
     assert sorted(tried(clbalance)[2:]) == ["node2", "node3"]
     let_go(clbalance)
-    assert clbalance("wait", number, *SOON).rc == 0
+    assert clbalance("wait", number, *LATER).rc == 0
     lab.node("node1").thaw()
 
 

@@ -14,8 +14,10 @@ from clbalance.lab.node import Fault
 from tests.cli.command import Command, ended, local_ssh, nothing_left
 
 PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(6, 20)))
-SOON = ("-t", "1s", "-u", "1s")
-"""A node that is lost is given up after twice the two."""
+SOON = ("-t", "2s", "-u", "2s")
+"""A node that is lost is given up after twice the two; one that is only slow answers in time."""
+NOTICED_SOON = (*SOON, "-o", "-oServerAliveInterval=1 -oServerAliveCountMax=2")
+"""The same of one that hangs, which ssh's own keepalives notice, of 3 x 5 s unless told otherwise."""
 STUBBORN = "trap '' TERM; (setsid sleep 301 &) ; sleep 302 & echo up; while :; do sleep 303; done"
 
 
@@ -148,7 +150,7 @@ def test_a_node_lost_while_the_job_runs_is_125_and_said(lab: Lab, clbalance: Com
     _, err = child.communicate()
     assert child.returncode == 125
     assert b"UNKNOWN" in err
-    assert b"trying to reach it again for 4 s" in err
+    assert b"trying to reach it again for 8 s" in err
 
 
 def test_a_node_that_was_booted_while_the_job_ran_has_failed(lab: Lab, clbalance: Command) -> None:
@@ -174,10 +176,7 @@ def test_a_connection_that_is_lost_is_made_again_and_no_output_is_lost_or_double
 
 
 def test_a_node_that_hangs_while_the_job_runs_is_noticed(lab: Lab, clbalance: Command) -> None:
-    """By ssh's own keepalives, of 3 x 5 s unless told otherwise."""
-    child = clbalance.start(
-        "run", *SOON, "-o", "-oServerAliveInterval=1 -oServerAliveCountMax=2", "-w", "node1", "-c", "echo up; sleep 300"
-    )
+    child = clbalance.start("run", *NOTICED_SOON, "-w", "node1", "-c", "echo up; sleep 300")
     await_output(child)
     lab.node("node1").hang()
     _, err = child.communicate()

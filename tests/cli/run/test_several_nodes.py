@@ -8,7 +8,9 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, nothing_left, send
-from tests.cli.held_jobs import SOON, await_file, detached, held, job, let_go
+from tests.cli.held_jobs import await_file, detached, held, job, let_go
+
+from .test_run_ends import NOTICED_SOON
 
 BOTH = ("-w", "node[1-2]", "--pick", "2")
 ALONE = (*BOTH, "--first-node")
@@ -143,7 +145,7 @@ def test_a_held_node_that_dies_is_no_success(lab: Lab, clbalance: Command) -> No
 
 
 def test_run_does_not_wait_on_held_nodes_for_a_first_one_that_hangs(lab: Lab, clbalance: Command) -> None:
-    child = clbalance.start("run", *SOON, *ALONE, "-c", f"echo up > up; {held()}")
+    child = clbalance.start("run", *NOTICED_SOON, *ALONE, "-c", f"echo up > up; {held()}")
     await_file(clbalance.folder / "up")
     lab.node("node1").hang()
     assert ended(child) == 125

@@ -11,6 +11,8 @@ from tests.cli.command import Command, ended, nothing_left, send
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
 from tests.waiting import eventually
 
+from .test_run_ends import NOTICED_SOON
+
 DIARY = "echo $CLBALANCE_TASK_ID $CLBALANCE_NODE >> diary"
 
 
@@ -177,7 +179,7 @@ def test_what_ran_on_a_node_that_dies_ends_elsewhere(lab: Lab, clbalance: Comman
 
 
 def test_a_node_that_hangs_is_unknown_and_then_tells_the_truth(lab: Lab, clbalance: Command) -> None:
-    child = clbalance.start("run", *SOON, "-w", "node1", "--array", "0-1", "-c", f"{DIARY}; {held('exit 3')}")
+    child = clbalance.start("run", *NOTICED_SOON, "-w", "node1", "--array", "0-1", "-c", f"{DIARY}; {held('exit 3')}")
     eventually(lambda: len(ran(clbalance)) == 2)
     lab.node("node1").hang()
     assert ended(child) == 125

@@ -7,6 +7,7 @@ CLBALANCE_SOAK=50 for a thousand lives.
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -309,7 +310,7 @@ class Life(RuleBasedStateMachine):
         assert marks_in(self.node.base / "ran") == self.starts <= 1
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.soak(Life.TestCase)
 TestLife.settings = settings(
     max_examples=trials(25, 1000),
     stateful_step_count=12,
