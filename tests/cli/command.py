@@ -62,7 +62,12 @@ class Command:
     """Ends what `start` started."""
 
     def __call__(
-        self, *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", cwd: Path | None = None
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+        within_s: float = TIMEOUT_S,
     ) -> Done:
         """Run it to its end."""
         done = forks.run(
@@ -70,7 +75,7 @@ class Command:
             stdin=stdin,
             env={**self.env, **(env or {})},
             cwd=cwd or self.folder,
-            timeout=TIMEOUT_S,
+            timeout=within_s,
         )
         message = Done(rc=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
         assert "Traceback" not in message.stderr, message.stderr

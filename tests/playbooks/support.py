@@ -2,15 +2,18 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from clbalance.model.playbook import RunProgram, ShellText
+from clbalance.model.playbook import Playbook, RunProgram, ShellText
 from clbalance.playbook.load import load_playbook
 from tests.cli.command import Command, Done
 
 FOLDER = Path(__file__).parents[2] / "playbooks"
+SHELLS = [shell for shell in (["dash"], ["busybox", "sh"]) if shutil.which(shell[0])]
+"""Those of nodes that are installed here."""
 SHIPPED = tuple(sorted(FOLDER.glob("*.yml")))
 
 _WAITS = re.compile(r"\b(soak|every|delay): *[0-9][0-9a-z.]*")
@@ -35,18 +38,27 @@ def given(**values: str) -> list[str]:
     return [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
 
 
+def shipped(file: Path) -> Playbook:
+    """A playbook that ships, without the variables that must be given."""
+    return load_playbook(file.read_bytes(), str(file))
+
+
+def shell_texts(playbook: Playbook) -> dict[str, str]:
+    """The shell text of each step that has one, by name, those of the rollback included."""
+    return {
+        step.name: step.action.program.text
+        for step in (*playbook.steps, *playbook.rollback)
+        if isinstance(step.action, RunProgram) and isinstance(step.action.program, ShellText)
+    }
+
+
 def refusal(name: str, step: str, folder: Path, **values: str) -> str:
     """What a step of a playbook says when it refuses these values of variables; empty: it went on.
 
     It runs here, in a shell that finds no program at all: a check that is missing could otherwise harm this machine.
     """
-    file = FOLDER / f"{name}.yml"
-    playbook = load_playbook(file.read_bytes(), str(file))
-    (text,) = (
-        one.action.program.text
-        for one in playbook.steps
-        if one.name == step and isinstance(one.action, RunProgram) and isinstance(one.action.program, ShellText)
-    )
+    playbook = shipped(FOLDER / f"{name}.yml")
+    text = shell_texts(playbook)[step]
     variables = {f"VAR_{key}": value for key, value in {**playbook.variables, **values}.items()}
     done = subprocess.run(
         ["/bin/sh", "-c", text],

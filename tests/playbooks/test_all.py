@@ -2,12 +2,13 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import Command
-from tests.playbooks.support import SHIPPED, given
+from tests.playbooks.support import SHELLS, SHIPPED, given, shell_texts, shipped
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "playbooks.md"
 
@@ -60,3 +61,13 @@ def test_each_is_short_enough_to_be_read(file: Path) -> None:
     lines = file.read_text().splitlines()
     assert len(lines) <= 130
     assert max(map(len, lines)) <= 120
+
+
+@by_name
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_each_is_text_for_the_shells_of_small_and_large_nodes(file: Path, shell: list[str]) -> None:
+    playbook = shipped(file)
+    programs = {name: playbook.variables[name] for name in re.findall(r'eval "\$VAR_(\w+)"', file.read_text())}
+    for name, text in {**shell_texts(playbook), **programs}.items():
+        told = subprocess.run([*shell, "-nc", text], capture_output=True, text=True, timeout=60, check=False)
+        assert (told.returncode, told.stderr) == (0, ""), name
