@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import assert_never
 
 from clbalance.model.elastic import ElasticAction, ElasticLimits, ElasticNode, ElasticPast, NodeDecision, NodePast
 
@@ -38,6 +39,8 @@ def charged(past: ElasticPast, decisions: Iterable[NodeDecision], now: float) ->
                 nodes[decision.node] = replace(nodes[decision.node], told=True)
             case ElasticAction.RESUME:
                 pass
+            case _:
+                assert_never(decision.action)
     return replace(past, starts=starts, stops=stops, nodes=nodes)
 
 
