@@ -49,7 +49,7 @@ def loader_source() -> str:
 def sources_of(program: str) -> dict[str, str]:
     """The sources of a program by the names of its modules. Those of packages are empty."""
     sources = {"clbalance": "", "clbalance.node": ""}
-    for file in sorted((_HERE / program).rglob("*.py")):
+    for file in (_HERE / "stdlib.py", *sorted((_HERE / program).rglob("*.py"))):
         parts = file.relative_to(_TOP).with_suffix("").parts
         if parts[-1] == "__init__":
             sources[".".join(parts[:-1])] = ""

@@ -1,7 +1,7 @@
 """The fields of requests and of JSON files on the node, with their kinds and defaults, and their check."""
 
 from clbalance.node.agent.protocol import LINE_BYTES, MisfitError
-from clbalance.node.agent.stdlib import loads
+from clbalance.node.stdlib import loads
 
 MYPY = False
 if MYPY:

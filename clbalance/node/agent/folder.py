@@ -14,7 +14,7 @@ from clbalance.node.agent.protocol import (
     RefusedError,
     shown,
 )
-from clbalance.node.agent.stdlib import suppress
+from clbalance.node.stdlib import suppress
 
 
 def open_own_folder(parent: int, name: str, mode: int) -> "int | None":

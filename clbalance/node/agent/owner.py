@@ -3,7 +3,7 @@
 import os
 import sys
 
-from clbalance.node.agent.stdlib import suppress
+from clbalance.node.stdlib import suppress
 
 
 def become(uid: int) -> None:

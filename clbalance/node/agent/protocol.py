@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 
-from clbalance.node.agent.stdlib import dumps, signal, suppress
+from clbalance.node.stdlib import dumps, signal, suppress
 
 MYPY = False
 if MYPY:

@@ -22,8 +22,8 @@ from clbalance.node.agent.protocol import (
     RefusedError,
     shown,
 )
-from clbalance.node.agent.stdlib import dumps
 from clbalance.node.agent.tree import read_processes
+from clbalance.node.stdlib import dumps
 
 MYPY = False
 if MYPY:

@@ -15,7 +15,7 @@ from clbalance.node.agent.protocol import (
     shown,
 )
 from clbalance.node.agent.session import Job, Session
-from clbalance.node.agent.stdlib import dumps, signal
+from clbalance.node.stdlib import dumps, signal
 
 MYPY = False
 if MYPY:

@@ -5,7 +5,7 @@ import time
 
 from clbalance.node.agent.folder import JobsFolder
 from clbalance.node.agent.protocol import ADMIT_WITHIN_S, Channel, RefusedError
-from clbalance.node.agent.stdlib import loads, suppress
+from clbalance.node.stdlib import loads, suppress
 
 MYPY = False
 if MYPY:

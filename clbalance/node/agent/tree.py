@@ -4,7 +4,7 @@ import os
 import time
 
 from clbalance.node.agent.protocol import KILL_AGAIN_S, KILL_PATIENCE_S, STOP_WITHIN_S
-from clbalance.node.agent.stdlib import signal, suppress
+from clbalance.node.stdlib import signal, suppress
 
 MYPY = False
 if MYPY:

@@ -1,8 +1,6 @@
 """What is there: single names, whole folders, patterns; and the content of files. No link is followed."""
 
 import errno
-import fnmatch
-import hashlib
 import os
 import stat
 import time
@@ -112,6 +110,8 @@ class Examiner:
         return True
 
     def _matches(self, folder: int, parts: "List[bytes]", path: bytes) -> "Iterator[bytes]":
+        import fnmatch
+
         pattern, rest = parts[0], parts[1:]
         for name in names_of(folder):
             if is_temporary(name) or not fnmatch.fnmatchcase(name, pattern):
@@ -185,6 +185,8 @@ class Examiner:
         return facts
 
     def _checksum(self, folder: int, name: bytes) -> bytes:
+        import hashlib
+
         checksum, since = hashlib.sha256(), 0
         fd = os.open(name, READ, dir_fd=folder)
         try:

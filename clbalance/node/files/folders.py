@@ -4,13 +4,13 @@ The folder that a user named may be reached through links. Below it no link is f
 others could have put a link, or could exchange what root writes, unless the user said so.
 """
 
-import contextlib
 import errno
 import itertools
 import os
 import stat
 
 from clbalance.node.files.frames import FileProblemError
+from clbalance.node.stdlib import suppress
 
 MYPY = False
 if MYPY:
@@ -172,7 +172,7 @@ class Tree:
 
 
 def boot_id() -> str:
-    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id") as text:
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id") as text:
         return text.read().replace("-", "").strip()[:16]
     return "unknown"
 
@@ -213,7 +213,7 @@ def names_of(folder: int) -> "List[bytes]":
 
 def remove_dead(folder: int) -> None:
     """Remove the incomplete files of this user whose process has ended."""
-    with contextlib.suppress(OSError):  # it may be a folder that we can write to and cannot read
+    with suppress(OSError):  # it may be a folder that we can write to and cannot read
         for name in filter(is_temporary, names_of(folder)):
             facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if facts.st_uid == os.geteuid() and stat.S_ISREG(facts.st_mode) and _is_dead(name, facts):
@@ -247,7 +247,7 @@ def make_folders(path: bytes, guard: Guard) -> None:
             parent = open_folder(b"/" + b"/".join(parts[: count - 1]), guard)
             try:
                 guard.check(parent)
-                with contextlib.suppress(FileExistsError):
+                with suppress(FileExistsError):
                     os.mkdir(parts[count - 1], dir_fd=parent)
             finally:
                 os.close(parent)

@@ -3,15 +3,14 @@
 A frame is a letter, the length of its content, and the content. Names are bytes, and no separator is needed.
 """
 
-import contextlib
 import errno
 import fcntl
 import io
-import json
 import os
-import signal
 import struct
 import sys
+
+from clbalance.node.stdlib import dumps, signal, suppress
 
 MYPY = False
 if MYPY:
@@ -83,7 +82,7 @@ class Channel(Teller):
         self._input = os.fdopen(os.dup(0), "rb", BUFFER_BYTES)
         self._output = os.dup(1)
         for end in (0, self._output):
-            with contextlib.suppress(OSError):  # no pipe, or the user has too many large ones
+            with suppress(OSError):  # no pipe, or the user has too many large ones
                 fcntl.fcntl(end, F_SETPIPE_SZ, PIPE_BYTES)
         self._unsent = io.BytesIO()
         null = os.open(os.devnull, os.O_RDWR)
@@ -117,7 +116,7 @@ class Channel(Teller):
             self.flush()
 
     def tell(self, letter: bytes, **facts: "Any") -> None:
-        self.send(letter, json.dumps(facts).encode())
+        self.send(letter, dumps(facts).encode())
 
     def problem(self, path: bytes, error: "BaseException") -> None:
         self.send(b"x", NAME.pack(len(path)), path, reason_of(error).encode("utf-8", "replace")[:1000])

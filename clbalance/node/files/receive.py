@@ -1,17 +1,17 @@
 """Files that arrive: each under a temporary name beside its own, checked, and renamed when a batch is on disk."""
 
-import contextlib
 import os
 import stat
-import threading
 import zlib
 
 from clbalance.node.files.folders import OPENED, Tree, temporary_name
 from clbalance.node.files.frames import CHECKSUM, FileProblemError, Teller, parts_of
+from clbalance.node.stdlib import suppress
 
 MYPY = False
 if MYPY:
-    from typing import Any, List, Optional, Set
+    from threading import Thread
+    from typing import Any, Callable, List, Optional, Set
 
     from clbalance.node.files.folders import Folder
 
@@ -56,7 +56,7 @@ class Arriving:
             rest = rest[os.write(self.fd, rest) :]
         if self.size >= self.synced + EARLY_BYTES:
             self.synced = self.size
-            threading.Thread(target=sync_early, args=(os.dup(self.fd),), daemon=True).start()
+            in_thread(sync_early, os.dup(self.fd))
 
     def complete(self, checksum: bytes, mode: int, mtime_ns: int) -> None:
         """Everything was written: check it, and set what a rename keeps."""
@@ -84,7 +84,7 @@ class Arriving:
 
     def drop(self) -> None:
         self.close()
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(self.temporary, dir_fd=self.folder.fd)
         self.folder.release()
 
@@ -269,15 +269,24 @@ def facts_of(name: bytes, folder: int) -> "Optional[os.stat_result]":
 
 def sync_early(fd: int) -> None:
     """Let the disk work while more arrives; an error comes again at the end."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.fdatasync(fd)
     os.close(fd)
+
+
+def in_thread(work: "Callable[..., None]", *arguments: "Any") -> "Thread":
+    """Begin this work in a thread of its own, which ends with this process at the latest."""
+    import threading
+
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
 
 
 def set_owner(fd: int, old: "os.stat_result") -> None:
     """Keep owner and group of the file that is replaced, as far as we may set them."""
     for uid in (old.st_uid, -1):
-        with contextlib.suppress(PermissionError):
+        with suppress(PermissionError):
             os.fchown(fd, uid, old.st_gid)
             return
 
@@ -294,8 +303,7 @@ def sync_all(pending: "List[Arriving]", teller: Teller) -> None:
         except OSError as error:
             errors.append(error)
 
-    thread = threading.Thread(target=sync, daemon=True)
-    thread.start()
+    thread = in_thread(sync)
     for _ in range(MOST_BEATS):
         thread.join(BEAT_S)
         if not thread.is_alive():

@@ -1,8 +1,6 @@
 """The file program: looks at files below one folder, writes and reads them, as its client asks, until it hangs up."""
 
-import json
 import os
-import signal
 import sys
 
 from clbalance.node.files.examine import Examiner
@@ -17,6 +15,7 @@ from clbalance.node.files.frames import (
     reason_of,
 )
 from clbalance.node.files.receive import Receiver
+from clbalance.node.stdlib import loads, signal
 
 MYPY = False
 if MYPY:
@@ -58,7 +57,7 @@ class Conversation:
 
     def _open(self, content: bytes) -> None:
         """Open DEST if it is a folder, or must be one; otherwise the folder that it is in."""
-        asked = json.loads(content.decode())
+        asked = loads(content.decode())
         self._path = path = absolute_path(os.fsencode(asked["path"]))
         self._guard = Guard(os.geteuid() == 0 and not asked["shared"])
         try:
@@ -109,12 +108,12 @@ class Conversation:
             self._examiner.look(path, content[:1] == b"h")
 
     def _walk(self, content: bytes) -> None:
-        asked = json.loads(content.decode())
+        asked = loads(content.decode())
         whole = self._examiner.walk(os.fsencode(asked["path"]), asked["checksum"], asked["most"])
         self._channel.tell(b"k", whole=whole)
 
     def _glob(self, content: bytes) -> None:
-        asked = json.loads(content.decode())
+        asked = loads(content.decode())
         self._channel.tell(b"k", whole=self._examiner.glob(os.fsencode(asked["path"]), asked["most"]))
 
     def _read(self, content: bytes) -> None:
@@ -183,7 +182,7 @@ def main() -> int:
         Conversation(channel).serve()
     except BrokenPipeError:
         return 1
-    except (HopelessError, FileProblemError, OSError, ValueError, KeyError, TypeError) as error:
+    except (HopelessError, FileProblemError, OSError, ImportError, ValueError, KeyError, TypeError) as error:
         channel.tell(b"!", reason=reason_of(error))
         channel.flush()
         return 1

@@ -91,6 +91,7 @@ def test_a_job_that_its_nodes_say_is_over_is_cancelled_though_who_has_it_in_hand
     with nothing_left(lab):
         child = clbalance.start("run", "-w", "node1", "-c", f"echo up; {held()}")
         await_output(child)
+        eventually(lambda: job(clbalance, "1")["state"] == "RUNNING")  # its output may come before this is written
         eventually(lambda: stopped_outside_of_writes(child, clbalance))
         try:
             done = clbalance("cancel", "--all")

@@ -6,7 +6,7 @@ import stat
 from clbalance.node.agent.folder import JobsFolder
 from clbalance.node.agent.job.program import Spec, login_entry
 from clbalance.node.agent.protocol import CHECKPOINT_LOOK_S, CHECKPOINT_STILL_S, READ
-from clbalance.node.agent.stdlib import loads
+from clbalance.node.stdlib import loads
 
 MYPY = False
 if MYPY:

@@ -5,8 +5,8 @@ import os
 
 from clbalance.node.agent.job.program import Program
 from clbalance.node.agent.job.task import Task
-from clbalance.node.agent.stdlib import signal, suppress
 from clbalance.node.agent.tree import Prctl
+from clbalance.node.stdlib import signal, suppress
 
 MYPY = False
 if MYPY:

@@ -8,7 +8,7 @@ import errno
 import os
 import select
 
-from clbalance.node.agent.stdlib import suppress
+from clbalance.node.stdlib import suppress
 
 NAME = "stdin"
 F_SETPIPE_SZ = 1031  # fcntl has the name since Python 3.10

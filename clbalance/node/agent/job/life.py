@@ -6,8 +6,8 @@ import time
 
 from clbalance.node.agent.job.outcome import Usage, natural_end
 from clbalance.node.agent.protocol import FAR_BEYOND, KILL_AGAIN_S, KILL_PATIENCE_S, LEFTOVER_GRACE_S, LISTEN_LONGEST_S
-from clbalance.node.agent.stdlib import signal
 from clbalance.node.agent.tree import Process, Tree, below, carrying
+from clbalance.node.stdlib import signal
 
 MYPY = False
 if MYPY:

@@ -6,7 +6,7 @@ import stat
 
 from clbalance.node.agent.fields import checked
 from clbalance.node.agent.protocol import ORDER_BYTES, READ, WHY_CHARS, Lines, MisfitError
-from clbalance.node.agent.stdlib import dumps, loads, signal
+from clbalance.node.stdlib import dumps, loads, signal
 
 MYPY = False
 if MYPY:

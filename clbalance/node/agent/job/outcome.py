@@ -7,7 +7,7 @@ import os
 from clbalance.node.agent.fields import ENDS, RECORD, checked, is_key
 from clbalance.node.agent.folder import write_all
 from clbalance.node.agent.protocol import EXIT_BYTES, READ, WRITE_NEW, MisfitError, RefusedError
-from clbalance.node.agent.stdlib import dumps, loads, signal, suppress
+from clbalance.node.stdlib import dumps, loads, signal, suppress
 
 MYPY = False
 if MYPY:

@@ -10,8 +10,8 @@ from clbalance.node.agent.job.fork import fork_job
 from clbalance.node.agent.job.program import Program
 from clbalance.node.agent.job.task import Task
 from clbalance.node.agent.protocol import READ, SCOPE_WITHIN_S, RefusedError, shown
-from clbalance.node.agent.stdlib import signal, suppress
 from clbalance.node.agent.tree import Prctl, send
+from clbalance.node.stdlib import signal, suppress
 
 MYPY = False
 if MYPY:

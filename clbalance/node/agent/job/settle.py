@@ -18,8 +18,8 @@ from clbalance.node.agent.job.outcome import (
 from clbalance.node.agent.lease.homes import Homes
 from clbalance.node.agent.lease.locks import lock_holder
 from clbalance.node.agent.protocol import PSS_WITHIN_S, READ, MisfitError, RefusedError, shown
-from clbalance.node.agent.stdlib import suppress
 from clbalance.node.agent.tree import below, carrying, kill_carriers, read_processes
+from clbalance.node.stdlib import suppress
 
 MYPY = False
 if MYPY:

@@ -20,7 +20,7 @@ from clbalance.node.agent.protocol import (
     fail_point,
     refusal_of,
 )
-from clbalance.node.agent.stdlib import dumps, loads, suppress
+from clbalance.node.stdlib import dumps, loads, suppress
 
 MYPY = False
 if MYPY:

@@ -10,8 +10,8 @@ from clbalance.node.agent.job.supervisor import Supervisor
 from clbalance.node.agent.job.task import Place
 from clbalance.node.agent.lease.admission import Admission
 from clbalance.node.agent.protocol import KILL_AGAIN_S, KILL_PATIENCE_S, Lines
-from clbalance.node.agent.stdlib import signal, suppress
 from clbalance.node.agent.tree import Prctl
+from clbalance.node.stdlib import signal, suppress
 
 
 def leave_channel(keep: "set[int]") -> None:

@@ -21,8 +21,8 @@ from clbalance.node.agent.protocol import (
     refusal_of,
     shown,
 )
-from clbalance.node.agent.stdlib import dumps, loads, signal, suppress
 from clbalance.node.agent.tree import Prctl
+from clbalance.node.stdlib import dumps, loads, signal, suppress
 
 MYPY = False
 if MYPY:

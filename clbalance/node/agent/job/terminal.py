@@ -15,7 +15,7 @@ import time
 from clbalance.node.agent.job.program import Program
 from clbalance.node.agent.lease.admission import reserve_s
 from clbalance.node.agent.protocol import HANG_UP_PATIENCE_S
-from clbalance.node.agent.stdlib import signal, suppress
+from clbalance.node.stdlib import signal, suppress
 
 UNTOUCHED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD)
 NOBODY_CAME = 125

@@ -28,7 +28,7 @@ from clbalance.node.agent.protocol import (
     WRITE_NEW,
     RefusedError,
 )
-from clbalance.node.agent.stdlib import signal, suppress
+from clbalance.node.stdlib import signal, suppress
 
 MYPY = False
 if MYPY:

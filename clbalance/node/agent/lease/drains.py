@@ -8,7 +8,7 @@ from clbalance.node.agent.fields import DRAIN, is_key
 from clbalance.node.agent.lease.files import Mark, mark_text, open_mark, parse_mark, put_mark, read_mark
 from clbalance.node.agent.lease.users import user_name
 from clbalance.node.agent.protocol import MARK_BYTES, READ, READ_BYTES, MisfitError, RefusedError
-from clbalance.node.agent.stdlib import suppress
+from clbalance.node.stdlib import suppress
 
 MYPY = False
 if MYPY:

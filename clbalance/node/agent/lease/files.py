@@ -14,7 +14,7 @@ from clbalance.node.agent.protocol import (
     WRITE_NEW,
     MisfitError,
 )
-from clbalance.node.agent.stdlib import dumps, loads, suppress
+from clbalance.node.stdlib import dumps, loads, suppress
 
 MYPY = False
 if MYPY:

@@ -27,7 +27,7 @@ from clbalance.node.agent.protocol import (
     is_prepared,
     shown,
 )
-from clbalance.node.agent.stdlib import suppress
+from clbalance.node.stdlib import suppress
 
 
 def uid_in(name: bytes) -> "int | None":

@@ -4,7 +4,7 @@ import os
 import struct
 
 from clbalance.node.agent.lease.users import owner_of_process, user_name
-from clbalance.node.agent.stdlib import suppress
+from clbalance.node.stdlib import suppress
 
 FLOCK = "hhqqi4x"  # struct flock of a 64-bit Linux: type, whence, start, len, pid
 

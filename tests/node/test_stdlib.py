@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.node.agent import stdlib
+from clbalance.node import stdlib
 from clbalance.node.agent.fields import is_job_name, is_key
 from clbalance.node.agent.job.program import shebang
 from clbalance.node.agent.lease.drains import is_proposal_name

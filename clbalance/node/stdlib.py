@@ -1,4 +1,4 @@
-"""What every session needs of `signal`, `json` and `contextlib`, without the modules that these import.
+"""What every program on a node needs of `signal`, `json` and `contextlib`, without the modules that these import.
 
 They import `enum`, `functools` and `re`, which takes 9 ms of processor time: as long as all else that a session needs
 before its hello (docs/design/speed.md). Their parts in C do without.
