@@ -9,11 +9,18 @@ import pytest
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, nothing_left, send
 from tests.cli.held_jobs import await_file, detached, held, job, let_go
+from tests.waiting import eventually
 
 from .test_run_ends import NOTICED_SOON
 
 BOTH = ("-w", "node[1-2]", "--pick", "2")
 ALONE = (*BOTH, "--first-node")
+
+
+def await_start(clbalance: Command) -> None:
+    """Wait until the job runs on its first node and holds the others, which may begin later."""
+    await_file(clbalance.folder / "up")
+    eventually(lambda: job(clbalance, "1")["state"] == "RUNNING")
 
 
 def leased(clbalance: Command, *nodes: str) -> list[str]:
@@ -119,7 +126,7 @@ def test_ctrl_c_ends_all(lab: Lab, clbalance: Command) -> None:
 
 def test_whoever_looks_next_frees_the_nodes_if_run_was_killed(lab: Lab, clbalance: Command) -> None:
     child = clbalance.start("run", *ALONE, "-c", f"echo up > up; {held()}")
-    await_file(clbalance.folder / "up")
+    await_start(clbalance)
     send(child, signal.SIGKILL)
     with nothing_left(lab):
         let_go(clbalance)
@@ -136,7 +143,7 @@ def test_a_job_that_could_not_start_on_its_first_node_has_not_run(lab: Lab, clba
 
 def test_a_held_node_that_dies_is_no_success(lab: Lab, clbalance: Command) -> None:
     child = clbalance.start("run", *ALONE, "-c", f"echo up > up; {held()}")
-    await_file(clbalance.folder / "up")
+    await_start(clbalance)
     lab.node("node2").kill()
     lab.node("node2").boot()
     let_go(clbalance)
@@ -146,7 +153,7 @@ def test_a_held_node_that_dies_is_no_success(lab: Lab, clbalance: Command) -> No
 
 def test_run_does_not_wait_on_held_nodes_for_a_first_one_that_hangs(lab: Lab, clbalance: Command) -> None:
     child = clbalance.start("run", *NOTICED_SOON, *ALONE, "-c", f"echo up > up; {held()}")
-    await_file(clbalance.folder / "up")
+    await_start(clbalance)
     lab.node("node1").hang()
     assert ended(child) == 125
     lab.node("node1").thaw()
