@@ -4,7 +4,7 @@ import re
 import types
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -57,11 +57,11 @@ def converted(
     try:
         return msgspec.convert(value, form, strict=True)
     except msgspec.ValidationError as error:
-        problems.append(_problem(document, path, str(error)))
+        problems.append(_problem(document, path, form, str(error)))
         return None
 
 
-def _problem(document: Document, above: Path, said: str) -> Problem:
+def _problem(document: Document, above: Path, form: type[Form], said: str) -> Problem:
     found = _AT.match(said)
     assert found
     path = above
@@ -69,7 +69,19 @@ def _problem(document: Document, above: Path, said: str) -> Problem:
         path = (*path, key or (int(at) if at.isdecimal() else at))
     if path and path[-1] == "...":  # a value of a table with any keys: msgspec does not say which
         path = path[:-1]
-    return document.problem(path, _plain(found["message"]))
+    choices = _choices(form, path[len(above) :])
+    return document.problem(path, _plain(found["message"]), f"one of: {' '.join(choices)}" if choices else "")
+
+
+def _choices(form: type[Form] | None, path: Path) -> list[str]:
+    """The words that may stand there; none where other values may."""
+    for key in path[:-1]:
+        form = _keys_of(form).get(str(key)) if form is not None else None
+    if form is None or not path:
+        return []
+    kinds = [field.type for field in msgspec.structs.fields(form) if field.encode_name == path[-1]]
+    literals = [one for kind in kinds for one in (kind, *get_args(kind)) if get_origin(one) is Literal]
+    return [str(word) for one in literals for word in get_args(one)]
 
 
 def _plain(message: str) -> str:

@@ -149,6 +149,18 @@ def test_a_mistake_is_told_with_its_place_and_its_path(text: str, message: str) 
     assert message in refused(text)[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("steps: [{run: a}]\norder: fast", "one of: least most name random"),
+        ("steps: [{drain: {on_deadline: x}}]", "one of: fail skip force"),
+        ("steps: [{run: a, delegate_to: n}]", "one of: localhost"),
+    ],
+)
+def test_where_few_words_may_stand_they_are_named(text: str, hint: str) -> None:
+    assert refused(text)[1] == hint
+
+
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     message, _ = refused("windw: 4\nsteps:\n- run: a\n  retries: x\n- {}\n- run: b\n  when: r1m <\n")
     assert [line.split(": ")[0] for line in message.splitlines()] == [

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Option
 
-from clbalance.cli.play.options import PlayLooks
+from clbalance.cli.play.options import PlayLooks, PlayOptions
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 
@@ -30,7 +30,7 @@ class RecordOptions:
     ] = False
 
 
-def check_one_mode(looks: PlayLooks, record: RecordOptions) -> None:
+def check_one_mode(looks: PlayLooks, record: RecordOptions, options: PlayOptions) -> None:
     """`UsageError` if two things are asked for at once, or an option has nothing to say."""
     modes = {
         "--check": looks.check,
@@ -41,6 +41,7 @@ def check_one_mode(looks: PlayLooks, record: RecordOptions) -> None:
         "--show": record.show,
         "--continue": record.go_on,
         "--rollback": record.roll_back,
+        "--dry-run": options.dry_run and not (record.go_on or record.roll_back),
     }
     typed = [name for name, is_typed in modes.items() if is_typed]
     if len(typed) > 1:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from clbalance.model import NodeName
-from clbalance.model.play_run import NodeChanged, StepEnded, StepRecord
+from clbalance.model.play_run import NodeChanged, StepRecord
 from clbalance.model.playbook import Step
 
 Asks: TypeAlias = Callable[[str], bool | None]
@@ -37,12 +37,4 @@ class PlayListener(Protocol):
 
     def waits(self) -> float:
         """The run is about to wait. Returns the most seconds to wait until this is called again."""
-        ...
-
-
-class CheckListener(Protocol):
-    """Is told what steps would do (`--dry-run`)."""
-
-    def would(self, node: NodeName, step: Step, ended: StepEnded) -> None:
-        """`ended.reason`: what would be done; `ended.result.out`: what would change."""
         ...

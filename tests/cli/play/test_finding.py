@@ -102,6 +102,7 @@ def test_a_playbook_that_others_may_write_is_not_run(clbalance: Command) -> None
 
 def test_two_things_at_once_are_refused(clbalance: Command) -> None:
     assert "exclude each other" in clbalance("play", "--list", "--history").stderr
+    assert "exclude each other" in clbalance("play", "greet", "--explain", "--dry-run").stderr
     assert "is for `--continue`" in clbalance("play", "--changed", "x").stderr
 
 

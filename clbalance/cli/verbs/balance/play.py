@@ -39,7 +39,7 @@ def play(
     from clbalance.cli.console import Console
     from clbalance.playbook.names import parse_variables
 
-    check_one_mode(looks, record)
+    check_one_mode(looks, record, options)
     console, typed = Console.of(output), parse_variables(options.variables or ())
     if looks.check or looks.explain or looks.list_all or looks.schema:
         from clbalance.cli.play.show_playbooks import show_playbooks
