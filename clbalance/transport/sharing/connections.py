@@ -14,7 +14,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -50,10 +50,7 @@ class SharedConnections:
     folder: Path
     keep_s: float
     """How long a connection stays without a session."""
-    _lock: int
-    """A file of which each session locks one byte: so many sessions, of all processes, use a connection."""
-    _places: set[int] = field(default_factory=set)
-    """The bytes that this process has locked."""
+    _taken: "TakenPlaces"
 
     def join(self, node: NodeName) -> SharedSession | None:
         """Have a session share the connection to `node`; None if enough do, or its socket cannot be named."""
@@ -65,16 +62,48 @@ class SharedConnections:
 
     def leave(self, session: SharedSession) -> None:
         """Let another session have this one's place."""
-        self._places.discard(session.place)
-        with contextlib.suppress(OSError):
-            fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, session.place)
+        self._taken.give_back(session.place)
 
     def _free_place(self, path: Path) -> int | None:
-        for place in places_of(path):
-            if place not in self._places and _locked(self._lock, place):
-                self._places.add(place)
-                return place
-        return None
+        return next((place for place in places_of(path) if self._taken.take(place)), None)
+
+
+class TakenPlaces:
+    """A file of which each session locks one byte: so many sessions, of all processes, use a connection.
+
+    One for each process: the kernel forgets a process's locks when it closes the file, wherever else it has it open.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._ours: set[int] = set()
+
+    def take(self, place: int) -> bool:
+        """False if a session of this process or of another one has it."""
+        if place in self._ours or not _locked(self._lock, place):
+            return False
+        self._ours.add(place)
+        return True
+
+    def is_taken(self, place: int) -> bool:
+        """Whether any process has it."""
+        if place in self._ours:
+            return True
+        if not _locked(self._lock, place):
+            return True
+        self.give_back(place)
+        return False
+
+    def give_back(self, place: int) -> None:
+        """Let others have it."""
+        self._ours.discard(place)
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, place)
+
+
+@cache
+def _taken_places(file: Path) -> TakenPlaces:
+    return TakenPlaces(file)
 
 
 def shared_connections(
@@ -97,10 +126,9 @@ def shared_connections(
         _make_private(base)
         _remove_empty(base)
         _make_private(folder)
-        lock = os.open(lock_file(base), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return SharedConnections(folder=folder, keep_s=keep_s, _taken=_taken_places(lock_file(base)))
     except OSError:
         return None
-    return SharedConnections(folder=folder, keep_s=keep_s, _lock=lock)
 
 
 def runtime_folder() -> Path:
@@ -123,15 +151,12 @@ def places_of(path: Path) -> range:
 
 
 def sessions_over(path: Path) -> int:
-    """How many sessions of clbalance go over that connection."""
+    """How many sessions of clbalance, in all processes, go over that connection."""
     try:
-        lock = os.open(lock_file(path.parent.parent), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        taken = _taken_places(lock_file(path.parent.parent))
     except OSError:
         return 0
-    try:
-        return sum(not _locked(lock, place) for place in places_of(path))
-    finally:
-        os.close(lock)  # which ends its locks
+    return sum(taken.is_taken(place) for place in places_of(path))
 
 
 def stop_sharing(path: Path) -> bool:
