@@ -1,6 +1,7 @@
 """Files of steps that cannot be had or written: the step fails on that node with its reason, and nothing is torn."""
 
 import json
+import os
 
 import pytest
 
@@ -77,3 +78,13 @@ def test_a_link_in_a_folder_that_is_fetched_is_left_out_and_told(clbalance: Comm
     assert "1 file fetched; " in done.stderr
     assert "out" in done.stderr.partition("1 file fetched; ")[2]
     assert [one.name for one in (clbalance.folder / "here" / "results.node1").iterdir()] == ["it"]
+
+
+def test_what_is_no_file_in_a_folder_that_is_copied_is_left_out_and_told(clbalance: Command) -> None:
+    (clbalance.folder / "conf").mkdir()
+    (clbalance.folder / "conf" / "it").write_text(_NEW)
+    os.mkfifo(clbalance.folder / "conf" / "pipe")
+    done = clbalance("play", book(clbalance, "steps: [{copy: {src: conf, dest: .}}]"), "-w", "node1", "-v")
+    assert done.rc == 0, done.stderr
+    assert "1 file sent; conf/pipe: left out: it is a " in done.stderr
+    assert [one.name for one in (home(clbalance, "node1") / "conf").iterdir()] == ["it"]

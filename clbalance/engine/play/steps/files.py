@@ -70,10 +70,11 @@ def copy_step(
 ) -> StepEnded:
     """Copy to one node. `folder`: of the playbook, to which sources are relative. `compare`: change nothing."""
     listener = Quiet()
+    left_out: list[str] = []
     with contextlib.ExitStack() as opened:
         try:
             request = CopyRequest(
-                sources=tuple(_source(_beside(folder, path), opened, action) for path in action.sources),
+                sources=tuple(_source(_beside(folder, path), opened, action, left_out) for path in action.sources),
                 destination=action.destination,
                 checksum=action.checksum,
                 sync=action.sync,
@@ -84,7 +85,9 @@ def copy_step(
             return StepEnded(state=StepState.FAILED, reason=str(error), changed=False)
         with closed_when(transfers, stop, timeout_s):
             (result,) = copy_to_nodes(transfers, [node], request, fanout=1, listener=listener)
-    return _would(listener.plan, result) if compare else _ended(listener.plan, result)
+    if compare:
+        return _would(listener.plan, result)
+    return _ended(listener.plan, replace(result, warnings=(*left_out, *result.warnings)))
 
 
 def fetch_step(
@@ -114,9 +117,11 @@ def _beside(folder: str, path: str) -> str:
     return path if path.startswith("/") else f"{folder}/{path}"
 
 
-def _source(path: str, opened: contextlib.ExitStack, action: CopyFiles) -> Source:
+def _source(path: str, opened: contextlib.ExitStack, action: CopyFiles, left_out: list[str]) -> Source:
+    """What is copied of one path; links and the like, which are not, come into `left_out`."""
     tree = opened.enter_context(open_source(path))
     found = list(tree.walk(checksum=action.checksum))
+    left_out += (f"{one.path}: left out: {one.reason}" for one in found if isinstance(one, LeftOut))
     entries = (one for one in found if not isinstance(one, LeftOut))
     manifest = Manifest.of(entries if action.mode is None else (_with_mode(one, action.mode) for one in entries))
     return Source(tree=tree, manifest=manifest, only_content=path.endswith("/"))
