@@ -14,7 +14,7 @@ _HELP = """Run a playbook over nodes: upgrades, configuration, repairs.
 The plan is shown first: which nodes in which order, and why. On a terminal it asks before nodes are drained. The run
 stops by itself when too many nodes fail; `play --continue` goes on, and `play --rollback` takes it back.
 
-So: clbalance play ./upgrade.yml -g gpu-nodes
+So: clbalance play rolling-upgrade -g compute
 """
 
 

@@ -12,7 +12,7 @@ _HELP = """Copy files and folders to nodes, each file whole or not at all.
 
 DEST is a folder if it exists or ends with `/`, and relative to the home folder there. Of a folder typed as `SRC/`, what
 is in it is copied. Modes and times are kept, and what is there already is not sent again. A node fails
-alone, also if it makes no progress for 60 seconds (`-u`).
+alone, also if it makes no progress for 60 seconds, or as long as `-u` says.
 
 So: clbalance copy -g gpu-nodes app.conf /etc/app/
 """
