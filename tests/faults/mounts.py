@@ -11,8 +11,6 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 
-BLOCK = 4096
-
 
 @contextmanager
 def mounted(lab: Lab, node: LabNode, options: str) -> Iterator[Path]:

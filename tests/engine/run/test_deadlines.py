@@ -15,7 +15,6 @@ from tests.scripted import ScriptedTransport
 from .test_run import do, ends
 
 Rule = Callable[[dict[str, object]], list[dict[str, object]]]
-CLAIMED = {"ev": "claimed", "boot_id": "b00t", "birth": "b1rth"}
 
 
 def silent(_: dict[str, object]) -> list[dict[str, object]]:

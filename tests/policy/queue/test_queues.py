@@ -23,8 +23,6 @@ from tests.policy.placement.test_place import patient
 
 from .counted import PICKS, Job, starts
 
-_NO_GPUS = Request(cpus=1.0)
-
 
 def room(*nodes: Measured, seed: int = 0, sharing: bool = False) -> ReplayCapacity:
     return ReplayCapacity(

@@ -1,4 +1,4 @@
-"""The pile of the issue, and loads that swing: run after run, each seeing what the one before has done."""
+"""A pile of jobs on a few nodes, and loads that swing: run after run, each seeing what the one before has done."""
 
 import math
 from collections import Counter
