@@ -22,6 +22,7 @@ from clbalance.policy.play.resume import Continued, continued
 from clbalance.policy.play.undo import registered_by
 from clbalance.render import messages
 from clbalance.store.plays.journal import SqlitePlays
+from clbalance.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def _registered(plays: SqlitePlays, run: PlayRun) -> Mapping[NodeName, Mapping[s
 
 
 def _told(run: PlayRun, before: Continued) -> str:
-    left = f"{len(before.turns)} of {len(run.nodes)} nodes are left"
+    left = f"{len(before.turns)} of {counted(len(run.nodes), 'node')} left to do"
     told = f"run {run.number} of {run.playbook} goes on: {left}"
     if before.uncertain:
         told += (

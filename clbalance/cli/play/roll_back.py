@@ -42,7 +42,7 @@ class RollingBack:
         recorded = recorded_playbook(run)
         if recorded is None or not text.playbook.rollback:
             what = f"the recorded text of run {run.number} cannot be read" if recorded is None else _NO_ROLLBACK
-            raise UsageError(f"{run.file}: {what}", hint="`clbalance play FILE` with another playbook takes it back")
+            raise UsageError(f"{run.file}: {what}", hint="write a playbook that undoes it, and play that one")
         meant = call.nodes if call.nodes.names_nodes else replace(call.nodes, nodes=[fold(run.nodes)])
         cluster = cluster_context(meant, call.ssh, call.console)
         named = cluster.candidates.nodes if call.nodes.names_nodes else ()

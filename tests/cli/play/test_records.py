@@ -47,7 +47,7 @@ def test_a_run_that_failed_is_listed_shown_and_continued_where_it_stood(clbalanc
     broken.unlink()
     done = clbalance("play", "--continue")
     assert done.rc == 0
-    assert f"run {number} of lines goes on: 1 of 2 nodes are left" in done.stderr
+    assert f"run {number} of lines goes on: 1 of 2 nodes left to do" in done.stderr
     assert [lines(clbalance, node) for node in ("node1", "node2")] == [["one", "two"]] * 2
     assert "every node of every recorded run is done" in clbalance("play", "--continue").stderr
 
