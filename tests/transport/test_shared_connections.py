@@ -1,6 +1,7 @@
 """Connections that are kept for the next call: who shares them, who never does, and what happens to one that hangs."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from clbalance.model import NodeName
-from clbalance.ports import Line
+from clbalance.model import Cause, NodeName
+from clbalance.ports import Closed, Line
 from clbalance.transport.reach import SshTransport
 from clbalance.transport.sharing.configuration import configuration_without_sharing
 from clbalance.transport.sharing.connections import (
@@ -203,6 +204,42 @@ class TestOnNodes:
         finally:
             os.kill(master, signal.SIGKILL)
 
+    def test_one_through_a_proxy_outlives_the_session_that_made_it(
+        self, lab: Lab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+        through = through_node2(lab, tmp_path, "")
+        with SshTransport(options=through, keep_s=60.0).sessions() as first:
+            first.open(NODE, within_s=30)
+            first.send(NODE, b"echo $PPID\n")
+            event = first.next(30)
+            assert isinstance(event, Line)
+            with SshTransport(options=through, keep_s=60.0).sessions() as second:
+                second.open(NODE, within_s=30)
+                second.send(NODE, b"echo $PPID\n")
+                assert second.next(30) == event, "over the same connection"
+                first.close(NODE)
+                assert first.open_nodes() == frozenset()
+                first.open(NODE, within_s=30)
+                first.send(NODE, b"echo $PPID\n")
+                assert first.next(30) == event
+                second.send(NODE, b"echo two\n")
+                assert second.next(30) == Line(node=NODE, text=b"two")
+        (path,) = standing(base / "clbalance-ssh")
+        assert path.name == NODE
+
+    def test_a_jump_host_that_refuses_is_the_reason(
+        self, lab: Lab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+        options = through_node2(lab, tmp_path, "-l nobody-of-that-name")
+        with SshTransport(options=options, keep_s=60.0).sessions() as asked:
+            asked.open(NODE, within_s=30)
+            event = asked.next(30)
+        assert isinstance(event, Closed)
+        assert event.cause is Cause.AUTH
+        assert "nobody-of-that-name" in event.reason
+
     def test_one_in_use_is_not_closed_when_sharing_is_stopped(self, transport: SshTransport, base: Path) -> None:
         asked(transport)
         with transport.sessions() as sessions:
@@ -226,6 +263,16 @@ def asked(transport: SshTransport) -> str:
         sessions.send(NODE, b"echo $PPID\n", last=True)
         event = sessions.next(30)
         return event.text.decode() if isinstance(event, Line) else ""
+
+
+def through_node2(lab: Lab, folder: Path, login: str) -> str:
+    """Options of ssh that reach `NODE` through node2, where one logs in with these options."""
+    (config,) = re.findall(r"-F (\S+)", lab.ssh_options)
+    proxied = folder / "proxied"
+    proxied.write_text(
+        f"{Path(config).read_text()}\nHost {NODE}\n  ProxyCommand ssh -F {config} {login} -W %h:%p node2\n"
+    )
+    return f"-F {proxied}"
 
 
 def master_of(path: Path) -> int:

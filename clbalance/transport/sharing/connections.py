@@ -36,11 +36,16 @@ _SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+@=,-]*")  # neither ssh's `%` nor a bla
 class SharedSession:
     """One session that may go over a shared connection. It ends with `SharedConnections.leave`."""
 
+    path: Path
     options: tuple[str, ...]
     """Of ssh. The first session makes the connection, and leaves it behind."""
     place: int
     stands: bool
     """Whether the connection was there already."""
+
+    def is_needed_by_others(self) -> bool:
+        """Whether the connection stands now: others use it, or will."""
+        return stands(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ class SharedConnections:
         if len(os.fsencode(path)) > _MOST_PATH_BYTES or (place := self._free_place(path)) is None:
             return None
         options = ("-oControlMaster=auto", f"-oControlPath={path}", f"-oControlPersist={max(1, round(self.keep_s))}")
-        return SharedSession(options, place, stands(path))
+        return SharedSession(path, options, place, stands(path))
 
     def leave(self, session: SharedSession) -> None:
         """Let another session have this one's place."""
