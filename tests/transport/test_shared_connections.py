@@ -109,14 +109,46 @@ class TestWhoShares:
         assert configuration_without_sharing("sshpass -e ssh", "-F none") is None
         assert configuration_without_sharing("/usr/local/bin/my-ssh", "-F none") is None
 
-    def test_the_systems_file_counts_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
+    def test_a_file_that_is_named_behind_other_letters_is_read(self, config: Path) -> None:
+        assert configuration_without_sharing("ssh", f"-4F {config}") == config.read_text()
+        config.write_text("ControlMaster auto\n")
+        assert configuration_without_sharing("ssh", f"-4F{config}") is None
+
+    def test_the_users_file_is_where_ssh_looks_for_it_not_in_the_home_of_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        user, other = tmp_path / "user", tmp_path / "other"
+        for home in (user, other):
+            (home / ".ssh").mkdir(parents=True)
+        (other / ".ssh/config").write_text("ControlMaster auto\n")
+        (user / "part").write_text("Compression yes\n")
+        (user / ".ssh/config").write_text("Include ~/part\n")
+        monkeypatch.setenv("HOME", str(other))
+        found = configuration_without_sharing("ssh", "", tmp_path / "none", user)
+        assert found == "Include ~/part\n\nCompression yes\n"
+
+    def test_no_file_is_waited_for_or_read_without_end(self, config: Path) -> None:
+        fifo = config.with_name("fifo")
+        os.mkfifo(fifo)
+        config.write_text(f"Include {fifo}\n")
+        assert configuration_without_sharing("ssh", f"-F {fifo}") is None
+        assert configuration_without_sharing("ssh", f"-F {config}") is None
+        assert configuration_without_sharing("ssh", "-F /dev/zero") is None
+        assert configuration_without_sharing("ssh", "-F /dev/null") == ""
+        config.write_text("#" * (2 << 20))
+        assert configuration_without_sharing("ssh", f"-F {config}") is None
+
+    def test_a_file_of_another_user_is_none_to_rely_on(self, config: Path) -> None:
+        config.write_text("Include ~nobody-of-that-name/config\n")
+        assert configuration_without_sharing("ssh", f"-F {config}") is None
+
+    def test_the_systems_file_counts_too(self, tmp_path: Path) -> None:
         system = tmp_path / "ssh_config"
         system.write_text("Include parts/*\n")
-        assert configuration_without_sharing("ssh", "", system) is not None
+        assert configuration_without_sharing("ssh", "", system, tmp_path) is not None
         (tmp_path / "parts").mkdir()
         (tmp_path / "parts/one").write_text("ControlMaster auto\n")
-        assert configuration_without_sharing("ssh", "", system) is None
+        assert configuration_without_sharing("ssh", "", system, tmp_path) is None
 
 
 class TestThePlaceOfTheSockets:
@@ -141,6 +173,15 @@ class TestThePlaceOfTheSockets:
     ) -> None:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
         assert runtime_folder() == base / "clbalance-ssh"
+
+    def test_the_runtime_folder_of_another_user_is_not_used(self, monkeypatch: pytest.MonkeyPatch, base: Path) -> None:
+        others = Path("/")
+        if os.geteuid() == 0:
+            others = base / "others"
+            others.mkdir()
+            os.chown(others, 65534, -1)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(others))
+        assert runtime_folder().parent != others
 
     def test_a_socket_that_a_dead_process_left_is_removed(self, base: Path, config: Path) -> None:
         path = folder_of(base, config) / NODE

@@ -139,9 +139,21 @@ def shared_connections(
 def runtime_folder() -> Path:
     """Where the sockets of this user are: on a local disk, where sockets work and nobody else may look."""
     for runtime in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"):
-        if runtime.startswith("/") and os.path.isdir(runtime):  # noqa: PTH112 - false where we may not look
+        if runtime.startswith("/") and _is_ours(runtime):
             return Path(runtime, "clbalance-ssh")
     return Path(tempfile.gettempdir(), f"clbalance-ssh-{os.geteuid()}")
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether it is this user's folder.
+
+    After `su` or `sudo`, the variable may name one of another user, who could put another folder in place of ours.
+    """
+    try:
+        found = Path(folder).stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def lock_file(base: Path) -> Path:
