@@ -91,6 +91,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         stream.rbuf = rest
         if lines:
             self._stderr_bytes = 0
+            self.worker.has_answered = True
         for line in lines:
             self.worker.eh.ev_read(self.worker, self.key, sname, line)
         if len(rest) > MAX_LINE_BYTES:
@@ -153,6 +154,7 @@ class SessionWorker(ExecWorker):  # type: ignore[misc]  # ClusterShell ships no 
 
     SHELL_CLASS = SessionClient
     stderr_tail = b""
+    has_answered = False
     must_pause: Callable[[], bool] = staticmethod(lambda: False)
 
     def go_on_reading(self) -> None:
@@ -216,8 +218,8 @@ class SshWorker(SessionWorker):
         )
 
     def kill(self, process: "subprocess.Popen[bytes]") -> None:
-        """Only ssh itself where a shared connection stands: a `ProxyCommand` of the group carries all its sessions."""
-        if self._session is not None and self._session.is_needed_by_others():
+        """Only ssh itself where a shared connection is made: a `ProxyCommand` of the group carries all its sessions."""
+        if self._session is not None and (self.has_answered or self._session.is_needed_by_others()):
             process.kill()
         else:
             super().kill(process)

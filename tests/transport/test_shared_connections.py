@@ -245,8 +245,9 @@ class TestOnNodes:
         finally:
             os.kill(master, signal.SIGKILL)
 
+    @pytest.mark.parametrize("is_stopped", [False, True])
     def test_one_through_a_proxy_outlives_the_session_that_made_it(
-        self, lab: Lab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, lab: Lab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_stopped: bool
     ) -> None:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
         through = through_node2(lab, tmp_path, "")
@@ -259,15 +260,16 @@ class TestOnNodes:
                 second.open(NODE, within_s=30)
                 second.send(NODE, b"echo $PPID\n")
                 assert second.next(30) == event, "over the same connection"
+                (path,) = standing(base / "clbalance-ssh")
+                assert not is_stopped or stop_sharing(path)
                 first.close(NODE)
                 assert first.open_nodes() == frozenset()
                 first.open(NODE, within_s=30)
                 first.send(NODE, b"echo $PPID\n")
-                assert first.next(30) == event
+                assert (first.next(30) == event) is not is_stopped
                 second.send(NODE, b"echo two\n")
                 assert second.next(30) == Line(node=NODE, text=b"two")
-        (path,) = standing(base / "clbalance-ssh")
-        assert path.name == NODE
+        assert list(standing(base / "clbalance-ssh")) == [path]
 
     def test_a_jump_host_that_refuses_is_the_reason(
         self, lab: Lab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
