@@ -91,6 +91,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         stream.rbuf = rest
         if lines:
             self._stderr_bytes = 0
+            self.worker.has_answered = True
         for line in lines:
             self.worker.eh.ev_read(self.worker, self.key, sname, line)
         if len(rest) > MAX_LINE_BYTES:
@@ -135,11 +136,11 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
             super()._set_reading(self.worker.SNAME_STDOUT)
 
     def _reap(self, patience_s: float) -> int:
-        """The exit code; a process that has not exited within `patience_s` is killed with its whole group."""
+        """The exit code; a process that has not exited within `patience_s` is killed."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.popen.wait(patience_s)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.popen.pid, signal.SIGKILL)
+            self.worker.kill(self.popen)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.popen.wait(1.0)
         return -signal.SIGKILL  # in uninterruptible sleep, for example on a dead file system
@@ -153,6 +154,7 @@ class SessionWorker(ExecWorker):  # type: ignore[misc]  # ClusterShell ships no 
 
     SHELL_CLASS = SessionClient
     stderr_tail = b""
+    has_answered = False
     must_pause: Callable[[], bool] = staticmethod(lambda: False)
 
     def go_on_reading(self) -> None:
@@ -164,8 +166,17 @@ class SessionWorker(ExecWorker):  # type: ignore[misc]  # ClusterShell ships no 
         """The process to start for `node`."""
         raise NotImplementedError
 
+    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+        """End its process with its whole group."""
+        os.killpg(process.pid, signal.SIGKILL)
+
     def ended(self) -> None:
         """Its process is gone."""
+
+    @property
+    def may_share(self) -> bool:
+        """Whether it has to do with a shared connection: ssh hides what a `ProxyCommand` says then."""
+        return False
 
     @property
     def is_on_shared(self) -> bool:
@@ -206,9 +217,20 @@ class SshWorker(SessionWorker):
             lacks=info("ssh_lacks"),
         )
 
+    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+        """Only ssh itself where a shared connection is made: a `ProxyCommand` of the group carries all its sessions."""
+        if self._session is not None and (self.has_answered or self._session.is_needed_by_others()):
+            process.kill()
+        else:
+            super().kill(process)
+
     def ended(self) -> None:
         if self._shared is not None and self._session is not None:
             self._shared.leave(self._session)
+
+    @property
+    def may_share(self) -> bool:
+        return self._session is not None
 
     @property
     def is_on_shared(self) -> bool:

@@ -210,6 +210,9 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         self._window.end(node)
         failure = classify(rc, worker.stderr_tail.decode("utf-8", "replace"))
         if session.may_try_again(failure, self._retries):
+            # Behind a jump host that refuses, it looks as if the node throttled: without sharing, ssh tells the reason.
+            may_be_hidden = failure.cause is Cause.THROTTLED and worker.may_share
+            session.no_sharing = session.no_sharing or failure.cause is Cause.MUX or may_be_hidden
             self._wait_for_another_try(session, failure)
         else:
             self._finish(session, failure)
@@ -223,7 +226,6 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         """Queue another try after a random wait, so that nodes that were refused together do not retry together."""
         if failure.cause is Cause.THROTTLED:
             self._window.halve()
-        session.no_sharing = session.no_sharing or failure.cause is Cause.MUX
         session.ends_at = None
         if failure.cause is Cause.LOCAL:
             self._info["ssh_lacks"].add(REMOTE_COMMAND)

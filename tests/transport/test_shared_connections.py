@@ -1,6 +1,7 @@
 """Connections that are kept for the next call: who shares them, who never does, and what happens to one that hangs."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from clbalance.model import NodeName
-from clbalance.ports import Line
+from clbalance.model import Cause, NodeName
+from clbalance.ports import Closed, Line
 from clbalance.transport.reach import SshTransport
 from clbalance.transport.sharing.configuration import configuration_without_sharing
 from clbalance.transport.sharing.connections import (
@@ -108,14 +109,46 @@ class TestWhoShares:
         assert configuration_without_sharing("sshpass -e ssh", "-F none") is None
         assert configuration_without_sharing("/usr/local/bin/my-ssh", "-F none") is None
 
-    def test_the_systems_file_counts_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
+    def test_a_file_that_is_named_behind_other_letters_is_read(self, config: Path) -> None:
+        assert configuration_without_sharing("ssh", f"-4F {config}") == config.read_text()
+        config.write_text("ControlMaster auto\n")
+        assert configuration_without_sharing("ssh", f"-4F{config}") is None
+
+    def test_the_users_file_is_where_ssh_looks_for_it_not_in_the_home_of_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        user, other = tmp_path / "user", tmp_path / "other"
+        for home in (user, other):
+            (home / ".ssh").mkdir(parents=True)
+        (other / ".ssh/config").write_text("ControlMaster auto\n")
+        (user / "part").write_text("Compression yes\n")
+        (user / ".ssh/config").write_text("Include ~/part\n")
+        monkeypatch.setenv("HOME", str(other))
+        found = configuration_without_sharing("ssh", "", tmp_path / "none", user)
+        assert found == "Include ~/part\n\nCompression yes\n"
+
+    def test_no_file_is_waited_for_or_read_without_end(self, config: Path) -> None:
+        fifo = config.with_name("fifo")
+        os.mkfifo(fifo)
+        config.write_text(f"Include {fifo}\n")
+        assert configuration_without_sharing("ssh", f"-F {fifo}") is None
+        assert configuration_without_sharing("ssh", f"-F {config}") is None
+        assert configuration_without_sharing("ssh", "-F /dev/zero") is None
+        assert configuration_without_sharing("ssh", "-F /dev/null") == ""
+        config.write_text("#" * (2 << 20))
+        assert configuration_without_sharing("ssh", f"-F {config}") is None
+
+    def test_a_file_of_another_user_is_none_to_rely_on(self, config: Path) -> None:
+        config.write_text("Include ~nobody-of-that-name/config\n")
+        assert configuration_without_sharing("ssh", f"-F {config}") is None
+
+    def test_the_systems_file_counts_too(self, tmp_path: Path) -> None:
         system = tmp_path / "ssh_config"
         system.write_text("Include parts/*\n")
-        assert configuration_without_sharing("ssh", "", system) is not None
+        assert configuration_without_sharing("ssh", "", system, tmp_path) is not None
         (tmp_path / "parts").mkdir()
         (tmp_path / "parts/one").write_text("ControlMaster auto\n")
-        assert configuration_without_sharing("ssh", "", system) is None
+        assert configuration_without_sharing("ssh", "", system, tmp_path) is None
 
 
 class TestThePlaceOfTheSockets:
@@ -140,6 +173,15 @@ class TestThePlaceOfTheSockets:
     ) -> None:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
         assert runtime_folder() == base / "clbalance-ssh"
+
+    def test_the_runtime_folder_of_another_user_is_not_used(self, monkeypatch: pytest.MonkeyPatch, base: Path) -> None:
+        others = Path("/")
+        if os.geteuid() == 0:
+            others = base / "others"
+            others.mkdir()
+            os.chown(others, 65534, -1)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(others))
+        assert runtime_folder().parent != others
 
     def test_a_socket_that_a_dead_process_left_is_removed(self, base: Path, config: Path) -> None:
         path = folder_of(base, config) / NODE
@@ -203,6 +245,44 @@ class TestOnNodes:
         finally:
             os.kill(master, signal.SIGKILL)
 
+    @pytest.mark.parametrize("is_stopped", [False, True])
+    def test_one_through_a_proxy_outlives_the_session_that_made_it(
+        self, lab: Lab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_stopped: bool
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+        through = through_node2(lab, tmp_path, "")
+        with SshTransport(options=through, keep_s=60.0).sessions() as first:
+            first.open(NODE, within_s=30)
+            first.send(NODE, b"echo $PPID\n")
+            event = first.next(30)
+            assert isinstance(event, Line)
+            with SshTransport(options=through, keep_s=60.0).sessions() as second:
+                second.open(NODE, within_s=30)
+                second.send(NODE, b"echo $PPID\n")
+                assert second.next(30) == event, "over the same connection"
+                (path,) = standing(base / "clbalance-ssh")
+                assert not is_stopped or stop_sharing(path)
+                first.close(NODE)
+                assert first.open_nodes() == frozenset()
+                first.open(NODE, within_s=30)
+                first.send(NODE, b"echo $PPID\n")
+                assert (first.next(30) == event) is not is_stopped
+                second.send(NODE, b"echo two\n")
+                assert second.next(30) == Line(node=NODE, text=b"two")
+        assert list(standing(base / "clbalance-ssh")) == [path]
+
+    def test_a_jump_host_that_refuses_is_the_reason(
+        self, lab: Lab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+        options = through_node2(lab, tmp_path, "-l nobody-of-that-name")
+        with SshTransport(options=options, keep_s=60.0).sessions() as asked:
+            asked.open(NODE, within_s=30)
+            event = asked.next(30)
+        assert isinstance(event, Closed)
+        assert event.cause is Cause.AUTH
+        assert "nobody-of-that-name" in event.reason
+
     def test_one_in_use_is_not_closed_when_sharing_is_stopped(self, transport: SshTransport, base: Path) -> None:
         asked(transport)
         with transport.sessions() as sessions:
@@ -226,6 +306,16 @@ def asked(transport: SshTransport) -> str:
         sessions.send(NODE, b"echo $PPID\n", last=True)
         event = sessions.next(30)
         return event.text.decode() if isinstance(event, Line) else ""
+
+
+def through_node2(lab: Lab, folder: Path, login: str) -> str:
+    """Options of ssh that reach `NODE` through node2, where one logs in with these options."""
+    (config,) = re.findall(r"-F (\S+)", lab.ssh_options)
+    proxied = folder / "proxied"
+    proxied.write_text(
+        f"{Path(config).read_text()}\nHost {NODE}\n  ProxyCommand ssh -F {config} {login} -W %h:%p node2\n"
+    )
+    return f"-F {proxied}"
 
 
 def master_of(path: Path) -> int:

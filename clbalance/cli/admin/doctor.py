@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import assert_never
 
-from clbalance.cli.cluster import ClusterContext, all_ssh_options, cluster_context
+from clbalance.cli.cluster import ClusterContext, all_ssh_options, cluster_context, ssh_transport
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import working_directory
 from clbalance.cli.option_values import ssh_words
@@ -42,7 +42,7 @@ from clbalance.store.location import state_directory, this_machine
 from clbalance.store.state import SqliteStore
 from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.groups import ConfiguredGroups, load_groups
-from clbalance.transport.reach import raise_file_limit
+from clbalance.transport.reach import raise_file_limit, this_node
 from clbalance.transport.ssh_command import ssh_call
 
 _VERSION_WITHIN_S = 5.0
@@ -150,9 +150,16 @@ def check_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, here: Hos
     except SettingsError as error:
         is_told = any(one.what == error.message for one in here.findings)
         return NodeChecks(findings=() if is_told else (wrong("nodes", error.message, error.hint),))
-    examinations = _ask(cluster)
+    examinations = _ask(_connecting_anew(cluster))
     silent = [one.node for one in examinations if isinstance(one, Silent)]
     return NodeChecks(examinations=examinations, addresses=_addresses(cluster, silent) if silent else {})
+
+
+def _connecting_anew(cluster: ClusterContext) -> ClusterContext:
+    """Without connections of earlier calls: over one of these, a login that is refused now would look well."""
+    settings = replace(cluster.settings, ssh=replace(cluster.settings.ssh, control_persist_s=None))
+    here = frozenset({this_node()} if cluster.is_here else ())
+    return replace(cluster, transport=ssh_transport(settings, cluster.ssh.ssh_options or (), here))
 
 
 def _addresses(cluster: ClusterContext, silent: Sequence[NodeName]) -> Mapping[NodeName, SshAddress]:

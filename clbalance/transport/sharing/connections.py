@@ -36,11 +36,16 @@ _SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+@=,-]*")  # neither ssh's `%` nor a bla
 class SharedSession:
     """One session that may go over a shared connection. It ends with `SharedConnections.leave`."""
 
+    path: Path
     options: tuple[str, ...]
     """Of ssh. The first session makes the connection, and leaves it behind."""
     place: int
     stands: bool
     """Whether the connection was there already."""
+
+    def is_needed_by_others(self) -> bool:
+        """Whether the connection stands now: others use it, or will."""
+        return stands(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ class SharedConnections:
         if len(os.fsencode(path)) > _MOST_PATH_BYTES or (place := self._free_place(path)) is None:
             return None
         options = ("-oControlMaster=auto", f"-oControlPath={path}", f"-oControlPersist={max(1, round(self.keep_s))}")
-        return SharedSession(options, place, stands(path))
+        return SharedSession(path, options, place, stands(path))
 
     def leave(self, session: SharedSession) -> None:
         """Let another session have this one's place."""
@@ -134,9 +139,21 @@ def shared_connections(
 def runtime_folder() -> Path:
     """Where the sockets of this user are: on a local disk, where sockets work and nobody else may look."""
     for runtime in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"):
-        if runtime.startswith("/") and os.path.isdir(runtime):  # noqa: PTH112 - false where we may not look
+        if runtime.startswith("/") and _is_ours(runtime):
             return Path(runtime, "clbalance-ssh")
     return Path(tempfile.gettempdir(), f"clbalance-ssh-{os.geteuid()}")
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether it is this user's folder.
+
+    After `su` or `sudo`, the variable may name one of another user, who could put another folder in place of ours.
+    """
+    try:
+        found = Path(folder).stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def lock_file(base: Path) -> Path:

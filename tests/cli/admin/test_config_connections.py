@@ -45,6 +45,12 @@ def test_a_job_over_one_goes_on_after_its_end_was_asked_for(keeping: Command) ->
     assert (job.returncode, out) == (0, b"done\n")
 
 
+def test_doctor_connects_anew_because_it_checks_the_login(keeping: Command) -> None:
+    assert keeping("load", "-w", "node1").rc == 0
+    keeping("doctor", "-w", "node[1-2]")
+    assert kept(keeping) == {"node1": 0}, "node2 was asked over a connection that nobody keeps"
+
+
 def test_without_any_the_setting_is_named(clbalance: Command) -> None:
     with kept_in_a_folder() as runtime:
         done = clbalance("config", "connections", env={"XDG_RUNTIME_DIR": str(runtime)})
