@@ -102,10 +102,10 @@ def impatient(command: Command) -> Command:
     return replace(command, env={**command.env, "CLBALANCE_GRACE_S": ""})
 
 
-def ended(child: Child) -> int:
+def ended(child: Child, within_s: float = TIMEOUT_S) -> int:
     """The exit code of a child that is killed if it hangs."""
     try:
-        return child.wait(TIMEOUT_S)
+        return child.wait(within_s)
     except subprocess.TimeoutExpired:
         return killed(child)
     finally:

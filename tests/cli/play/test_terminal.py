@@ -26,7 +26,7 @@ os.waitpid(child, 0)
 
 
 def terminal(code: str, folder: Path) -> Terminal:
-    return Terminal([sys.executable, "-c", code], {**os.environ, **THIS_TREE}, folder, 80)
+    return Terminal([sys.executable, "-c", code], {**os.environ, **THIS_TREE}, folder, 80, 24)
 
 
 def second_draw(on: Terminal) -> bytes:
