@@ -124,11 +124,23 @@ def test_what_a_program_prints_is_written_to_the_file_of_its_node_whatever_its_e
     file = tmp_path / "facts" / "load.node1"
     one = RunProgram(program=ShellText(text="echo 0.5; echo no disk >&2; exit 3"), output=str(file.with_suffix("")))
     assert done(steps, one).state is StepState.FAILED
-    assert oct(file.parent.stat().st_mode) == "0o40700"
+    assert [oct(one.stat().st_mode) for one in (file.parent, file)] == ["0o40700", "0o100600"]
     assert file.read_text() == "0.5\nno disk\n[clbalance: exit code 3: no disk]\n"
     lab.nodes[0].kill()
     assert done(steps, one).state is StepState.FAILED
     assert file.read_text().startswith("[clbalance: not begun: "), "not what an earlier run has read"
+
+
+def test_what_a_program_prints_on_this_host_is_written_too_and_nothing_in_check_mode(
+    steps: SshSteps, tmp_path: Path
+) -> None:
+    look = RunProgram(program=ShellText(text='echo "dry:$CLBALANCE_DRY_RUN"'), output=str(tmp_path / "look"))
+    on_node = replace(step(look), runs_in_check=True)
+    for one in (on_node, replace(on_node, on_this_host=True)):
+        found = steps.check(NODE, one, facts(run=0), threading.Event())
+        assert (found.result, (tmp_path / "look.node1").exists()) == (Result(rc=0, out="dry:1"), False)
+    assert done(steps, replace(on_node, on_this_host=True)).state is StepState.OK
+    assert (tmp_path / "look.node1").read_text() == "dry:\n"
 
 
 def test_an_output_file_that_cannot_be_written_fails_the_step(steps: SshSteps, tmp_path: Path) -> None:
