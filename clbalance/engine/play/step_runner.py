@@ -18,6 +18,8 @@ class StepFacts:
     playbook: Playbook
     run: int
     """The number of the run, for drain marks and messages; 0: check mode."""
+    rolls_back: int | None = None
+    """The run that this one rolls back; its drain marks count as this one's."""
     nodes: tuple[NodeName, ...]
     """All nodes of the run, in the order of turns."""
     pool: tuple[NodeName, ...] = ()

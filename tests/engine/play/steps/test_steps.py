@@ -279,6 +279,14 @@ def test_a_drain_names_its_run_and_is_resumed_by_it_alone(steps: SshSteps) -> No
     assert not done(steps, ResumeNode()).changed
 
 
+def test_the_mark_of_a_run_that_is_rolled_back_is_that_of_its_rollback(steps: SshSteps) -> None:
+    assert done(steps, DrainNode(deadline_s=60.0)).state is StepState.OK  # and then the run was killed
+    rollback = replace(facts(run=9), rolls_back=7)
+    assert done(steps, DrainNode(deadline_s=60.0), replace(rollback, rolls_back=6)).state is StepState.REFUSED
+    assert done(steps, DrainNode(deadline_s=60.0), rollback).state is StepState.OK
+    assert done(steps, ResumeNode(), rollback).changed
+
+
 def test_a_resume_of_earlier_runs_removes_their_mark_and_no_other(steps: SshSteps) -> None:
     later, resume = facts(run=8), ResumeNode(earlier_runs=True)
     assert done(steps, DrainNode(deadline_s=5.0, reason="idle")).state is StepState.OK
