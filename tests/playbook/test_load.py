@@ -40,7 +40,7 @@ def test_every_key_is_read() -> None:
     actions = [type(step.action) for step in found.steps]
     assert actions[0] is DrainNode
     assert actions[-2:] == [CheckHealth, ResumeNode]
-    assert len(actions) == len(found.steps) == 3 + 16
+    assert len(actions) == len(found.steps) == 3 + 18
 
 
 def test_the_program_of_the_health_check_runs_as_the_steps_do() -> None:

@@ -75,10 +75,8 @@ class SshSteps:
                 return copy_step(self._transfers(step), node, action, self.folder, stop, compare=True)
             case FetchFiles() as action:
                 return fetch_step(self._transfers(step), node, action, stop, compare=True)
-            case action:
-                return StepEnded(
-                    state=StepState.OK, reason=f"would {describe(action)}{' on this host' * step.on_this_host}"
-                )
+            case _:
+                return StepEnded(state=StepState.OK, reason=f"would {describe(step)}")
 
     def keep_drained(self, node: NodeName, reason: str, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """See `StepRunner`."""
