@@ -174,8 +174,12 @@ def test_a_node_is_healthy_only_if_systemd_says_so(
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 @pytest.mark.parametrize(
     ("apt_get", "code"),
-    [("[ $1 = -s ] && echo Inst linux || exit 0", 0), ("exit 0", 1), ("echo no network >&2; exit 100", 2),
-     ("[ $1 != -s ] || { echo broken packages >&2; exit 100; }", 2)],
+    [
+        ("[ $1 = -s ] && echo Inst linux || exit 0", 0),
+        ("exit 0", 1),
+        ("echo no network >&2; exit 100", 2),
+        ("[ $1 != -s ] || { echo broken packages >&2; exit 100; }", 2),
+    ],
     ids=["something", "nothing", "no network", "broken"],
 )
 def test_apt_tells_whether_there_is_anything_to_upgrade(
