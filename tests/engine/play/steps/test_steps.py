@@ -412,6 +412,19 @@ def test_files_go_there_and_come_back(steps: SshSteps, tmp_path: Path) -> None:
     assert gone.state is StepState.FAILED
 
 
+def test_check_mode_does_not_say_that_all_is_there_where_a_copy_would_delete(steps: SshSteps, tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "a").touch()
+    copy = step(CopyFiles(sources=("conf",), destination="site/", sync=True))
+    assert done(steps, copy).state is StepState.OK
+    assert steps.check(NODE, copy, facts(), threading.Event()).reason == "all is there already"
+    (tmp_path / "conf" / "a").unlink()
+    would = steps.check(NODE, copy, facts(), threading.Event())
+    assert would.reason == "would transfer 0 files"
+    assert would.result is not None
+    assert "conf/a" in would.result.out
+
+
 def test_somebody_is_told_and_a_failure_is_only_a_remark(steps: SshSteps, tmp_path: Path) -> None:
     told = tmp_path / "told"
     program = Argv(words=("/bin/sh", "-c", f'echo "$CLBALANCE_NODE $CLBALANCE_MESSAGE" >{told}'))
