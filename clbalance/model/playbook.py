@@ -114,10 +114,10 @@ class DrainNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeNode:
-    """Removes the drain mark of this run."""
+    """Removes the drain mark of this run, or of an earlier run of this playbook that has failed there."""
 
     earlier_runs: bool = False
-    """Also that of an earlier run of this playbook, unless that run has failed there."""
+    """Also that of an earlier run that has not failed there: it was killed, or has left the node drained on purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

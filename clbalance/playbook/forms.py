@@ -66,7 +66,7 @@ class RunForm(Form, frozen=True):
     env: dict[str, Scalar] = {}
     chdir: str | None = None
     ok_codes: tuple[Code, ...] = (0,)
-    output: str | None = None
+    output: FilePath | None = None
 
 
 class CopyForm(Form, frozen=True):

@@ -53,6 +53,7 @@ class StepReader(ActionReader):
         ((action, value),) = named.items()
         when = scalars.condition((*path, "when"), form.when, self.names.facts)
         ruled_out = self._is_ruled_out(when)
+        logs_in = form.delegate_to is None  # `user` and `sudo` of the playbook are those of nodes
         done = self.action(path, action, value)
         if not ruled_out:
             done = self.with_values((*path, action), done)
@@ -75,9 +76,9 @@ class StepReader(ActionReader):
             idempotent=form.idempotent,
             ignore_errors=form.ignore_errors,
             timeout_s=scalars.optional_duration((*path, "timeout"), form.timeout),
-            user=(form.user or self._user) if action in _APPLY["user"] else None,
-            sudo=action in _APPLY["sudo"] and (self._sudo if form.sudo is None else form.sudo),
-            on_this_host=form.delegate_to is not None,
+            user=(form.user or self._user) if logs_in and action in _APPLY["user"] else None,
+            sudo=logs_in and action in _APPLY["sudo"] and (self._sudo if form.sudo is None else form.sudo),
+            on_this_host=not logs_in,
             runs_in_check=not form.check_mode,
         )
 
@@ -116,8 +117,9 @@ class StepReader(ActionReader):
             is_given = not form.check_mode if key == "check_mode" else getattr(form, key) is not None
             if is_given and action not in actions:
                 self.scalars.refuse((*path, key), f"`{key}` has no effect on `{action}`", "remove it", at_key=True)
-        if form.delegate_to is not None and form.user is not None:
-            self.scalars.refuse((*path, "user"), "on this host it runs as who calls `play`", "remove it", at_key=True)
+        for key in ("user", "sudo"):
+            if form.delegate_to is not None and getattr(form, key):
+                self.scalars.refuse((*path, key), "on this host it runs as who calls `play`", "remove it", at_key=True)
 
 
 _LONGEST_NAME = 80

@@ -51,6 +51,11 @@ steps:
   - notify: {url: "https://chat.example.org/hook", message: done, within: 3s}
   - notify: {run: [mail, -s, done, root]}
     run_once: true
+  - run: {command: uptime, output: logs/uptime}
+    delegate_to: localhost
+    check_mode: false
+  - resume: {earlier_runs: true}
+    when: vars.reboot = no
 rollback:
   - run: apt-mark unhold "$VAR_package"
 """

@@ -40,7 +40,7 @@ def test_every_key_is_read() -> None:
     actions = [type(step.action) for step in found.steps]
     assert actions[0] is DrainNode
     assert actions[-2:] == [CheckHealth, ResumeNode]
-    assert len(actions) == len(found.steps) == 3 + 16
+    assert len(actions) == len(found.steps) == 3 + 18
 
 
 def test_the_program_of_the_health_check_runs_as_the_steps_do() -> None:
@@ -116,6 +116,7 @@ def test_short_forms_mean_the_same_as_long_ones() -> None:
         ("steps: [{reboot: {}, check_mode: false}]", "`check_mode` has no effect on `reboot`"),
         ("steps: [{run: a, delegate_to: node1}]", "steps[0].delegate_to:"),
         ("steps: [{run: a, delegate_to: localhost, user: u}]", "on this host it runs as who calls `play`"),
+        ("steps: [{run: a, delegate_to: localhost, sudo: true}]", "on this host it runs as who calls `play`"),
         ("steps: [{drain: , user: ann}]", "`user` has no effect on `drain`"),
         ("steps: [{notify: {run: x}, timeout: 5}]", "`timeout` has no effect on `notify`"),
         ("steps: [{run: a, user: '-o'}]", "p.yml:1:24: steps[0].user:"),
@@ -193,3 +194,9 @@ def test_the_published_schema_is_that_of_the_program() -> None:
     """`python -m tests.playbook.schema` writes it anew."""
     assert SCHEMA.read_bytes() == json_schema()
     assert json.loads(json_schema())["title"] == "A playbook of clbalance"
+
+
+def test_on_this_host_a_step_has_neither_the_login_name_nor_the_sudo_of_the_playbook() -> None:
+    here, there = read("user: deploy\nsudo: true\nsteps: [{run: a, delegate_to: localhost}, {run: b}]").steps
+    assert (here.user, here.sudo) == (None, False)
+    assert (there.user, there.sudo) == ("deploy", True)

@@ -137,6 +137,8 @@ def test_whether_there_is_anything_to_do_must_be_known(clbalance: Command) -> No
 
 # -- the programs that it ships
 
+_QUIET = ["-y", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
+
 
 def program(name: str, folder: Path) -> str:
     """A program of the playbook, which keeps in `folder` what it keeps on a node."""
@@ -172,8 +174,13 @@ def test_a_node_is_healthy_only_if_systemd_says_so(
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 @pytest.mark.parametrize(
     ("apt_get", "code"),
-    [("[ $1 = -s ] && echo Inst linux || exit 0", 0), ("exit 0", 1), ("echo no network >&2; exit 100", 100)],
-    ids=["something", "nothing", "unknown"],
+    [
+        ("[ $1 = -s ] && echo Inst linux || exit 0", 0),
+        ("exit 0", 1),
+        ("echo no network >&2; exit 100", 2),
+        ("[ $1 != -s ] || { echo broken packages >&2; exit 100; }", 2),
+    ],
+    ids=["something", "nothing", "no network", "broken"],
 )
 def test_apt_tells_whether_there_is_anything_to_upgrade(
     tmp_path: Path, shell: list[str], apt_get: str, code: int
@@ -190,4 +197,10 @@ def test_undo_installs_the_versions_that_were_noted_of_packages_that_were_there(
     for name in (tmp_path / one for one in ("cat", "sed", "grep", "xargs", "mkdir", "test")):
         name.unlink()
     undone = ran(shell, program("undo", tmp_path), tmp_path, apt_get='echo "$@"')
-    assert undone.stdout.split() == ["-y", "--allow-downgrades", "install", "bash=5.2", "linux:amd64=6.1"]
+    assert undone.stdout.split() == [*_QUIET, "--allow-downgrades", "install", "bash=5.2", "linux:amd64=6.1"]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_the_upgrade_asks_nobody_what_becomes_of_files_that_were_changed(tmp_path: Path, shell: list[str]) -> None:
+    upgraded = ran(shell, program("upgrade", tmp_path), tmp_path, apt_get='echo "$DEBIAN_FRONTEND" "$@"')
+    assert upgraded.stdout.split() == ["noninteractive", *_QUIET, "dist-upgrade"]

@@ -61,7 +61,8 @@ class Continuing:
             run = plays.go_on(run.number, datetime.now(UTC), text.text, text.playbook.text_hash)
             before = self._before(plays, run, text)
             call.console.say(messages.note(_told(run, before)))
-            plan = replace(_plan_of(run, text, cluster.settings.ssh.fanout), registered=_registered(plays, run))
+            plan = _plan_of(run, text, cluster.settings.ssh.fanout)
+            plan = replace(plan, rolls_back=run.rolls_back, registered=_registered(plays, run))
             return call.run(cluster, services, plays, plan, text, run.number, before)
 
     def _run(self, plays: SqlitePlays) -> PlayRun | None:

@@ -1,6 +1,6 @@
 """Do the rollback of a playbook on the nodes that an earlier run has done: `play --rollback`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -12,9 +12,10 @@ from clbalance.cli.play.run_play import PlayCall
 from clbalance.errors import LockedError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.play_run import NodeProgress, PlayRun, RunState
+from clbalance.model.play_run import PlayRun, RunState
 from clbalance.model.playbook import Playbook
 from clbalance.nodeset import fold
+from clbalance.policy.play.outcome import state_left
 from clbalance.policy.play.undo import Undo, last_states, rollback_of, undo
 from clbalance.render import messages
 
@@ -48,7 +49,8 @@ class RollingBack:
         named = cluster.candidates.nodes if call.nodes.names_nodes else ()
         found = undo(recorded, progress, rolled_back=last_states(rollbacks), named=named)
         nodes = self._nodes(run, found, cluster.candidates.nodes)
-        plan = _plan(rollback_of(text.playbook), run, found, nodes, progress, cluster)
+        states = {one.node: state_left(one, recorded) for one in progress}
+        plan = _plan(rollback_of(text.playbook), run, found, nodes, states, cluster)
         with cluster.services(needs_store=not call.options.dry_run) as services:
             return call.begin(cluster, services, plan, replace(text, playbook=rollback_of(text.playbook)))
 
@@ -90,10 +92,9 @@ def _plan(
     run: PlayRun,
     found: Undo,
     nodes: tuple[NodeName, ...],
-    progress: Sequence[NodeProgress],
+    states: Mapping[NodeName, str],
     cluster: ClusterContext,
 ) -> PlannedPlay:
-    states = {one.node: one.state.value for one in progress}
     whys = {node: f"{states[node]} in run {run.number}" for node in nodes}
     minimum = minimum_of(playbook, run.pool)
     plan = planned(playbook, whys, run.pool, minimum, cluster.settings.ssh.fanout)

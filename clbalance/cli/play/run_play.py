@@ -178,6 +178,7 @@ def _request_of(
         min_available=planned.min_available,
         most_at_once=most_at_once,
         before=before,
+        rolls_back=planned.rolls_back,
         registered=planned.registered,
     )
 

@@ -17,7 +17,9 @@ class StepFacts:
 
     playbook: Playbook
     run: int
-    """The number of the run, for drain marks and messages."""
+    """The number of the run, for drain marks and messages; 0: check mode."""
+    rolls_back: int | None = None
+    """The run that this one rolls back; its drain marks count as this one's."""
     nodes: tuple[NodeName, ...]
     """All nodes of the run, in the order of turns."""
     pool: tuple[NodeName, ...] = ()
@@ -33,6 +35,11 @@ class StepFacts:
     """Of the last step of this node that ran: `result` in conditions."""
     failed: str = ""
     """In a rollback: which step has failed, and why."""
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing may be changed, here or there."""
+        return not self.run
 
 
 class StepRunner(Protocol):

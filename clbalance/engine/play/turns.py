@@ -43,7 +43,7 @@ class PlayPorts:
 class PlayRequest:
     """What to run. `nodes`: in the order of turns. `before`: the run was begun earlier, and goes on.
 
-    `registered`: in a rollback, the results that the steps of the run that is rolled back have registered.
+    `rolls_back`: the run that this one rolls back. `registered`: the results that its steps have registered.
     """
 
     number: int
@@ -53,6 +53,7 @@ class PlayRequest:
     min_available: int | None = None
     most_at_once: int
     before: Continued | None = None
+    rolls_back: int | None = None
     registered: Mapping[NodeName, Mapping[str, Result]] = field(default_factory=dict)
 
     @property
@@ -225,6 +226,7 @@ class Turns:
         return StepFacts(
             playbook=self._playbook,
             run=request.number,
+            rolls_back=request.rolls_back,
             nodes=request.nodes,
             pool=request.pool,
             min_available=request.min_available,

@@ -1,4 +1,4 @@
-"""What an action does, in a few words: for `--dry-run` and `--explain`. Pure."""
+"""What a step does, in a few words: for `--dry-run` and `--explain`. Pure."""
 
 from typing import assert_never
 
@@ -18,13 +18,18 @@ from clbalance.model.playbook import (
     ResumeNode,
     RunProgram,
     ShellText,
+    Step,
     Variable,
     WaitFor,
 )
 
 
-def describe(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case for each action
-    """What it does, as an order: `run …`."""
+def describe(step: Step) -> str:
+    """What the step does, as an order: `run …`."""
+    return f"{_action(step.action)} on this host" if step.on_this_host else _action(step.action)
+
+
+def _action(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case for each action
     match action:
         case RunProgram(program=program):
             return f"run `{program_line(program)}`"
@@ -34,8 +39,8 @@ def describe(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case 
             return f"fetch {' '.join(sources)} into {folder}"
         case DrainNode():
             return "drain the node, and wait until no job runs there"
-        case ResumeNode():
-            return "resume the node"
+        case ResumeNode(earlier_runs=earlier_runs):
+            return f"resume the node{', also if an earlier run has drained it' * earlier_runs}"
         case WaitFor():
             return f"wait until {' and '.join(_awaited(action))}"
         case Reboot(program=program):
@@ -67,11 +72,16 @@ _STRICT = ("set -e", "set -u", "set -eu")
 """Lines that do not say what a text does."""
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of shell text that say what it does, at least one."""
+    return [line for line in text.strip().splitlines() if line not in _STRICT] or [""]
+
+
 def program_line(program: Program) -> str:
     """A program in one line: shell text, or its words."""
     match program:
         case ShellText(text=text):
-            first, *more = [line for line in text.strip().splitlines() if line not in _STRICT] or [""]
+            first, *more = lines_of(text)
             return f"{first} …" if more else first
         case Argv(words=words):
             return " ".join(f"$VAR_{word.name}" if isinstance(word, Variable) else word for word in words)

@@ -194,7 +194,7 @@ _FINDS_OUT = (DrainNode, ResumeNode, CopyFiles, FetchFiles, WaitFor, Assert, Pau
 
 def may_repeat(step: Step) -> bool:
     """Whether the step may be begun again if nobody knows whether it ran: it says so, or repeating changes nothing."""
-    return step.idempotent or isinstance(step.action, _FINDS_OUT)
+    return step.idempotent or step.runs_in_check or isinstance(step.action, _FINDS_OUT)
 
 
 # -- what a step may know

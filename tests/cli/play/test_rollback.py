@@ -1,6 +1,7 @@
 """`play --rollback`: what a run has done is taken back, by the rollback of its playbook."""
 
 import json
+import signal
 
 from tests.cli.command import Command
 from tests.cli.play.test_play import book, home
@@ -94,3 +95,25 @@ def test_without_a_rollback_or_by_another_text_nothing_is_taken_back(clbalance: 
     assert version(clbalance, "node7") == "2"
     assert clbalance("play", "--rollback", "--changed", "-q").rc == 0
     assert version(clbalance, "node7") == "1"
+
+
+_KILLED = """
+name: killed
+drain: {deadline: 20s}
+steps:
+  - run: echo new > "$HOME/version"
+  - run: "true"
+rollback:
+  - run: echo old > "$HOME/version"
+"""
+
+
+def test_a_node_that_a_killed_run_has_left_drained_is_rolled_back_and_serves_again(clbalance: Command) -> None:
+    name = book(clbalance, _KILLED)
+    killed = clbalance("play", name, "-w", "node4", env={"CLBALANCE_FAIL_AT": "step_ended:2"})
+    assert (killed.rc, version(clbalance, "node4")) == (-signal.SIGKILL, "new")
+    back = clbalance("play", "--rollback", "--yes", "-v")
+    assert back.rc == 0, back.stderr
+    assert "interrupted in run" in back.stderr
+    assert version(clbalance, "node4") == "old"
+    assert not any("drained" in row for row in clbalance("load", "-w", "node4").lines)

@@ -1,5 +1,7 @@
 """A run of a playbook: which nodes are touched, when it stops, and what is left."""
 
+from dataclasses import replace
+
 import pytest
 
 from clbalance.errors import Interrupted
@@ -277,3 +279,13 @@ def test_a_step_that_may_have_run_is_not_repeated_unless_it_is_idempotent() -> N
     assert not again.calls
     told = continued(playbook, world.journal.progress(1), repeat_uncertain=True)
     assert states(World().play(playbook, 1, before=told)) == {"n1": N.OK}
+
+
+def test_a_step_that_changes_nothing_is_repeated_if_its_end_is_not_known() -> None:
+    world = World(script=lambda node, step, call: (10.0, OK), interrupt_at=15.0)
+    playbook = book(ran("a"), replace(ran("b"), runs_in_check=True))
+    with pytest.raises(Interrupted):
+        world.play(playbook, 1)
+    before = continued(playbook, world.journal.progress(1))
+    assert not before.uncertain
+    assert states(World().play(playbook, 1, before=before)) == {"n1": N.OK}

@@ -149,7 +149,7 @@ def _ended(plan: FilePlan | None, result: FilesResult, how: str = "sent") -> Ste
 def _would(plan: FilePlan | None, result: FilesResult) -> StepEnded:
     if result.failure is not None or plan is None:
         return StepEnded(state=StepState.FAILED, reason=result.failure or "it did not answer", changed=False)
-    said = f"would transfer {counted(len(plan.files), 'file')}" if plan.files else "all is there already"
+    said = "all is there already" if plan.is_empty else f"would transfer {counted(len(plan.files), 'file')}"
     return StepEnded(state=StepState.OK, reason=said, result=_changes(plan), changed=not plan.is_empty)
 
 

@@ -76,7 +76,6 @@ def _of_this_host(facts: StepFacts) -> dict[str, str]:
         "PATH": f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}",
         "CLBALANCE_PYTHON": sys.executable,
         "CLBALANCE_PLAY_NODES": ",".join(facts.nodes),
-        "CLBALANCE_DRY_RUN": "" if facts.run else "1",
     }
 
 

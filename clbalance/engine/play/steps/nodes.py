@@ -156,9 +156,10 @@ def own_mark(answer: Measured) -> DrainMark | None:
 
 
 def is_of_run(found: DrainMark, facts: StepFacts) -> bool:
-    """Whether this run has set the mark."""
-    tag = _tag(facts)
-    return found.reason == tag or found.reason.startswith((f"{tag}: ", f"{tag} failed: "))
+    """Whether this run has set the mark, or the run that it rolls back."""
+    runs = (facts.run,) if facts.rolls_back is None else (facts.run, facts.rolls_back)
+    tags = [_tag(facts.playbook, run) for run in runs]
+    return any(found.reason == tag or found.reason.startswith((f"{tag}: ", f"{tag} failed: ")) for tag in tags)
 
 
 def _is_left_behind(found: DrainMark, facts: StepFacts) -> bool:
@@ -180,12 +181,13 @@ def _is_of_other_run(found: DrainMark, facts: StepFacts) -> bool:
 def mark_reason(facts: StepFacts, reason: str, how: str = "") -> str:
     """The reason of a mark, which names the playbook and its run."""
     shown = "".join(one if one.isprintable() else " " for one in reason)
-    text = f"{_tag(facts)}{how}: {shown}" if shown.strip() or how else _tag(facts)
+    tag = _tag(facts.playbook, facts.run)
+    text = f"{tag}{how}: {shown}" if shown.strip() or how else tag
     return text if len(text) <= _MOST_REASON else f"{text[: _MOST_REASON - 1]}…"
 
 
-def _tag(facts: StepFacts) -> str:
-    return f"play {_short(facts.playbook)} run {facts.run}"
+def _tag(playbook: Playbook, run: int) -> str:
+    return f"play {_short(playbook)} run {run}"
 
 
 def _short(playbook: Playbook) -> str:

@@ -12,8 +12,8 @@ from clbalance.user_files.trees.writing import opened_folder
 def with_output_file(ended: StepEnded, path: str) -> StepEnded:
     """Write the output, the errors, and why the step was not good. It fails if that is not possible.
 
-    A file of an earlier run is replaced in any case: what was true then is not mistaken for what is true now. A folder
-    that is made is its user's alone, for logs may be root's.
+    A file of an earlier run is replaced in any case: what was true then is not mistaken for what is true now. The file,
+    and a folder that is made, are their user's alone, for logs may be root's.
     """
     result = ended.result
     printed = () if result is None else (result.out, result.err)
@@ -23,7 +23,7 @@ def with_output_file(ended: StepEnded, path: str) -> StepEnded:
         folder = Path(path).parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with opened_folder(str(folder)):
-            replace_file(path, text.encode("utf-8", "replace"))
+            replace_file(path, text.encode("utf-8", "replace"), mode=0o600)
     except (ClbalanceError, OSError) as error:
         reason = error.message if isinstance(error, ClbalanceError) else str(error)
         state = StepState.FAILED if ended.state is StepState.OK else ended.state

@@ -176,6 +176,7 @@ def environment(node: NodeName, step: Step, facts: StepFacts) -> dict[str, str]:
         "CLBALANCE_STEP": step.name,
         "CLBALANCE_ATTEMPT": str(facts.attempt),
         "CLBALANCE_FAILED": _value(facts.failed),
+        "CLBALANCE_DRY_RUN": "1" if facts.is_dry_run else "",
     }
 
 

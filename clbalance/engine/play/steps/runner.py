@@ -75,10 +75,8 @@ class SshSteps:
                 return copy_step(self._transfers(step), node, action, self.folder, stop, compare=True)
             case FetchFiles() as action:
                 return fetch_step(self._transfers(step), node, action, stop, compare=True)
-            case action:
-                return StepEnded(
-                    state=StepState.OK, reason=f"would {describe(action)}{' on this host' * step.on_this_host}"
-                )
+            case _:
+                return StepEnded(state=StepState.OK, reason=f"would {describe(step)}")
 
     def keep_drained(self, node: NodeName, reason: str, facts: StepFacts, stop: threading.Event) -> StepEnded:
         """See `StepRunner`."""
@@ -89,11 +87,14 @@ class SshSteps:
         match step.action:
             case RunProgram() as action:
                 program = replace(remote_program(action.program, node, step, facts, env=action.env), chdir=action.chdir)
-                if step.on_this_host:
-                    return ended_by(run_here(program, facts, stop), action.ok_codes, step)
-                ran = run_on_node(services.transport, node, program, stop, within_s=services.answer_within_s)
+                ran = (
+                    run_here(program, facts, stop)
+                    if step.on_this_host
+                    else run_on_node(services.transport, node, program, stop, within_s=services.answer_within_s)
+                )
                 ended = ended_by(ran, action.ok_codes, step)
-                return ended if action.output is None else with_output_file(ended, f"{action.output}.{node}")
+                is_kept = action.output is not None and not facts.is_dry_run
+                return with_output_file(ended, f"{action.output}.{node}") if is_kept else ended
             case CopyFiles() as action:
                 return copy_step(self._transfers(step), node, action, self.folder, stop, timeout_s=step.timeout_s)
             case FetchFiles() as action:

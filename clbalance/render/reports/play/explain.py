@@ -27,6 +27,8 @@ _ORDERS: Final = {
 }
 _WIDTH: Final = 100
 """Of sentences, at most."""
+_ALL: Final = 100
+"""Percent."""
 _NARROWEST: Final = 20
 _LONGEST: Final = 60
 """Characters of a value in its table; the JSON has all of it."""
@@ -116,8 +118,7 @@ class ExplainedPlaybook(Report):
 
     def _stops(self) -> Iterator[str]:
         rollout = self.playbook.rollout
-        too_many = self._too_many(rollout.max_fail_percentage)
-        yield f"{too_many}, no further turn starts, and those that run come to their end."
+        yield self._too_many(rollout.max_fail_percentage)
         if rollout.canary is not None:
             back = ", and all of the canary are rolled back" if self.playbook.rollback else ""
             yield f"If a node of the canary fails, no other node is touched{back}."
@@ -127,10 +128,13 @@ class ExplainedPlaybook(Report):
             yield "`play --rollback` does the rollback on the nodes that are done."
 
     def _too_many(self, percentage: float | None) -> str:
+        when = f"When more than {percentage:g}% of the nodes have failed" if percentage else "When a node has failed"
+        if percentage == _ALL:
+            return "However many nodes fail, the others have their turns."
         if self.nodes is not None:
             most = most_failed(percentage, len(self.nodes))
-            return f"When more than {counted(most, 'node')} have failed" if most else "When a node has failed"
-        return f"When more than {percentage:g}% of the nodes have failed" if percentage else "When a node has failed"
+            when = f"When more than {counted(most, 'node')} have failed" if most else "When a node has failed"
+        return f"{when}, no further turn starts, and those that run come to their end."
 
     def _floor(self) -> Iterator[str]:
         least = self.playbook.rollout.min_available

@@ -20,7 +20,7 @@ from clbalance.model.playbook import (
     Step,
     WaitFor,
 )
-from clbalance.policy.play.describe import describe
+from clbalance.policy.play.describe import describe, lines_of
 from clbalance.render.text import span
 from clbalance.units import counted
 
@@ -47,7 +47,7 @@ def explained_steps(steps: Sequence[Step]) -> tuple[ExplainedStep, ...]:
         ExplainedStep(
             name=step.name,
             line=step.line,
-            does=describe(step.action) + _by(step),
+            does=describe(step) + _by(step),
             more=(*_conditions(step), *_of_action(step.action), *_limits(step), *_after(step)),
         )
         for step in steps
@@ -62,6 +62,8 @@ def _by(step: Step) -> str:
 def _conditions(step: Step) -> Iterator[str]:
     if step.when is not None:
         yield f"Only if {step.when}; otherwise, or if that is unknown, it is skipped."
+    if step.is_ruled_out:
+        yield "With these variables it is skipped on all nodes."
     if step.run_once:
         yield "Once for the whole run, on the node that comes to it first."
     if step.throttle is not None:
@@ -95,7 +97,7 @@ def _of_action(action: Action) -> Iterator[str]:
 
 def _run(action: RunProgram) -> Iterator[str]:
     match action.program:
-        case ShellText(text=text) if (more := len(text.strip().splitlines()) - 1) > 0:
+        case ShellText(text=text) if (more := len(lines_of(text)) - 1) > 0:
             yield f"The program has {counted(more, 'line')} more."
         case Argv():
             yield "No shell sees its words."
@@ -107,6 +109,8 @@ def _run(action: RunProgram) -> Iterator[str]:
         yield f"With {' '.join(f'{name}={value}' for name, value in action.env.items())} in its environment."
     if action.ok_codes != {0}:
         yield f"It is done if the exit code is {' or '.join(map(str, sorted(action.ok_codes)))}."
+    if action.output is not None:
+        yield f"What it prints is written to {action.output}.NODE on this host."
 
 
 def _copy(action: CopyFiles) -> Iterator[str]:
@@ -145,5 +149,7 @@ def _after(step: Step) -> Iterator[str]:
         yield f"Its result is kept for later steps, as `$VAR_{step.register}` and `{step.register}.rc`."
     if step.ignore_errors:
         yield "If it fails, the turn goes on."
+    if step.runs_in_check:
+        yield "It changes nothing: `--dry-run` carries it out, too."
     if step.idempotent:
         yield "It may be repeated if nobody knows whether it ran."

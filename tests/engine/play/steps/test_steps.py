@@ -124,11 +124,23 @@ def test_what_a_program_prints_is_written_to_the_file_of_its_node_whatever_its_e
     file = tmp_path / "facts" / "load.node1"
     one = RunProgram(program=ShellText(text="echo 0.5; echo no disk >&2; exit 3"), output=str(file.with_suffix("")))
     assert done(steps, one).state is StepState.FAILED
-    assert oct(file.parent.stat().st_mode) == "0o40700"
+    assert [oct(one.stat().st_mode) for one in (file.parent, file)] == ["0o40700", "0o100600"]
     assert file.read_text() == "0.5\nno disk\n[clbalance: exit code 3: no disk]\n"
     lab.nodes[0].kill()
     assert done(steps, one).state is StepState.FAILED
     assert file.read_text().startswith("[clbalance: not begun: "), "not what an earlier run has read"
+
+
+def test_what_a_program_prints_on_this_host_is_written_too_and_nothing_in_check_mode(
+    steps: SshSteps, tmp_path: Path
+) -> None:
+    look = RunProgram(program=ShellText(text='echo "dry:$CLBALANCE_DRY_RUN"'), output=str(tmp_path / "look"))
+    on_node = replace(step(look), runs_in_check=True)
+    for one in (on_node, replace(on_node, on_this_host=True)):
+        found = steps.check(NODE, one, facts(run=0), threading.Event())
+        assert (found.result, (tmp_path / "look.node1").exists()) == (Result(rc=0, out="dry:1"), False)
+    assert done(steps, replace(on_node, on_this_host=True)).state is StepState.OK
+    assert (tmp_path / "look.node1").read_text() == "dry:\n"
 
 
 def test_an_output_file_that_cannot_be_written_fails_the_step(steps: SshSteps, tmp_path: Path) -> None:
@@ -267,6 +279,14 @@ def test_a_drain_names_its_run_and_is_resumed_by_it_alone(steps: SshSteps) -> No
     assert not done(steps, ResumeNode()).changed
 
 
+def test_the_mark_of_a_run_that_is_rolled_back_is_that_of_its_rollback(steps: SshSteps) -> None:
+    assert done(steps, DrainNode(deadline_s=60.0)).state is StepState.OK  # and then the run was killed
+    rollback = replace(facts(run=9), rolls_back=7)
+    assert done(steps, DrainNode(deadline_s=60.0), replace(rollback, rolls_back=6)).state is StepState.REFUSED
+    assert done(steps, DrainNode(deadline_s=60.0), rollback).state is StepState.OK
+    assert done(steps, ResumeNode(), rollback).changed
+
+
 def test_a_resume_of_earlier_runs_removes_their_mark_and_no_other(steps: SshSteps) -> None:
     later, resume = facts(run=8), ResumeNode(earlier_runs=True)
     assert done(steps, DrainNode(deadline_s=5.0, reason="idle")).state is StepState.OK
@@ -390,6 +410,19 @@ def test_files_go_there_and_come_back(steps: SshSteps, tmp_path: Path) -> None:
     assert [one.name for one in back.iterdir()] == ["it.conf.node1"]
     gone = done(steps, CopyFiles(sources=("nowhere",), destination="x"))
     assert gone.state is StepState.FAILED
+
+
+def test_check_mode_does_not_say_that_all_is_there_where_a_copy_would_delete(steps: SshSteps, tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "a").touch()
+    copy = step(CopyFiles(sources=("conf",), destination="site/", sync=True))
+    assert done(steps, copy).state is StepState.OK
+    assert steps.check(NODE, copy, facts(), threading.Event()).reason == "all is there already"
+    (tmp_path / "conf" / "a").unlink()
+    would = steps.check(NODE, copy, facts(), threading.Event())
+    assert would.reason == "would transfer 0 files"
+    assert would.result is not None
+    assert "conf/a" in would.result.out
 
 
 def test_somebody_is_told_and_a_failure_is_only_a_remark(steps: SshSteps, tmp_path: Path) -> None:
