@@ -47,6 +47,9 @@ def play_journal(services: Services) -> SqlitePlays:
     return services.store.plays(services.fail_point)
 
 
+_REBALANCED_WITHIN_S = 3600
+
+
 def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> StepEnded:
     """In a process of its own, as `rebalance` uses the state database and signals. Its lines are the step's output."""
     import subprocess  # for this action alone
@@ -56,7 +59,13 @@ def _rebalance(cluster: ClusterContext, ssh: SshOptions, facts: StepFacts) -> St
     words += [word for option in ssh.ssh_options or () for word in ("-o", option)]
     if cluster.groups_conf is not None:
         words += ["--groups-conf", str(cluster.groups_conf)]
-    ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=3600)
+    try:
+        ended = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_REBALANCED_WITHIN_S
+        )
+    except subprocess.TimeoutExpired:
+        reason = f"it did not end within {_REBALANCED_WITHIN_S // 60} minutes"
+        return StepEnded(state=StepState.FAILED, reason=reason)
     result = Result(rc=ended.returncode, out=ended.stdout, err=ended.stderr)
     match ended.returncode:
         case ExitCode.DONE:

@@ -16,6 +16,7 @@ from clbalance.model.play_run import NodeState, Result, StepEnded, StepList, Ste
 from clbalance.model.playbook import DrainNode, Pause, Playbook
 from clbalance.policy.play.gates import NotYet, TakeOver, gate
 from clbalance.policy.play.resume import Continued
+from clbalance.policy.play.schedule import no_further_drain
 from clbalance.policy.play.turn import BeginStep, TurnNext, TurnOver, next_of_turn, results_of, why_failed
 from clbalance.ports import Clock
 from clbalance.ports.plays import PlayJournal
@@ -170,7 +171,7 @@ class Turns:
         if isinstance(step.action, Pause) and step.action.ask:
             return self._pause(node, begin, step.action.ask)
         if begin.refused and self.winding_down and self._has_waited_enough(node, now):
-            reason = "`min_available` does not allow a further drain"
+            reason = no_further_drain(self._playbook.rollout)
             ended = StepEnded(state=StepState.FAILED, reason=reason, changed=False)
             return self._at_once(node, begin, ended)
         self._tried_at[node] = self._board.ended_here

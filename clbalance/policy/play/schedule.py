@@ -177,7 +177,14 @@ def _minimum(facts: RunFacts) -> Stop | None:
     since = max([*refused, *(one.ended_at for one in facts.standings.values() if one.ended_at is not None)])
     if facts.now < since + timedelta(seconds=facts.minimum_within_s):
         return None
-    return Stop(reason="`min_available` does not allow a further drain", minimum=True)
+    return Stop(reason=no_further_drain(facts.rollout), minimum=True)
+
+
+def no_further_drain(rollout: Rollout) -> str:
+    """Why drains are refused: without a minimum, only the mark of another run can be the reason."""
+    if rollout.min_available is None:
+        return "its nodes are drained by another run"
+    return "`min_available` does not allow a further drain"
 
 
 # -- the canary
@@ -263,7 +270,7 @@ def count_of(share: Share, total: int) -> int:
 def _next_turns(facts: RunFacts, among: Sequence[NodeName]) -> Start | PauseRun:
     running = facts.having(NodeState.RUNNING)
     if any(facts.standings[node].refused_since is not None for node in running):
-        return Start(holding="`min_available` does not allow a further drain now")
+        return Start(holding=f"{no_further_drain(facts.rollout)} now")
     window = facts.rollout.window
     room = min(facts.most_at_once, len(facts.nodes) if window is None else count_of(window, len(facts.nodes)))
     room -= len(running)

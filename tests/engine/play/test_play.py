@@ -219,6 +219,14 @@ def test_the_deadline_of_the_drain_bounds_the_wait_for_the_minimum() -> None:
     assert world.seconds <= 80
 
 
+def test_without_a_minimum_it_is_the_drain_of_another_run_that_stops_this_one() -> None:
+    world = World(script=scripted({("n1", "drain"): REFUSED}))
+    assert world.play(drained_book(ran("a")), 1).reason == "its nodes are drained by another run"
+    with_minimum = World(script=scripted({("n1", "drain"): REFUSED}))
+    ended = with_minimum.play(drained_book(ran("a"), min_available=Share(number=1)), 1)
+    assert ended.reason == "`min_available` does not allow a further drain"
+
+
 def test_stop_after_pauses_the_run() -> None:
     world = World()
     ended = world.play(book(ran("a"), stop_after=Share(number=2)), 5)
