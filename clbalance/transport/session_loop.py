@@ -17,6 +17,9 @@ from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from ClusterShell.Task import Task, task_self, task_terminate
 
+# Each new `Task` loads this module, unless it is among `sys.modules`: also while another thread still imports it.
+from ClusterShell.Worker import Ssh  # noqa: F401
+
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
 from clbalance.transport.connect_window import ConnectWindow

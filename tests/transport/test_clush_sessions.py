@@ -241,3 +241,14 @@ def test_a_window_full_of_hung_nodes_delays_the_others_for_a_second_only() -> No
         assert sessions.next(20) == Line(node=healthy, text=b"up")
         assert sessions.open_nodes().issuperset(hung)
     assert 0.9 < time.monotonic() - start < 25
+
+
+def test_a_set_of_sessions_imports_nothing_of_clustershell_so_that_two_threads_may_begin_at_once() -> None:
+    code = (
+        "import sys, clbalance.transport.reach as reach\n"
+        "before = set(sys.modules)\n"
+        "with reach.SshTransport(here=frozenset({'here'})).sessions(): pass\n"
+        "print([name for name in sys.modules if name.startswith('ClusterShell') and name not in before])\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
