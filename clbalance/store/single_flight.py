@@ -12,21 +12,28 @@ from clbalance.store.database import file_error
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[tuple[int, bool]]:
-    """The open file, and whether this process has its lock for the block. It never waits."""
+def _opened(path: Path) -> Iterator[int]:
+    """The file for the block, made if need be. Its locks end with the block."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise file_error(error, path) from error
     try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[tuple[int, bool]]:
+    """The open file, and whether this process has its lock for the block. It never waits."""
+    with _opened(path) as fd:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             is_ours = True
         except BlockingIOError:
             is_ours = False
         yield fd, is_ours
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager
@@ -39,19 +46,13 @@ def try_lock(path: Path) -> Iterator[bool]:
 @contextlib.contextmanager
 def try_lock_byte(path: Path, offset: int) -> Iterator[bool]:
     """The same for one byte of the file, as one lock of many. Not twice at once in one process."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise file_error(error, path) from error
-    try:
+    with _opened(path) as fd:
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
             is_ours = True
         except (BlockingIOError, PermissionError):  # which of the two is up to the system (fcntl(2))
             is_ours = False
         yield is_ours
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager

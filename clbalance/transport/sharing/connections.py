@@ -92,9 +92,7 @@ class TakenPlaces:
 
     def is_taken(self, place: int) -> bool:
         """Whether any process has it."""
-        if place in self._ours:
-            return True
-        if not _locked(self._lock, place):
+        if not self.take(place):
             return True
         self.give_back(place)
         return False
