@@ -232,8 +232,10 @@
       grep -s -m 32 '' /dev/null $small
       [ -n "$inodes" ] || return 0
       # Always from the real /proc: only that knows the locks. Only locks that begin at byte 0: so one line per lease,
-      # even if its owner has split the lock into many.
-      grep -s -m 4096 -E ": POSIX +ADVISORY +WRITE .*:(${inodes#|}) 0 " /proc/locks
+      # even if its owner has split the lock into many. Five times: the kernel tells its list in pieces of 4 KiB, and
+      # where locks go in between, others are left out.
+      locks=/proc/locks
+      grep -h -s -m 4096 -E ": POSIX +ADVISORY +WRITE .*:(${inodes#|}) 0 " $locks $locks $locks $locks $locks
       [ $? -gt 1 ] || echo 'locks told'
     }
   }
@@ -307,11 +309,15 @@
         homes[$0]
       }
       BEGIN {
-        while ((told = getline <"/proc/locks") > 0)
-          if ($2 == "POSIX" && $4 == "WRITE") {
-            sub(".*:", "", $6)
-            held[$6]
-          }
+        # Five times, as in `find_marks`.
+        for (look = 0; look < 5; look++) {
+          while ((told = getline <"/proc/locks") > 0)
+            if ($2 == "POSIX" && $4 == "WRITE") {
+              sub(".*:", "", $6)
+              held[$6]
+            }
+          close("/proc/locks")
+        }
       }
       $0 == "all" { all = 1; next }
       ++files[$1] > 131072 { full = $1 " files"; exit }

@@ -23,7 +23,9 @@ from clbalance.probe.frame import Section, whole
 # void here. Admission tries the lock itself, so it is not affected.
 
 MOST_LOCKS: Final = 4_096
-"""The probe sends no more locks."""
+"""The probe sends no more locks of a reading."""
+_READINGS: Final = 5
+"""The probe reads the list so often. What one reading leaves out, the other has."""
 _LOCK = re.compile(r"[0-9]+: POSIX +ADVISORY +WRITE +(-?[0-9]{1,10}) ([0-9a-f]{1,8}):([0-9a-f]{1,8}):([0-9]{1,20}) .*")
 
 
@@ -214,7 +216,9 @@ def _locks(lines: list[str]) -> tuple[Lock, ...] | Unknown:
     if "locks told" not in lines:
         return Unknown(reason="/proc/locks cannot be read")
     locks = parse_locks(lines)
-    return locks if len(locks) < MOST_LOCKS else Unknown(reason=f"{MOST_LOCKS} locks or more")
+    if len(locks) >= _READINGS * MOST_LOCKS:
+        return Unknown(reason=f"{MOST_LOCKS} locks or more")
+    return tuple(dict.fromkeys(locks))
 
 
 def _is_trusted(file: _Listed | None, uid: int | Unknown) -> bool:

@@ -45,6 +45,7 @@ def flocks() -> "list[Lock]":
 
 
 POSIX_LOCK = rb": POSIX +ADVISORY +WRITE +(-?[0-9]+) ([0-9a-f]+):([0-9a-f]+):([0-9]+) "
+READINGS = 5  # the kernel tells the list in pieces of 4 KiB; where locks go in between, a reading leaves others out
 INITIAL_PIDS = 0xEFFFFFFC  # inode number of the first pid namespace (PROC_PID_INIT_INO)
 
 
@@ -59,12 +60,14 @@ class PosixLocks:
 
         self.found: "list[tuple[int, int, int]]" = []  # pid, device, inode
         try:
-            with open("/proc/locks", "rb") as file:
-                found = re.findall(POSIX_LOCK, file.read())
+            found = set()
+            for _ in range(READINGS):
+                with open("/proc/locks", "rb") as file:
+                    found.update(re.findall(POSIX_LOCK, file.read()))
             self.all_told = os.stat("/proc/self/ns/pid").st_ino == INITIAL_PIDS
             self.are_read = True
         except OSError:
-            found, self.all_told, self.are_read = [], False, False
+            found, self.all_told, self.are_read = set(), False, False
         for pid, major, minor, inode in found:
             self.found.append((int(pid), os.makedev(int(major, 16), int(minor, 16)), int(inode)))
         self.inodes = {inode for _, _, inode in self.found}
