@@ -84,6 +84,11 @@ class Copy:
             node=self.node, rank=self.rank, boot_id=self.boot_id, incarnation=self.incarnation, folder=self.folder
         )
 
+    @property
+    def has_started(self) -> bool:
+        """Whether its program runs or ran: its output may come before its node's word that it was started."""
+        return self.phase >= Phase.RUNNING or bool(self.received)
+
     def warn(self, text: str) -> bool:
         """Keep a warning. False: there are too many already."""
         if len(self.warnings) >= _MOST_WARNINGS:

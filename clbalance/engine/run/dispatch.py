@@ -175,7 +175,8 @@ class Dispatch:
         self, follow: Follow, number: Signals, mode: FollowMode, move: "Migration | None"
     ) -> DispatchResult:
         can_go_on = self.job.pty is None and (self._feed is None or self._feed.is_over)
-        if number is Signals.SIGHUP and follow.all_started and can_go_on:
+        all_started = all(copy.has_started for copy in self._copies)
+        if number is Signals.SIGHUP and all_started and can_go_on:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if not mode.ends_with_us:
             follow.to_the_end(_END_WITHIN_S)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from signal import SIGHUP
 
 import pytest
 
@@ -371,6 +372,24 @@ def test_told_to_stop_it_ends_the_job_on_its_nodes_first() -> None:
     assert result.dispatched.interrupted == 15
     assert ends(result) == {"a": Cancelled(reason="told")}
     assert run_exit_code(result.dispatched.outcomes, result.dispatched.interrupted) == 143
+
+
+def test_a_hangup_lets_a_job_go_whose_output_came_before_the_word_of_its_start() -> None:
+    def saying(request: dict[str, object]) -> list[dict[str, object]]:
+        return [{"ev": "output", "job": request["job"], "stream": "stdout", "offset": 0, "data": "eA=="}]
+
+    agent = ScriptedAgent(rules={"start": lambda _: [], "follow": saying})
+    services = cluster({"a": 0.1}, a=agent)
+    assert isinstance(services.listener, Notes)
+
+    def hang_up() -> None:
+        raise Interrupted(SIGHUP)
+
+    services.listener.on_output = hang_up
+    result = do(services)
+    assert result.dispatched is not None
+    assert result.dispatched.interrupted == SIGHUP
+    assert "end" not in [request["op"] for request in agent.heard]
 
 
 def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
