@@ -44,6 +44,10 @@ def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
     assert packages(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
 
 
+def test_load_imports_no_http_client_of_other_libraries(clbalance: Command) -> None:
+    assert packages(clbalance, "load", "-w", "node1").isdisjoint({"http", "ssl", "email"})
+
+
 def test_copy_imports_paramiko_only_where_a_node_has_no_python(clbalance: Command) -> None:
     (clbalance.folder / "file").touch()
     assert packages(clbalance, "copy", "--help").isdisjoint({"ClusterShell", "rich", "msgspec", "paramiko"})
