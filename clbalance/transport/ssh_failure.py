@@ -19,8 +19,8 @@ class Failure:
     again: bool = False
 
 
-# The first pattern found decides. The reasons for `again` are in docs/design/transport.md. Most calls meet no failure, so
-# nothing is compiled before there is one.
+# The first pattern found decides. The reasons for `again` are in docs/design/transport.md. Nothing is compiled before
+# there is a failure.
 _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", Cause.HOSTKEY_CHANGED, False),
     (r"Host key verification failed", Cause.HOSTKEY_UNKNOWN, False),
