@@ -13,8 +13,6 @@ from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.nodeset import Candidates, fold
-from clbalance.policy.placement.explain import unfit_summary
-from clbalance.policy.placement.job_needs import JOB_NEEDS
 from clbalance.render import messages
 from clbalance.render.format import Color, Format, wants_color
 from clbalance.render.output.streams import Outlet, Outlets, StatusLine
@@ -105,6 +103,9 @@ class Console:
 
 def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
     """The error that says why too few nodes fit, with a count for each reason."""
+    from clbalance.policy.placement.explain import unfit_summary  # deferred import: docs/design/startup.md
+    from clbalance.policy.placement.job_needs import JOB_NEEDS
+
     hint = "`clbalance load` shows the nodes"
     if all(unfit.filter in JOB_NEEDS for unfit in plan.unfit) and plan.unfit:
         hint = f"`clbalance doctor -w {fold(unfit.node for unfit in plan.unfit)}` says what is wrong there"

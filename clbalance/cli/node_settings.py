@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions
@@ -14,13 +14,15 @@ from clbalance.model import NodeName
 from clbalance.nodeset import NodeSets, candidates
 from clbalance.policy.placement.policies import Policy, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import GroupPolicy, NodeFacts, Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.result_groups import FILE, SOURCE, read_groups
 from clbalance.transport.group_sources import ResultGroups
 from clbalance.transport.groups import load_groups
+
+if TYPE_CHECKING:  # most verbs do not balance
+    from clbalance.policy.rebalance.values import BalanceSettings
 
 _Fact = TypeVar("_Fact", int, float)
 
@@ -119,8 +121,10 @@ def _entry_of(settings: Settings, named: str) -> GroupPolicy | None:
     return next((one for one in reversed(settings.groups) if one.group == named), None)
 
 
-def levels_of(settings: Settings, *, max_moves: int | None = None, min_gain: float | None = None) -> BalanceSettings:
+def levels_of(settings: Settings, *, max_moves: int | None = None, min_gain: float | None = None) -> "BalanceSettings":
     """The settings of `rebalance`; options win. `SettingsError` for values that do not go together."""
+    from clbalance.policy.rebalance.values import BalanceSettings
+
     typed = {"max_moves": max_moves, "min_gain": min_gain}
     given = {**settings.rebalance, **{key: value for key, value in typed.items() if value is not None}}
     return BalanceSettings(**given)  # type: ignore[arg-type]  # settings/keys.py has checked each by its name

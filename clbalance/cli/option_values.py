@@ -10,7 +10,6 @@ from pathlib import Path
 
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.jobs.names import default_name, why_no_name
 from clbalance.units import parse_duration
 
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
@@ -163,6 +162,8 @@ def check_job_name(name: str) -> str:
     """The name. `UsageError` if no job can have it."""
     if not name or not name.isprintable() or len(name) > 128:
         raise UsageError(f"{name[:40]!r} cannot be a job's name", hint="1 to 128 printable characters")
+    from clbalance.policy.jobs.names import default_name, why_no_name  # few verbs name jobs
+
     if reason := why_no_name(name):
         hint = f"such as `--name {default_name(name)}`"
         raise UsageError(f"`{name}` cannot be a job's name: where a job is named, {reason}", hint=hint)

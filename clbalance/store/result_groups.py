@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clbalance.errors import StoreError
-from clbalance.user_files import FileFailedError, FileRefusedError, replace_file
 
 FILE = "clb.yaml"
 SOURCE = "clb"
@@ -79,6 +78,8 @@ def add_results(groups: Mapping[str, str], number: int | None, sets: Mapping[str
 
 def keep_results(folder: Path, number: int | None, sets: Mapping[str, str], *, what: str = "job") -> None:
     """Add the sets of one more job, or of another kind of work, to the file. `StoreError` if that fails."""
+    from clbalance.user_files import FileFailedError, FileRefusedError
+
     try:
         with _alone(folder):
             write_groups(folder, add_results(read_groups(folder), number, sets))
@@ -90,6 +91,8 @@ def keep_results(folder: Path, number: int | None, sets: Mapping[str, str], *, w
 
 def write_groups(folder: Path, groups: Mapping[str, str]) -> None:
     """Replace the file, once the new one is on disk: with half a file ClusterShell could read no group at all."""
+    from clbalance.user_files import replace_file  # every call reads, few write (docs/design/startup.md)
+
     replace_file(str(folder / FILE), groups_text(groups).encode(), mode=0o644)
 
 

@@ -1,7 +1,6 @@
 """The transport, by ssh or to this machine itself, and the number of sessions that may be open at once."""
 
 import resource
-import shlex
 import shutil
 import socket
 from collections.abc import Callable
@@ -80,7 +79,7 @@ class SshTransport:
             node,
             command,
             path=self.path,
-            options=shlex.split(self.options),
+            options=self.options,
             user=self.user,
             connect_timeout_s=self.connect_timeout_s,
             lacks=self.lacks,
@@ -99,7 +98,8 @@ class SshTransport:
                 node,
                 command,
                 path=self.path,
-                options=[*shlex.split(self.options), *(["-oControlPath=none"] if node in self.unshared else [])],
+                options=self.options,
+                more=["-oControlPath=none"] if node in self.unshared else [],
                 user=self.user,
                 connect_timeout_s=self.connect_timeout_s,
                 lacks=self.lacks,
@@ -148,7 +148,7 @@ class SshTransport:
 
 def ssh_program(path: str) -> str | None:
     """The file of the program of `ssh.path`; None if there is none."""
-    words = ssh_call(path, ())
+    words = ssh_call(path, "")
     return shutil.which(words[0]) if words else None
 
 

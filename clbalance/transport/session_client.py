@@ -67,7 +67,6 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         self.streams.set_stream(worker.SNAME_STDIN, stdin, E_WRITE, retain=False)
         if exited is not None:
             self.streams.set_stream(_EXIT, exited, E_READ, retain=True)
-        self._on_nodeset_start(self.key)
         return self
 
     def _exit_fd(self) -> int | None:
@@ -112,8 +111,8 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         self.streams.clear()
         self.invalidate()
         self.worker.ended()
-        self._on_nodeset_close(self.key, rc if rc >= 0 else 128 - rc)
-        self.worker._check_fini()  # noqa: SLF001 - part of the protocol between client and worker
+        # By itself: ClusterShell's worker inspects the signature of a handler's method before each call.
+        self.worker.eh.ev_hup(self.worker, self.key, rc if rc >= 0 else 128 - rc)
 
     def _drain(self) -> None:
         """Read the output that the process wrote before its exit and the loop has not read."""
@@ -211,7 +210,8 @@ class SshWorker(SessionWorker):
             node,
             self.command,
             path=info("ssh_path"),
-            options=[*shlex.split(info("ssh_options") or ""), *self._sharing()],
+            options=info("ssh_options") or "",
+            more=self._sharing(),
             user=info("ssh_user") or "",
             connect_timeout_s=info("connect_timeout"),
             lacks=info("ssh_lacks"),

@@ -15,13 +15,10 @@ from typing import Any, TypeAlias
 from ClusterShell.Defaults import Defaults
 from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
-from ClusterShell.Task import Task, task_self, task_terminate
-
-# Each new `Task` loads this module, unless it is among `sys.modules`: also while another thread still imports it.
-from ClusterShell.Worker import Ssh  # noqa: F401
 
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
+from clbalance.transport.clustershell_task import Task, task_self, task_terminate
 from clbalance.transport.connect_window import ConnectWindow
 from clbalance.transport.session_client import SessionWorker, WakeUp
 from clbalance.transport.session_state import Retries, SessionState, cost_of

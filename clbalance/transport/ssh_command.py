@@ -3,14 +3,21 @@
 import os
 import shlex
 from collections.abc import Collection, Sequence
+from functools import cache
 
 REMOTE_COMMAND = "RemoteCommand"
 """An option of ssh since OpenSSH 7.6; an older one refuses to run with it."""
 
 
-def ssh_call(path: str, options: Sequence[str]) -> list[str]:
+def ssh_call(path: str, options: str) -> list[str]:
     """The program, which may have arguments, and the user's options. `~` is the home folder, as in ClusterShell."""
-    return [os.path.expanduser(word) for word in (*shlex.split(path), *options)]  # noqa: PTH111 - not a path only
+    return [os.path.expanduser(word) for word in (*_words(path), *_words(options))]  # noqa: PTH111 - not a path only
+
+
+@cache
+def _words(text: str) -> tuple[str, ...]:
+    """The same for every node of a sweep."""
+    return tuple(shlex.split(text))
 
 
 def ssh_argv(  # noqa: PLR0913 - each is a part of one command line
@@ -18,7 +25,8 @@ def ssh_argv(  # noqa: PLR0913 - each is a part of one command line
     command: str,
     *,
     path: str,
-    options: Sequence[str],
+    options: str,
+    more: Sequence[str] = (),
     user: str,
     connect_timeout_s: float,
     lacks: Collection[str] = (),
@@ -27,10 +35,12 @@ def ssh_argv(  # noqa: PLR0913 - each is a part of one command line
 ) -> list[str]:
     """The argv that runs `command` on `node`. `command` never contains user input.
 
-    `lacks`: options that this ssh is too old for. `subsystem`: `command` names one of sshd.
+    `options`: the user's, quoted as in a shell. `more`: those of this call, after them. `lacks`: options that this ssh
+    is too old for. `subsystem`: `command` names one of sshd.
     """
     return [
         *ssh_call(path, options),
+        *more,
         # At the default level, ssh prints "Connection closed" after a session with a terminal.
         *(["-tt", "-oLogLevel=ERROR"] if terminal else ["-T"]),
         "-oBatchMode=yes",

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 import time
@@ -21,7 +20,7 @@ _MOST_BYTES = 1 << 20
 
 def addresses_of(nodes: Iterable[NodeName], path: str, options: str, user: str | None) -> dict[NodeName, SshAddress]:
     """The address of each node, without those that could not be found out in time."""
-    call = [*ssh_call(path, shlex.split(options)), *(["-l", user] if user else []), "-G", "--"]
+    call = [*ssh_call(path, options), *(["-l", user] if user else []), "-G", "--"]
     until = time.monotonic() + _WITHIN_S
     found: dict[NodeName, SshAddress] = {}
     for node in list(nodes)[:_MOST_NODES]:

@@ -19,7 +19,8 @@ class Failure:
     again: bool = False
 
 
-# The first pattern found decides. The reasons for `again` are in docs/design/transport.md.
+# The first pattern found decides. The reasons for `again` are in docs/design/transport.md. Nothing is compiled before
+# there is a failure.
 _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", Cause.HOSTKEY_CHANGED, False),
     (r"Host key verification failed", Cause.HOSTKEY_UNKNOWN, False),
@@ -55,9 +56,8 @@ _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (r"hostname contains invalid characters|Bad configuration option|no such identity", Cause.LOCAL, False),
     (r"Connection to .* closed by remote host|Broken pipe|client_loop: send disconnect", Cause.LOST, False),
 )
-_COMPILED = tuple((re.compile(pattern), cause, again) for pattern, cause, again in _PATTERNS)
 # Lines that are no reason. OpenSSH 10.1 and later warn if a server has no post-quantum key exchange.
-_NOT_A_REASON = re.compile(r"\*\* (WARNING|This session|The server may)|^Warning: Permanently added|^\s*$|^@+$|^debug1")
+_NOT_A_REASON = r"\*\* (WARNING|This session|The server may)|^Warning: Permanently added|^\s*$|^@+$|^debug1"
 
 _USAGE = "usage: ssh "  # ssh prints it after an unknown option
 
@@ -67,11 +67,11 @@ def classify(rc: int, stderr: str) -> Failure:
     own_words, usage, _ = stderr.partition(_USAGE)
     if usage and rc == 255 and own_words.strip():
         return Failure(cause=Cause.LOCAL, reason=own_words.strip().splitlines()[-1])
-    for pattern, cause, again in _COMPILED:
-        found = pattern.search(stderr)
+    for pattern, cause, again in _PATTERNS if stderr else ():
+        found = re.search(pattern, stderr)
         if found:
             return Failure(cause=cause, reason=_line_of(stderr, found.start()), again=again)
-    said = [line.strip() for line in stderr.splitlines() if not _NOT_A_REASON.search(line)]
+    said = [line.strip() for line in stderr.splitlines() if not re.search(_NOT_A_REASON, line)]
     if said:
         return Failure(cause=Cause.NO_SHELL if rc not in (0, 255) else Cause.LOST, reason=said[-1])
     if rc in (0, 1, 126, 127):

@@ -183,12 +183,12 @@ def test_the_file_limit_is_raised_and_leaves_room() -> None:
 
 
 def test_nothing_of_a_node_name_can_be_an_option() -> None:
-    argv = ssh_argv("-oProxyCommand=touch x", "exec /bin/sh -s", path="ssh", options=[], user="", connect_timeout_s=3)
+    argv = ssh_argv("-oProxyCommand=touch x", "exec /bin/sh -s", path="ssh", options="", user="", connect_timeout_s=3)
     assert argv[-3:] == ["--", "-oProxyCommand=touch x", "exec /bin/sh -s"]
 
 
 def test_the_users_options_come_first_for_ssh_takes_the_first_value() -> None:
-    argv = ssh_argv("n", "c", path="ssh", options=["-oBatchMode=no"], user="root", connect_timeout_s=0.2)
+    argv = ssh_argv("n", "c", path="ssh", options="-oBatchMode=no", user="root", connect_timeout_s=0.2)
     assert argv.index("-oBatchMode=no") < argv.index("-oBatchMode=yes")
     assert "-oConnectTimeout=1" in argv
 

@@ -65,7 +65,7 @@ def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
     except (SettingsError, UsageError) as error:
         found = [*_ssh(["ssh"]), *found, wrong("settings", error.message, error.hint)]
         return HostCheck(findings=tuple(found), reaches_nodes=False)
-    program = ssh_call(settings.ssh.path, ())
+    program = ssh_call(settings.ssh.path, "")
     found = [*_ssh(program), *found]
     can_reach = shutil.which(program[0]) is not None
     found += open_files_findings(raise_file_limit(), ssh.fanout or settings.ssh.fanout)

@@ -11,7 +11,8 @@ from clbalance.cli.jobs.follow import Shown
 from clbalance.cli.node_settings import me
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.output.job_files import FilePatterns, write_run_files
+from clbalance.cli.output.file_patterns import FilePatterns
+from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.followed_results import has_results_here, mode_of
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on

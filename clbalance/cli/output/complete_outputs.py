@@ -68,7 +68,7 @@ def _complete(services: Services, console: Console, *, again: bool) -> None:
 def _wanted(services: Services, job: int, attempt: int) -> "Completion | None":
     """The files to complete; None if a controller writes them, or the attempt has not ended."""
     from clbalance.cli.output.completion import TaskCompletion, completion_of_copies
-    from clbalance.cli.output.job_files import FilePatterns
+    from clbalance.cli.output.file_patterns import FilePatterns
     from clbalance.engine.jobs.submitted import spec_of
 
     record = services.journal.record(job)

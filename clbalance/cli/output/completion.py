@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from clbalance.cli.output.job_files import FilePatterns
+from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.engine.agent.job_messages import TaskFinished
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.collect import Fetch

@@ -4,41 +4,19 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError, StoreError
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
-from clbalance.model.job import JobSpec, OutputState, Submitted
+from clbalance.model.job import JobSpec, OutputState
 from clbalance.model.job_record import Lost, NotStarted, Outcome
 from clbalance.model.task import TaskEnded, TaskProgress, TaskRecord
 from clbalance.nodeset import NodeSets, fold
 from clbalance.policy.jobs.task_records import unwritten
 from clbalance.ports import RunListener, TaskListener
-from clbalance.render.output.files import FileNames, OutputFiles, TaskFiles
+from clbalance.render.output.files import OutputFiles, TaskFiles
 from clbalance.render.output.streams import STREAMS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilePatterns:
-    """The patterns of a job's output files; both None: no files."""
-
-    output: str | None
-    error: str | None
-
-    @classmethod
-    def of(cls, submitted: Submitted) -> "FilePatterns":
-        """Those that a job was submitted with."""
-        return cls(output=submitted.output, error=submitted.error)
-
-    @property
-    def any(self) -> bool:
-        """Whether there is any file."""
-        return self.output is not None or self.error is not None
-
-    def names(self, job: int, attempt: int) -> FileNames:
-        """The names of the files of one attempt."""
-        return FileNames(job_id=job, attempt=attempt, output=self.output, error=self.error)
 
 
 @contextlib.contextmanager

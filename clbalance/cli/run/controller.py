@@ -16,7 +16,8 @@ from clbalance.cli.cluster import ClusterContext, cluster_context, open_store
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import as_submitted, place_again
 from clbalance.cli.options import NodeOptions, SshOptions, VerbosityOptions
-from clbalance.cli.output.job_files import FilePatterns, write_run_files
+from clbalance.cli.output.file_patterns import FilePatterns
+from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.start_controller import ConnectOptions

@@ -2,19 +2,23 @@
 
 from collections.abc import Collection
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
-from clbalance.engine.run.start_queued import SubmittedInputs
 from clbalance.engine.services import Services
 from clbalance.model.job_record import JobRecord
 from clbalance.nodeset import fold
 
+if TYPE_CHECKING:  # most calls start no other job: docs/design/startup.md
+    from clbalance.engine.run.start_queued import SubmittedInputs
 
-def submitted_inputs(cluster: ClusterContext) -> SubmittedInputs:
+
+def submitted_inputs(cluster: ClusterContext) -> "SubmittedInputs":
     """How submitted jobs are started with the settings of this call."""
     from clbalance.cli.run.job_input import input_of
+    from clbalance.engine.run.start_queued import SubmittedInputs
 
     return SubmittedInputs(query_of=cluster.query_of_job, input_of=input_of, control=lambda one: _control(one, cluster))
 

@@ -9,7 +9,7 @@ from clbalance.cli.job_selection import as_submitted, one_job, open_job_services
 from clbalance.cli.node_settings import me
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.output.job_files import FilePatterns
+from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.cli.run.followed_results import has_task_results_here
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.report import not_placed, report_queued, tell_accepted

@@ -4,20 +4,19 @@ import contextlib
 import secrets
 import socket
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.output.job_files import write_run_files
+from clbalance.cli.output.shown_run import ShownRun
 from clbalance.cli.run.followed_results import has_results_here, mode_of
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.report import EndOptions, ShownRun, has_started, not_placed, run_ended, tell_accepted
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.jobs.conclude import accept, refuse
-from clbalance.engine.run.place_now import place_now
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import PlacementQuery, Services
@@ -51,7 +50,8 @@ def submit_detached(
     `NothingFitsError` if nothing fits now and the job may not wait: then it gets no number. `rules` and `tasks`: of a
     job of tasks.
     """
-    from clbalance.cli.run.start_controller import ConnectOptions, start_controller  # docs/design/startup.md
+    from clbalance.cli.run.report import tell_accepted  # docs/design/startup.md
+    from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 
     query = query_of(cluster, submitted, pick=submitted.pick if rules is None else None)
     with cluster.services(needs_store=True) as services:
@@ -70,6 +70,9 @@ def submit_detached(
 def _refuse_unless_it_fits(
     services: Services, query: PlacementQuery, cluster: ClusterContext, submitted: Submission, console: Console
 ) -> None:
+    from clbalance.cli.run.report import not_placed
+    from clbalance.engine.run.place_now import place_now
+
     plan = place_now(services, query)
     if not plan.fits:
         refuse(services, query.candidates, plan)
@@ -85,6 +88,8 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
         result, is_whole = _carry_out(
             cluster, submitted, shown, mode_of(submitted.job_files, detach=options.detach), console
         )
+    from clbalance.cli.run.report import EndOptions, run_ended  # imported while the nodes worked
+
     query = query_of(cluster, submitted, pick=submitted.pick)
     if result.queued is not None:
         _warn_if_never(result, query, console)
@@ -115,14 +120,14 @@ def _carry_out(
     """The result, and whether its files are here that are returned."""
     query = query_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
-    with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
+    with cluster.services(meanwhile="clbalance.cli.run.report", needs_store=True) as services:
         submit = partial(submit_job, services, submitted, query, cluster)
         # A detached job that cannot be placed gets no number; `run` in the foreground records why it was not started.
         is_late = detached and not submitted.may_wait
         job, restart_policy = (new_job(submitted, cluster), submitted.restart_policy) if is_late else submit()
         if not is_late:
             services.fail_point("submitted")
-        with write_run_files(services, submitted.files, listener, mode, copies=submitted.pick) as (writer, writer_mode):
+        with _written(services, submitted, listener, mode) as (writer, writer_mode):
             context = RunContext(
                 services=replace(services, start_queued=partial(start_on, cluster)),
                 query=query,
@@ -132,10 +137,28 @@ def _carry_out(
                 submit=lambda: submit(job=job)[0].id,
             )
             result = Run(context, job, restart_policy).carry_out()
-        if detached and has_started(result):
-            accept(services, result.job.id)
+        if detached:
+            _accept_if_started(services, result)
         complete_outputs(services, console, again=False)
         return result, has_results_here(services, console, result, submitted.job_files)
+
+
+def _written(
+    services: Services, submitted: Submission, listener: RunListener, mode: FollowMode
+) -> AbstractContextManager[tuple[RunListener, FollowMode]]:
+    """The listener and the mode of a job whose output may go to files."""
+    if not submitted.files.any:
+        return contextlib.nullcontext((listener, mode))
+    from clbalance.cli.output.job_files import write_run_files
+
+    return write_run_files(services, submitted.files, listener, mode, copies=submitted.pick)
+
+
+def _accept_if_started(services: Services, result: RunResult) -> None:
+    from clbalance.cli.run.report import has_started
+
+    if has_started(result):
+        accept(services, result.job.id)
 
 
 # Submit a job: give it a number and record it in the journal.

@@ -11,7 +11,8 @@ from pathlib import Path
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.options import RequestOptions
-from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, write_task_files
+from clbalance.cli.output.file_patterns import FilePatterns
+from clbalance.cli.output.job_files import conclude_task_files, write_task_files
 from clbalance.cli.run.followed_results import has_task_results_here
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.pending import start_on

@@ -11,7 +11,7 @@ from pathlib import Path
 from clbalance.cli.node_settings import working_directory
 from clbalance.cli.option_values import FutureTime, check_job_name, check_priority, parse_begin_time, parse_signal
 from clbalance.cli.options import RequestOptions
-from clbalance.cli.output.job_files import FilePatterns
+from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.cli.requests import Resources, constraints_of, parse_pick, resources_of
 from clbalance.cli.run.job_files import job_files_of
 from clbalance.cli.run.job_input import KeptInput, job_input
@@ -25,7 +25,6 @@ from clbalance.model.request import Constraints
 from clbalance.model.task import Task
 from clbalance.policy.jobs.names import default_name
 from clbalance.ports import JobInput
-from clbalance.render.output.files import check_pattern, might_name
 from clbalance.units import parse_duration
 from clbalance.user_files import CheckedFile, CheckedFiles
 
@@ -94,6 +93,8 @@ class Submission:
                 ("--error", self.options.error, self.files.error),
             ):
                 if typed is not None and pattern is not None:
+                    from clbalance.render.output.files import check_pattern  # most jobs have no such file
+
                     file = checked.add(check_pattern(typed, has_tasks=has_tasks))
                     self._check_detached(f"{option} {typed}", file, has_tasks=has_tasks)
                     self._check_inputs(f"{option} {typed}", pattern)
@@ -115,6 +116,8 @@ class Submission:
         return typed.endswith(f" {os.devnull}")
 
     def _check_inputs(self, typed: str, pattern: str) -> None:
+        from clbalance.render.output.files import might_name
+
         if read := next((path for path in self.inputs if might_name(pattern, path)), None):
             raise UsageError(f"`{typed}` would overwrite {read!r}, which the job reads", hint="another name")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from clbalance.cli.console import Console
 from clbalance.cli.jobs.ends import tell_tasks
 from clbalance.cli.jobs.task_output import task_label
-from clbalance.cli.output.job_files import FilePatterns
+from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.cli.progress import ProgressLine
 from clbalance.cli.run.options import JobOptions
 from clbalance.engine.tasks.run_tasks import TaskJobResult

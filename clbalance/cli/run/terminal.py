@@ -5,7 +5,7 @@ import subprocess
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
-from clbalance.cli.run.report import ShownRun
+from clbalance.cli.output.shown_run import ShownRun
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.job_messages import label_of, relay_line
 from clbalance.model import NodeName, Plan

@@ -5,12 +5,15 @@ breach too, because unknown is never idle; an index without a threshold is ignor
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.policy.indices.row import Index, Threshold
 from clbalance.policy.indices.table import THRESHOLDS
-from clbalance.policy.placement.load import NodeLoad
+
+if TYPE_CHECKING:  # thresholds are read before any load is known: docs/design/startup.md
+    from clbalance.policy.placement.load import NodeLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def limits_of(thresholds: Thresholds) -> tuple[SetLimit, ...]:
     )
 
 
-def breaches(load: NodeLoad, limits: Iterable[SetLimit]) -> list[Breach]:
+def breaches(load: "NodeLoad", limits: Iterable[SetLimit]) -> list[Breach]:
     """Every breached threshold, those of unknown indices included."""
     found: list[Breach] = []
     for held in limits:

@@ -27,7 +27,7 @@ def configuration_without_sharing(
     None if they or the options say anything of shared connections, if one cannot be read, or if the program is none
     that we know: then the user's own choice must not be overridden.
     """
-    program, words = ssh_call(path, ()), ssh_call("", shlex.split(options))
+    program, words = ssh_call(path, ""), ssh_call("", options)
     if len(program) != 1 or Path(program[0]).name != "ssh":
         return None
     if any(_SHARING.search(word) or re.match(f"{_FLAGS}[MS]", word) for word in words):

@@ -34,7 +34,8 @@ class RunCommand(TyperCommand):
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """As typer does; and take options that were not typed from the script's `#CLB` lines."""
         ctx: Any = super().make_context(info_name, args, parent, **extra)
-        if not ctx.resilient_parsing and (ctx.params.get("words") or ctx.params.get("sbatch")):
+        has_script = ctx.params.get("words") and not ctx.meta["exact"]
+        if not ctx.resilient_parsing and (has_script or ctx.params.get("sbatch")):
             from clbalance.cli.run.directives.clb import take_directives
 
             read: Any = super().make_context
