@@ -16,6 +16,7 @@ from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.cancel import end_cancelled
 from clbalance.engine.sweep import ask
 from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
+from clbalance.engine.tasks.durations import remembered_durations
 from clbalance.engine.tasks.open_slots import STEP_EVERY_S, OpenSlots
 from clbalance.engine.tasks.slots import SlotPlan
 from clbalance.errors import Interrupted
@@ -48,9 +49,13 @@ class TaskRun:
         services, query = self._services, self._context.query
         keep_open = min(len(query.candidates), services.session_limit // 2)
         has_ended_others = False
+        durations: dict[int, float] | None = None
         while True:
             with services.transport.sessions() as sessions:
                 asked = ask(services, sessions, query.candidates, keep_open=keep_open)
+                if self._context.rules.at_once != 1 and durations is None:  # looked up while the nodes answer
+                    durations = remembered_durations(services, self._context.job, self._context.tasks)
+                    self._slots.assignments.queue.expect(durations)
                 asked.listen(enough_for(replace(query.request, pick=1), query.policy, services.clock.now()))
                 snapshot = asked.snapshot()
                 plan = self._slots.nodes.first(snapshot, self._slots.most())

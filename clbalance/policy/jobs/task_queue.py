@@ -5,7 +5,7 @@ known start only ends with its slot: it may have run, and is run again only by t
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from heapq import heapify, heappop, heappush
 from itertools import islice
@@ -17,6 +17,7 @@ from clbalance.model.job_record import End, Exited, Killed, NodeFailed, Outcome
 from clbalance.model.task import Task
 from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.requeue import next_retry
+from clbalance.policy.jobs.task_durations import turn_of
 
 _LOOK_AT = 32
 """How many failed tasks to search for one that has not failed on this node."""
@@ -50,16 +51,23 @@ class LostTask:
 
 
 class TaskQueue:
-    """Gives tasks to slots, which are named by their claims: by task number, and failed tasks last."""
+    """Gives tasks to slots, which are named by their claims: by `turn_of`, and failed tasks last."""
 
     def __init__(self, tasks: Iterable[Task], restart_policy: RestartPolicy) -> None:
         self._tasks = {task.number: task for task in tasks}
-        self._fresh = list(self._tasks)
+        self._durations: Mapping[int, float] = {}
+        self._fresh = [turn_of(number, self._durations) for number in self._tasks]
         heapify(self._fresh)
         self._again: deque[int] = deque()
         self._restart_policy = restart_policy
         self._held: dict[int, _AssignedTask] = {}
         self._past: dict[int, _Past] = {}
+
+    def expect(self, durations: Mapping[int, float]) -> None:
+        """Give the longest tasks out first from now on. `durations`: expected seconds by task number."""
+        self._durations = durations
+        self._fresh = [turn_of(number, durations) for _, number in self._fresh]
+        heapify(self._fresh)
 
     @property
     def pending(self) -> int:
@@ -145,14 +153,14 @@ class TaskQueue:
 
     def forget_pending(self) -> Sequence[Task]:
         """Remove and return all pending tasks, so that no more are given out."""
-        left = tuple(self._tasks[number] for number in (*sorted(self._fresh), *self._again))
+        left = tuple(self._tasks[number] for number in (*sorted(number for _, number in self._fresh), *self._again))
         self._fresh.clear()
         self._again.clear()
         return left
 
     def _next_for(self, node: NodeName) -> Task:
         if self._fresh:
-            return self._tasks[heappop(self._fresh)]
+            return self._tasks[heappop(self._fresh)[1]]
         for at, number in enumerate(islice(self._again, _LOOK_AT)):
             if node not in self._past[number].excluded_nodes:
                 del self._again[at]
@@ -163,7 +171,7 @@ class TaskQueue:
         if task.number in self._past:
             self._again.appendleft(task.number)
         else:
-            heappush(self._fresh, task.number)
+            heappush(self._fresh, turn_of(task.number, self._durations))
 
     def _tries_again(self, task: Task, node: NodeName, end: End) -> bool:
         past = self._past.get(task.number, _Past())

@@ -150,6 +150,8 @@ def unwritten(records: Iterable[TaskRecord], written: frozenset[tuple[int, int]]
 
 _AHEAD_S = 0.2  # seconds of work that a slot has in advance, so that it never waits for us
 _MOST_AHEAD = 64
+_LONG_S = 5.0
+"""A slot waits about 0.03 s for a task that is not there yet. For shorter tasks than these that is worth avoiding."""
 _FAIR = 2
 """A slot gets at most its share of the pending tasks, divided by this, so that all slots end at about the same time."""
 
@@ -157,13 +159,14 @@ _FAIR = 2
 def depth(mean_s: float | None, pending: int, slots: int, may_fail: int | None = None) -> int:
     """How many tasks one slot may have: a running one, and more behind it if tasks are short.
 
-    Tasks are bound late: a slot gets a long task only when it is free, because another slot may be free sooner.
+    Tasks are bound late: a slot gets a long task only when it is free, because another slot may be free sooner. While
+    many are pending, the next one is there already unless they are long: no slot is idle before the others.
     `mean_s`: mean duration of tasks so far, None before the first has ended. `may_fail`: how many may still fail before
     the limit; a slot runs every task that it has.
     """
     if mean_s is None:
         return 1
-    ahead = math.ceil(_AHEAD_S / max(mean_s, _AHEAD_S / _MOST_AHEAD))
+    ahead = max(math.ceil(_AHEAD_S / max(mean_s, _AHEAD_S / _MOST_AHEAD)), 2 if mean_s < _LONG_S else 1)
     share = math.ceil(pending / (_FAIR * max(1, slots)))
     most = ahead if may_fail is None else min(ahead, may_fail // max(1, slots))
     return max(1, min(most, share))

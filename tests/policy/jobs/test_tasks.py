@@ -16,7 +16,8 @@ SECONDS = st.floats(min_value=0.0, max_value=1e6)
     [
         pytest.param(None, 1000, 4, 1, id="one before anything has ended"),
         pytest.param(60.0, 1000, 4, 1, id="long tasks are not given ahead"),
-        pytest.param(0.2, 1000, 4, 1, id="nor those that keep a slot busy until we answer"),
+        pytest.param(4.0, 1000, 4, 2, id="of others the next is there before the last has ended"),
+        pytest.param(4.0, 8, 4, 1, id="as long as many are pending: another slot may be free sooner"),
         pytest.param(0.05, 1000, 4, 4, id="short ones are, as many as a fifth of a second holds"),
         pytest.param(0.0, 100_000, 4, 64, id="but not without end"),
         pytest.param(0.001, 40, 4, 5, id="half of the fair share of what is left"),
@@ -37,7 +38,7 @@ def test_never_more_than_its_fair_share_and_always_one(mean_s: float, pending: i
     much = depth(mean_s, pending, slots)
     assert 1 <= much <= 64
     assert much == 1 or much <= pending / slots + 1
-    assert much == 1 or (much - 1) * mean_s <= 0.2
+    assert much <= 2 or (much - 1) * mean_s <= 0.2
 
 
 @pytest.mark.parametrize(
