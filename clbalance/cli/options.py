@@ -106,6 +106,10 @@ class LoadOptions:
 
     gpus: Annotated[bool, Option("--gpus", help="A line for each GPU: its state, and who is on it.")] = False
     jobs: Annotated[bool, Option("--jobs", help="A line for each job on each node, of all users.")] = False
+    heat: Annotated[bool, Option("--heat", help="A map of all nodes: a character each, by load.")] = False
+    by: Annotated[
+        str | None, Option("--by", metavar="LABEL", help="Group the map by this label, or by `name`. [rack, else name]")
+    ] = None
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False
     watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Repeat it every so many seconds.")] = None
 

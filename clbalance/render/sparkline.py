@@ -1,4 +1,4 @@
-"""A row of bars, one character each, that shows values over time."""
+"""The characters of drawings, and a row of bars that shows values over time, one character each."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,20 @@ from clbalance.policy.history import TimeCell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """The characters that bars are drawn with."""
+    """The characters that values are drawn with."""
 
     bars: str
     """From the lowest to the highest."""
     silence: str
-    """For a time without an answer."""
+    """For a time without an answer, or a node without one."""
+    shades: str
+    """Of a map, from the lowest to the highest."""
+    cut: str
+    """Where a text is cut."""
 
 
-UNICODE: Final = Blocks(bars="▁▂▃▄▅▆▇█", silence="×")  # noqa: RUF001 - the multiplication sign, not the letter
-ASCII: Final = Blocks(bars="_.:-=+*#", silence="x")
+UNICODE: Final = Blocks(bars="▁▂▃▄▅▆▇█", silence="×", shades="·░▒▓█", cut="…")  # noqa: RUF001 - the signs are meant
+ASCII: Final = Blocks(bars="_.:-=+*#", silence="x", shades=".:+*#", cut="~")
 
 _COERCED: Final = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
 """In the C locale, Python sets LC_CTYPE to one of these at its start (PEP 538), whatever the terminal can show."""

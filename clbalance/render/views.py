@@ -1,14 +1,12 @@
 """One node as reports get it, with its state and score; and the order of nodes."""
 
-import re
 from collections.abc import Iterable
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Measured, NodeName, Silent, Unknown
+from clbalance.natural_order import natural_order
 from clbalance.policy.indices import readers
 from clbalance.policy.indices.row import AnsweredNode
-
-_DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +26,7 @@ def least_loaded_first(rows: Iterable[NodeRow]) -> list[NodeRow]:
     return sorted(rows, key=_place_in_table)
 
 
-def _place_in_table(row: NodeRow) -> tuple[int, float, list[str | int]]:
+def _place_in_table(row: NodeRow) -> tuple[int, float, list[str]]:
     name = natural_order(row.node)
     if isinstance(row.answer, Silent):
         return 3, 0.0, name
@@ -36,11 +34,6 @@ def _place_in_table(row: NodeRow) -> tuple[int, float, list[str | int]]:
         return 0, -row.score, name
     load = load_per_cpu(row.answer)
     return (2, 0.0, name) if isinstance(load, Unknown) else (1, load, name)
-
-
-def natural_order(name: str) -> list[str | int]:
-    """A sort key by which `node2` comes before `node10`."""
-    return [int(part) if part.isdecimal() else part for part in _DIGITS.split(name)]
 
 
 def load_per_cpu(measured: Measured) -> float | Unknown:

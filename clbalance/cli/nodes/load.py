@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.nodes.load_view import LoadView, View
+from clbalance.cli.nodes.load_view import LoadView, View, grouping
 from clbalance.cli.options import ExpressionOptions, LoadOptions, NodeOptions, SshOptions
 from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
@@ -31,14 +31,13 @@ def show_load(
     shown: LoadOptions,
 ) -> int:
     """The exit code of `clbalance load`."""
-    if shown.gpus and shown.jobs:
-        raise UsageError("`--gpus` and `--jobs` are two tables", hint="one of them; with `--json` either has both")
+    kind = _kind(shown, expressions)
     every_s = None if shown.watch is None else _interval(shown.watch)
     asked = expressions_of(expressions)
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
-    kind = View.GPUS if shown.gpus else View.JOBS if shown.jobs else View.NODES
-    view = LoadView(cluster=cluster, asked=asked, view=kind)
+    group_by = grouping(cluster, shown.by) if kind is View.HEAT else None
+    view = LoadView(cluster=cluster, asked=asked, view=kind, group_by=group_by)
     if every_s is not None:
         from clbalance.cli.nodes.watch import watch_load
 
@@ -52,6 +51,20 @@ def show_load(
     from clbalance.cli.nodes.load_rows import load_exit_code  # deferred import: docs/design/startup.md
 
     return load_exit_code(snapshot, strict=shown.strict)
+
+
+def _kind(shown: LoadOptions, expressions: ExpressionOptions) -> View:
+    """The view that the options name. `UsageError` if they contradict each other."""
+    kinds = {"--gpus": View.GPUS, "--jobs": View.JOBS, "--heat": View.HEAT}
+    named = [option for option, is_named in zip(kinds, (shown.gpus, shown.jobs, shown.heat), strict=True) if is_named]
+    if len(named) > 1:
+        hint = "one of them" + ("; with `--json` either has both" if not shown.heat else "")
+        raise UsageError(f"`{named[0]}` and `{named[1]}` are two views", hint=hint)
+    if shown.by is not None and not shown.heat:
+        raise UsageError("`--by` groups the nodes of `--heat`", hint="add `--heat`, or leave it out")
+    if shown.heat and expressions.order:
+        raise UsageError("`--order` does not go with `--heat`: a node keeps its place in the map")
+    return kinds[named[0]] if named else View.NODES
 
 
 def _interval(text: str) -> float:

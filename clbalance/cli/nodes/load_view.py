@@ -1,23 +1,27 @@
-"""What `load` shows of a snapshot: a line for each node, for each GPU, or for each job. Nothing is printed here."""
+"""What `load` shows of a snapshot: a line for each node, GPU or job, or a map. Nothing is printed here."""
 
+import os
 from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.engine.services import Services
+from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Snapshot
 from clbalance.model.request import Constraints
+from clbalance.near_words import did_you_mean
 
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
     from clbalance.render.names import KnownNames
     from clbalance.render.reports.nodes.load import LoadReport
     from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
+    from clbalance.render.reports.nodes.load_heat import LoadHeatReport
     from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
     from clbalance.render.views import NodeRow
 
-    NodesReport: TypeAlias = LoadReport | LoadGpusReport | LoadJobsReport
+    NodesReport: TypeAlias = LoadReport | LoadGpusReport | LoadJobsReport | LoadHeatReport
 
 
 class View(Enum):
@@ -26,6 +30,27 @@ class View(Enum):
     NODES = "nodes"
     GPUS = "gpus"
     JOBS = "jobs"
+    HEAT = "heat"
+    """A map: a character for each node."""
+
+
+_WITH_USERS = frozenset({View.GPUS, View.JOBS})
+"""Views that show users and jobs."""
+_USUAL_LABEL = "rack"
+_BY_NAME = "name"
+
+
+def grouping(cluster: ClusterContext, typed: str | None) -> str | None:
+    """The label that groups the map; None: it is grouped by name. `UsageError` for a label that no node has."""
+    known = {label for labels in cluster.labels.values() for label in labels}
+    if typed is None:
+        return _USUAL_LABEL if _USUAL_LABEL in known else None
+    if typed == _BY_NAME and typed not in known:
+        return None
+    if typed not in known:
+        there_are = ", ".join(f"`{name}`" for name in (*sorted(known), _BY_NAME))
+        raise UsageError(f"`--by`: no node has the label `{typed}`", hint=did_you_mean(typed, known, there_are))
+    return typed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +60,12 @@ class LoadView:
     cluster: ClusterContext
     asked: Constraints
     view: View
+    group_by: str | None = None
+    """The label that groups the map."""
 
     def services(self, usual: Services) -> Services:
         """The services of the call, which ask nodes for what the view needs."""
-        if self.view is View.NODES:
+        if self.view not in _WITH_USERS:
             return usual
         from clbalance.cli.known_names import asking_for_owners
 
@@ -52,7 +79,7 @@ class LoadView:
 
     def names(self, services: Services, snapshot: Snapshot, *, is_draft: bool = False) -> "KnownNames | None":
         """Who the users and jobs are, where they are shown. Nodes are not asked for the sake of a draft."""
-        if self.view is View.NODES:
+        if self.view not in _WITH_USERS:
             return None
         from clbalance.cli.known_names import known_names
 
@@ -63,6 +90,8 @@ class LoadView:
         from clbalance.cli.nodes.load_rows import shown_rows
 
         shown, left_out = shown_rows(rows, self.asked, only_gpus=self.view is View.GPUS)
+        if self.view is View.HEAT:
+            return self._heat(shown), left_out
         if names is None:
             from clbalance.render.reports.nodes.load import LoadReport
 
@@ -74,3 +103,12 @@ class LoadView:
         from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
 
         return LoadJobsReport(shown, names), left_out
+
+    def _heat(self, rows: "Sequence[NodeRow]") -> "LoadHeatReport":
+        from clbalance.render.reports.nodes.load_heat import LoadHeatReport
+        from clbalance.render.sparkline import blocks_for
+
+        label, labels = self.group_by, None
+        if label is not None:
+            labels = {node: values[label] for node, values in self.cluster.labels.items() if label in values}
+        return LoadHeatReport(rows=rows, blocks=blocks_for(os.environ), labels=labels)

@@ -7,10 +7,10 @@ from typing import Literal, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job_record import JobState
+from clbalance.natural_order import natural_order
 from clbalance.render.jobs.row import JobRow, instant
 from clbalance.render.table import Cell, Column, Tone
 from clbalance.render.text import DASH, Json, duration, iec, stamp
-from clbalance.render.views import natural_order
 
 Value: TypeAlias = str | float | datetime | None
 
@@ -107,7 +107,7 @@ def ordered(rows: Iterable[JobRow], order: Sequence[tuple[str, bool]]) -> list[J
     return found
 
 
-def _sort_key(value: Value) -> tuple[list[str | int], float]:
+def _sort_key(value: Value) -> tuple[list[str], float]:
     match value:
         case str():
             return natural_order(value), 0.0

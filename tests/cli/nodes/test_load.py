@@ -183,3 +183,34 @@ def test_a_node_that_talks_before_it_answers_is_understood(lab: Lab, clbalance: 
     node = lab.node("node1")
     (node.folder.home("root") / ".bashrc").write_text("echo noise; echo more noise >&2; printf 'no newline'\n")
     assert rows(clbalance("load", "-w", "node1"))["node1"][1] == "up"
+
+
+# -- the map of `--heat`
+
+
+def test_a_map_shows_loads_and_names_the_silent(lab: Lab, clbalance: Command) -> None:
+    lab.node("node2").load(r1m=9.0)
+    lab.node("node3").kill()
+    done = clbalance("load", "-w", "node[1-3]", "--heat", env={"LC_ALL": "C"})
+    assert (done.rc, done.lines[0]) == (0, "node1 .#x")
+    assert done.lines[2:] == ["# 1 load >=1: node2", "x 1 no answer: node3"]
+
+
+def test_a_map_by_rack_has_a_label_for_each(clbalance: Command, tmp_path: Path) -> None:
+    text = '[[nodes]]\nset = "node1"\nlabels = {rack = "east"}\n[[nodes]]\nset = "node2"\nlabels = {rack = "west"}\n'
+    (tmp_path / "clbalance.toml").write_text(text)
+    settings = {"CLBALANCE_CONFIG": str(tmp_path / "clbalance.toml"), "COLUMNS": "20"}
+    done = clbalance("load", "-w", "node[1-2]", "--heat", env=settings)
+    assert [line[:5] for line in done.lines[0].split("  ")] == ["east ", "west "]
+    wrong = clbalance("load", "-w", "node[1-2]", "--heat", "--by", "rak", env=settings)
+    assert (wrong.rc, "did you mean `rack`?" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("extra", [("--gpus",), ("--jobs",), ("--order", "ut")])
+def test_what_a_map_cannot_show_is_refused(clbalance: Command, extra: tuple[str, ...]) -> None:
+    assert clbalance("load", "-w", "node1", "--heat", *extra).rc == 2
+
+
+def test_groups_are_for_maps(clbalance: Command) -> None:
+    done = clbalance("load", "-w", "node1", "--by", "rack")
+    assert (done.rc, "`--heat`" in done.stderr) == (2, True)

@@ -156,4 +156,4 @@ def test_jobs_on_nodes_come_with_their_resources_and_the_commands_that_one_may_s
 def test_two_tables_at_once_are_refused(clbalance: Command) -> None:
     done = clbalance("load", "-w", "node5", "--gpus", "--jobs")
     assert done.rc == 2
-    assert "two tables" in done.stderr
+    assert "two views" in done.stderr
