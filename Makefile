@@ -20,7 +20,10 @@ SOAK ?= 50
 EXAMPLES ?= 2000
 soak: ; @scripts/setup test && CLBALANCE_SOAK=$(SOAK) CLBALANCE_EXAMPLES=$(EXAMPLES) scripts/test -m 'soak or hypothesis'
 
-# Figures against clush, in pairs; takes some minutes.
-bench: ; @scripts/setup test && .venv/bin/python -m tests.bench
+# clbalance and its peers are asked the same questions, in pairs: docs/benchmarks.md. All of it takes an hour.
+# QUESTIONS='load run' asks some, JSON=FILE keeps the figures there, and RECORD=1 in docs/benchmarks.
+PAIRS ?= 11
+bench: ; @scripts/setup bench && .venv/bin/python -m tests.bench --pairs $(PAIRS) \
+	$(if $(JSON),--json $(JSON)) $(if $(filter-out 0,$(RECORD)),--record) $(QUESTIONS)
 
-clean: ; rm -rf .venv dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ; rm -rf .venv .venv-bench dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

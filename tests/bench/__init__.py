@@ -1,4 +1,4 @@
-"""Figures against clush, measured in interleaved pairs of whole processes: `python -m tests.bench [NAME...]`.
+"""How fast clbalance is, against the programs that answer the same question: `python -m tests.bench [NAME...]`.
 
-Not collected by pytest. docs/benchmarks.md says how to read them.
+docs/benchmarks.md says how to run it and how to read it. The tests in this folder measure nothing.
 """

@@ -4,79 +4,134 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from . import agent, copying, fetching, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
-from .figure import Aggregate, table
-from .machine import machine
+from clbalance.lab.cluster import Lab
+from clbalance.lab.spec import LabSpec
+
+from . import agent, copying, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
+from .asking import answers
+from .figure import Figure, Skipped, table
+from .machine import load, machine
+from .processor import processor_time
+from .programs import ROOT, find_programs
+from .question import Asked, Measurement, Question, chosen, listed, unknown
+from .record import Document, document, index, page, skipped_lines
 from .site import Site, WrongRunError
 
-BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
-    "version": startup.version,
-    "completion": startup.completion,
-    "help": startup.helps,
-    "run": running.run,
-    "sweep": sweeping.sweep,
-    "shared": sweeping.shared,
-    "sick": sweeping.sick,
-    "throttled": sweeping.throttled,
-    "output": running.output,
-    "tasks": tasks.tasks,
-    "agent": agent.agent,
-    "copy": copying.copy,
-    "fetch": fetching.fetch,
-    "play": playing.play,
-    "play-check": playing.play_check,
-    "place": placing.place,
-    "policies": placing.policies,
-    "names": placing.names,
-    "stale": placing.stale,
-    "gpus": gpu_states.gpu_states,
-    "rebalance": rebalancing.rebalance,
-}
+ASKED: tuple[Asked, ...] = (
+    *startup.QUESTIONS,
+    *sweeping.QUESTIONS,
+    *running.QUESTIONS,
+    *tasks.QUESTIONS,
+    *copying.QUESTIONS,
+    *playing.QUESTIONS,
+    *sweeping.MEASUREMENTS,
+    *agent.MEASUREMENTS,
+    *playing.MEASUREMENTS,
+    *placing.MEASUREMENTS,
+    *gpu_states.MEASUREMENTS,
+    *rebalancing.MEASUREMENTS,
+)
+RECORDS = ROOT / "docs" / "benchmarks"
 
 
-def main() -> int:
-    """0 when every figure is within its limit, 1 when one is not, 2 when one could not be taken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Figures against clush, in pairs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all of them without")
-    parser.add_argument("--pairs", type=int, default=11, metavar="N", help="interleaved pairs of each (11)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    asked = parser.parse_args()
-    unknown = sorted(set(asked.names) - set(BENCHMARKS))
-    if unknown or asked.pairs < 1:
-        parser.error(f"no benchmark `{unknown[0]}`" if unknown else "--pairs is 1 or more")
-    about = machine()
+def main(words: Sequence[str] | None = None) -> int:
+    """0 when every figure is within its limit, 1 when one is not, 2 when ours failed at a question."""
+    parser = _parser()
+    typed = parser.parse_args(words)
+    if wrong := unknown(ASKED, typed.names):
+        parser.error(f"no question `{wrong[0]}`; `--list` shows them")
+    if typed.pairs < 1:
+        parser.error("--pairs is 1 or more")
+    asked = chosen(ASKED, typed.names)
+    if typed.list:
+        sys.stdout.write(listed(asked))
+        return 0
+    programs, about, began = find_programs(), machine(), datetime.now(UTC)
     # Short, for control sockets live in it, and their paths have 108 bytes.
-    with tempfile.TemporaryDirectory(prefix="clb-bench-", dir="/tmp") as folder:
-        site = Site(folder=Path(folder), pairs=asked.pairs)
-        figures, failed = _take(asked.names or list(BENCHMARKS), site)
-    _tell(about, figures)
-    if asked.json is not None:
-        parsed = {"schema": 1, "machine": about, "pairs": asked.pairs, "figures": [f.document() for f in figures]}
-        asked.json.write_text(json.dumps(parsed, indent=1) + "\n")
-    if failed:
+    with tempfile.TemporaryDirectory(prefix="clb-bench-", dir="/tmp") as folder, processor_time() as processor:
+        site = Site(folder=Path(folder), rounds=typed.pairs, programs=programs, processor=processor)
+        told = list(_tell_each(asked, site))
+    figures = [one for one in told if isinstance(one, Figure)]
+    skipped = [one for one in told if isinstance(one, Skipped)]
+    found = document(
+        date=began.strftime("%Y-%m-%d %H:%M UTC"),
+        machine={**about, "load": f"{about['load']} before, {load()} after"},
+        programs=programs.versions,
+        rounds=typed.pairs,
+        figures=figures,
+        skipped=skipped,
+    )
+    _show(found, figures)
+    if typed.json is not None:
+        _write_json(typed.json, found)
+    if typed.record:
+        _record(f"{began:%Y-%m-%d}", found, figures)
+    if any(not one.peer for one in skipped):
         return 2
     return 0 if all(figure.holds for figure in figures) else 1
 
 
-def _take(names: list[str], site: Site) -> tuple[list[Aggregate], bool]:
-    """All figures that could be taken, and whether one could not."""
-    figures, failed = [], False
-    for name in names:
-        sys.stderr.write(f"{name} ...\n")
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Ask clbalance and its peers, in pairs.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="questions, or the beginning of some; all without")
+    parser.add_argument("--list", action="store_true", help="show the questions, their peers and limits; ask nothing")
+    parser.add_argument("--pairs", type=int, default=11, metavar="N", help="how often each is asked (11)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--record", action="store_true", help="keep them in docs/benchmarks, under today's date")
+    return parser
+
+
+def _tell_each(asked: Sequence[Asked], site: Site) -> Iterator[Figure | Skipped]:
+    """Questions that need the same lab have the same one."""
+    by_lab: dict[LabSpec | None, list[Asked]] = {}
+    for one in asked:
+        by_lab.setdefault(one.lab if isinstance(one, Question) else None, []).append(one)
+    for number, (spec, group) in enumerate(by_lab.items()):
+        if spec is None:
+            yield from _tell(group, site, None)
+        else:
+            with Lab.up(site.folder / f"lab{number}", spec) as lab:
+                yield from _tell(group, site, lab)
+
+
+def _tell(asked: Sequence[Asked], site: Site, lab: Lab | None) -> Iterator[Figure | Skipped]:
+    for one in asked:
+        sys.stderr.write(f"{one.name} ...\n")
         try:
-            figures += BENCHMARKS[name](site)
+            yield from one.take(site) if isinstance(one, Measurement) else answers(one, site, lab)
         except WrongRunError as wrong:
-            sys.stderr.write(f"{name}: {wrong}\n")
-            failed = True
-    return figures, failed
+            sys.stderr.write(f"{one.name}: {wrong}\n")
+            yield Skipped(name=one.name, reason=site.told(str(wrong)))
 
 
-def _tell(about: dict[str, str], figures: list[Aggregate]) -> None:
-    sys.stdout.write("".join(f"{key}: {value}\n" for key, value in about.items()))
+def _show(found: Document, figures: Sequence[Figure]) -> None:
+    sys.stdout.write("".join(f"{fact}: {value}\n" for fact, value in found["machine"].items()))
     sys.stdout.write(f"\n{table(figures)}")
+    if found["skipped"]:
+        sys.stdout.write(
+            "\nNot asked, or not answered:\n" + "".join(f"{one}\n" for one in skipped_lines(found["skipped"]))
+        )
+
+
+def _record(day: str, found: Document, figures: Sequence[Figure]) -> None:
+    """A second one of a day gets a number; the index is of all that are there."""
+    RECORDS.mkdir(exist_ok=True)
+    names = (day, *(f"{day}-{number}" for number in range(2, 100)))
+    name = next(name for name in names if not (RECORDS / f"{name}.json").exists())
+    _write_json(RECORDS / f"{name}.json", found)
+    (RECORDS / f"{name}.md").write_text(page(name, found, figures))
+    (RECORDS / "index.md").write_text(
+        index({file.stem: json.loads(file.read_text()) for file in RECORDS.glob("*.json")})
+    )
+    sys.stderr.write(f"kept in docs/benchmarks/{name}.md\n")
+
+
+def _write_json(path: Path, found: Document) -> None:
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from clbalance.engine.agent.protocol import bootstrap
 from clbalance.node import agent_source
 from tests.node.agent_client import NONCE, AgentClient
 
-from .figure import Aggregate, Spread
+from .figure import Figure, Spread
+from .question import Measurement
 from .site import Site, WrongRunError
 
 PYTHON = os.fsencode(Path(sys.executable).resolve())
@@ -20,10 +21,10 @@ LIMITS = {"hello": 3.0, "run": 7.0}
 """Of a session's processor time, in times of that of a bare `python3 -I -S`."""
 
 
-def agent(site: Site) -> Iterator[Aggregate]:
+def agent(site: Site) -> Iterator[Figure]:
     """Whole sessions: one that says hello and ends, one that runs `true`; with all processes that they start."""
     spent: dict[str, list[float]] = {"bare": [], **{kind: [] for kind in LIMITS}}
-    for pair in range(site.pairs + 1):
+    for pair in range(site.rounds + 1):
         for kind, seconds in spent.items():
             one = _measured_apart(kind)
             if pair:
@@ -31,7 +32,7 @@ def agent(site: Site) -> Iterator[Aggregate]:
     bare = Spread.of(spent.pop("bare"))
     for kind, seconds in spent.items():
         ours = Spread.of(seconds)
-        yield Aggregate(
+        yield Figure(
             name=f"agent: {kind}",
             value=ours.median / bare.median,
             unit="ratio",
@@ -76,6 +77,11 @@ def _spent_s(kind: str) -> float:
                 break
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+MEASUREMENTS = (
+    Measurement("agent", "the agent's processor time on its node, in times of a Python that does nothing", agent),
+)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a benchmark finds: spreads of times, the ratio of their medians, and the limit that was set. Pure."""
+"""What is found: spreads of times, the ratio of our median to a peer's, and the limit that was set. Pure."""
 
 import statistics
 from collections.abc import Sequence
@@ -28,26 +28,34 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One process: how long it took, and the processor time of it and of the children that it waited for."""
+    """One call of a program, from its start to its end."""
 
     wall_s: float
     cpu_s: float
+    """Processor time of the program and of all processes that it started and waited for: the client's side."""
+    all_cpu_s: float | None = None
+    """The same with all that it left behind and all that the nodes did; None where nothing counts that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aggregate:
+class Figure:
     """One line of the table. `value` is what `limit`, an upper bound, is for; None: reported only."""
 
     name: str
     value: float
     unit: str
+    peer: str = ""
+    """The program that ours is compared with; empty: a measurement of ours alone."""
     limit: float | None = None
     ours_s: Spread | None = None
     theirs_s: Spread | None = None
     ratios: Spread | None = None
     """Of the single pairs: how much the ratio varies."""
+    pairs: int = 0
     cpu_ratio: float | None = None
     """Of the medians of processor time on the client's side: what noise on the machine disturbs least."""
+    all_cpu_ratio: float | None = None
+    """The same with the nodes' side."""
     note: str = ""
 
     @property
@@ -60,43 +68,85 @@ class Aggregate:
         return asdict(self) | {"holds": self.holds}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A peer that a question was not asked of, or, without a peer, a question that could not be answered."""
+
+    name: str
+    peer: str = ""
+    reason: str
+
+
 def ratio_figure(
-    name: str, ours: Sequence[Run], theirs: Sequence[Run], *, limit: float | None = None, note: str = ""
-) -> Aggregate:
-    """The ratio of the medians of two interleaved series."""
+    name: str, peer: str, pairs: Sequence[tuple[Run, Run]], *, limit: float | None = None, note: str = ""
+) -> Figure:
+    """The ratio of the medians of two interleaved series, ours first in each pair."""
+    ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     our_s, their_s = Spread.of([run.wall_s for run in ours]), Spread.of([run.wall_s for run in theirs])
-    our_cpu = statistics.median(run.cpu_s for run in ours)
-    return Aggregate(
+    return Figure(
         name=name,
+        peer=peer,
         value=our_s.median / their_s.median,
         unit="ratio",
         limit=limit,
         ours_s=our_s,
         theirs_s=their_s,
-        ratios=Spread.of([a.wall_s / b.wall_s for a, b in zip(ours, theirs, strict=True)]),
-        cpu_ratio=our_cpu / statistics.median(run.cpu_s for run in theirs),
+        ratios=Spread.of([a.wall_s / b.wall_s for a, b in pairs]),
+        pairs=len(pairs),
+        cpu_ratio=_ratio_of_medians([run.cpu_s for run in ours], [run.cpu_s for run in theirs]),
+        all_cpu_ratio=_ratio_of_medians([run.all_cpu_s for run in ours], [run.all_cpu_s for run in theirs]),
         note=note,
     )
 
 
-def table(figures: Sequence[Aggregate]) -> str:
-    """The figures as people read them."""
-    heads = ("figure", "value", "limit", "holds", "clbalance s", "clush s", "ratio of pairs", "cpu", "note")
-    rows = [heads, *(_row(figure) for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+def _ratio_of_medians(ours: Sequence[float | None], theirs: Sequence[float | None]) -> float | None:
+    """None if something was not measured, or took no time that could be: a bound that is calculated takes none."""
+    known = [[value for value in series if value is not None] for series in (ours, theirs)]
+    if len(known[0]) < len(ours) or len(known[1]) < len(theirs) or not statistics.median(known[1]):
+        return None
+    return statistics.median(known[0]) / statistics.median(known[1])
 
 
-def _row(figure: Aggregate) -> tuple[str, ...]:
+HEADS = (
+    "question",
+    "against",
+    "ratio",
+    "of pairs",
+    "limit",
+    "holds",
+    "clbalance, s",
+    "peer, s",
+    "cpu",
+    "cpu with nodes",
+    "note",
+)
+
+
+def cells(figure: Figure) -> tuple[str, ...]:
+    """What stands under each of `HEADS`."""
     return (
         figure.name,
-        f"{figure.value:.2f} {figure.unit}",
+        figure.peer,
+        _short(figure.value) + ("" if figure.unit == "ratio" else f" {figure.unit}"),
+        "" if figure.ratios is None else f"{figure.ratios.median:.3g} [{figure.ratios.q1:.3g} {figure.ratios.q3:.3g}]",
         "" if figure.limit is None else f"{figure.limit:g}",
         "" if figure.limit is None else ("yes" if figure.holds else "NO"),
         str(figure.ours_s or ""),
         str(figure.theirs_s or ""),
-        str(figure.ratios or ""),
-        "" if figure.cpu_ratio is None else f"{figure.cpu_ratio:.2f}",
+        "" if figure.cpu_ratio is None else _short(figure.cpu_ratio),
+        "" if figure.all_cpu_ratio is None else _short(figure.all_cpu_ratio),
         figure.note,
     )
+
+
+def _short(value: float) -> str:
+    """At least two decimals, and more where they would show nothing."""
+    return f"{value:.2f}" if value >= 0.1 or not value else f"{value:.2g}"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures as people read them."""
+    rows = [HEADS, *(cells(figure) for figure in figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "".join(f"{line.rstrip()}\n" for line in lines)

@@ -8,7 +8,8 @@ from clbalance.model import Gpu, Lease, Measured, Unknown
 from clbalance.policy.placement.policies import LEAST, Policy, policy_named
 from tests.policy.build import gpu, lease, node, placed, sweep
 
-from .figure import Aggregate
+from .figure import Figure
+from .question import Measurement
 from .site import Site
 
 _STATES = 200
@@ -18,7 +19,7 @@ _WITHOUT_TERM = policy_named("least", weights={"gpu": 0.0})
 """As before GPUs counted in the rank of a job that asks for none."""
 
 
-def gpu_states(_: Site) -> Iterator[Aggregate]:
+def gpu_states(_: Site) -> Iterator[Figure]:
     """200 states, each with its own seed; load, leases and strangers of a node are independent of each other."""
     for words, gpus, policy, limit in (
         ("without --gpus, weight gpu 0", 0, _WITHOUT_TERM, None),
@@ -34,11 +35,11 @@ def gpu_states(_: Site) -> Iterator[Aggregate]:
         yield _figure(words, [_stays_off(seed, policy) for seed in range(_STATES)], limit)
 
 
-def _figure(words: str, hits: list[bool | None], limit: float | None) -> Aggregate:
+def _figure(words: str, hits: list[bool | None], limit: float | None) -> Figure:
     counted = [hit for hit in hits if hit is not None]
     missed = len(counted) - sum(counted)
     note = f"{sum(counted)} of {len(counted)} states"
-    return Aggregate(name=words, value=100.0 * missed / len(counted), unit="% missed", limit=limit, note=note)
+    return Figure(name=words, value=100.0 * missed / len(counted), unit="% missed", limit=limit, note=note)
 
 
 def _lands_on_free(seed: int, gpus: int, policy: Policy) -> bool | None:
@@ -109,3 +110,6 @@ def _device(index: int, kind: str, rng: random.Random) -> Gpu:
 
 def _gpus_of(held: Lease) -> tuple[str, ...]:
     return () if isinstance(held.allocation, Unknown) else held.allocation.gpus
+
+
+MEASUREMENTS = (Measurement("gpus", "how often a job lands on a node with a free GPU, over 200 states", gpu_states),)

@@ -1,25 +1,40 @@
-"""What the figures were taken on."""
+"""What the figures were taken on. No name of the machine, no folder of it."""
 
 import os
 import platform
 import subprocess
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+
+import clbalance
+
+from .programs import ROOT
 
 
 def machine() -> dict[str, str]:
-    """Names and versions, the load at this moment, and when it was."""
+    """What was measured, on what, and the load at this moment."""
     return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": f"{len(os.sched_getaffinity(0))} of {_cpu_model()}",
-        "kernel": platform.release(),
+        "clbalance": f"{clbalance.__version__}, commit {_commit()}",
+        "cpu": f"{len(os.sched_getaffinity(0))} cores, {_cpu_model()}",
+        "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "openssh": _openssh(),
-        "clbalance": version("clbalance"),
-        "clustershell": version("ClusterShell"),
-        "load": " ".join(f"{average:.1f}" for average in os.getloadavg()),
+        "load": load(),
     }
+
+
+def load() -> str:
+    """The load averages of 1, 5 and 15 minutes."""
+    return " ".join(f"{average:.1f}" for average in os.getloadavg())
+
+
+def _commit() -> str:
+    """Of the tree that this file lies in; `+` where files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        at = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
+        differs = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return at.stdout.strip() + ("+" if differs else "")
 
 
 def _cpu_model() -> str:
@@ -27,8 +42,3 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _openssh() -> str:
-    message = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
-    return message.stderr.partition(",")[0].strip()

@@ -10,7 +10,8 @@ from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import BalanceSettings, RebalancePlan, RunningJob
 from tests.policy.build import ME, NOW, UPTIME_S, node
 
-from .figure import Aggregate, Spread
+from .figure import Figure, Spread
+from .question import Measurement
 from .site import Site
 
 JOBS, NODES = 1_000, 100
@@ -76,18 +77,18 @@ def plan_of(snapshot: Snapshot, jobs: list[RunningJob], settings: BalanceSetting
     )
 
 
-def rebalance(site: Site) -> Iterator[Aggregate]:
+def rebalance(site: Site) -> Iterator[Figure]:
     """1,000 jobs on 100 nodes of several sizes, until nothing is gained any more."""
     for seed in (1, 2, 3):
         snapshot, jobs = uneven(seed)
         times = []
-        for _ in range(site.pairs):
+        for _ in range(site.rounds):
             began = time.process_time()
             plan = plan_of(snapshot, jobs)
             times.append(time.process_time() - began)
         before = [level.before for level in plan.levels if isinstance(level.before, float)]
         after = [level.after for level in plan.levels if isinstance(level.after, float)]
-        yield Aggregate(
+        yield Figure(
             name=f"plan of {JOBS:,} jobs on {NODES} nodes, {seed}",
             value=min(times),
             unit="s, the best",
@@ -96,3 +97,6 @@ def rebalance(site: Site) -> Iterator[Aggregate]:
             note=f"largest level {max(before):.3f} to {max(after):.3f}, bound {plan.bound:.3f}; "
             f"score {plan.score_before:.3f} to {plan.score_after:.3f}; {len(plan.migrations)} moves",
         )
+
+
+MEASUREMENTS = (Measurement("rebalance", f"a plan for {JOBS:,} jobs on {NODES} nodes", rebalance),)

@@ -1,31 +1,90 @@
-"""Running work: the least job there is, and one that prints 100 MB."""
+"""Running work: the least job there is, on a node that was named, on the best of many, on all; and 100 MB of output."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from .figure import Aggregate, Run, ratio_figure
-from .site import CLBALANCE, CLUSH, Site
+from clbalance.lab.spec import LabSpec
 
+from .masters import KEPT, ends_kept
+from .question import Peer, Question
+from .site import Place
+from .slurm import slurm
+
+_MANY = LabSpec(nodes=32, gpus=0, tied=True)
+_ALL = "node[1-32]"
 _BIG_BYTES = 100_000_000
+_FANOUT = 64
+"""As many at once as ours has by default; all of them are."""
 
 
-def run(site: Site) -> Iterator[Aggregate]:
-    """`run -- true` probes, starts, follows and reports; clush only runs it."""
-    with site.lab("run", 8) as lab:
-        ours, theirs = [CLBALANCE, "run", "-w", "node3", "--", "true"], [CLUSH, "-w", "node3", "true"]
-        runs = site.interleaved(ours, theirs, site.environment(lab))
-    yield ratio_figure("run -w node3 -- true", *runs, limit=2.5, note="the aim is 1.7")
+@contextmanager
+def _inventory(place: Place) -> Iterator[None]:
+    (place.folder / "inventory").write_text("".join(f"{node.name}\n" for node in place.cluster.nodes))
+    yield
 
 
-def output(site: Site) -> Iterator[Aggregate]:
-    """100 MB through a job's output, against ssh itself."""
-    with site.lab("output", 4) as lab:
-        big = lab.node("node3").folder.tmp / "big"
-        big.write_bytes(bytes(range(256)) * (_BIG_BYTES // 256))
-        ours = [CLBALANCE, "run", "-q", "-w", "node3", "--", "cat", str(big)]
-        runs = site.interleaved(ours, ["ssh", "node3", f"cat {big}"], site.environment(lab), pairs=5)
-    rates = [f"{_BIG_BYTES / 1e6 / _median(series):.0f} MB/s" for series in runs]
-    yield ratio_figure("run of 100 MB of output, against ssh", *runs, note=f"{rates[0]}, ssh {rates[1]}")
+@contextmanager
+def _big_file(place: Place) -> Iterator[None]:
+    big = place.cluster.node("node3").folder.tmp / "big"
+    big.write_bytes(bytes(range(256)) * (_BIG_BYTES // 256))
+    (place.folder / "big").symlink_to(big)
+    yield
+    big.unlink()
 
 
-def _median(series: list[Run]) -> float:
-    return sorted(run.wall_s for run in series)[len(series) // 2]
+QUESTIONS = (
+    Question(
+        "run-one",
+        "run -- true on a node that was named",
+        "clbalance run -w node3 -- true",
+        (Peer("clush", "clush -w node3 true", limit=2.5), Peer("ssh", "ssh node3 true")),
+        lab=LabSpec(nodes=8, tied=True),
+    ),
+    Question(
+        "run-best",
+        "run -- true on the best of 32, no connection kept",
+        f"clbalance run -w {_ALL} -- true",
+        (
+            Peer("ssh", "ssh node3 true", limit=2.5),
+            Peer("Slurm", "srun true", around=slurm, environment={"SLURM_CONF": "{folder}/slurm/slurm.conf"}),
+        ),
+        lab=_MANY,
+    ),
+    Question(
+        "run-best-again",
+        "the same again within a minute, connections kept",
+        f"clbalance run -w {_ALL} -- true",
+        (Peer("ssh", "ssh node3 true", limit=1.5),),
+        lab=_MANY,
+        environment=KEPT,
+        around=ends_kept,
+    ),
+    Question(
+        "run-all",
+        "run -- true on 32 nodes",
+        f"clbalance run -w {_ALL} --pick all -- true",
+        (
+            Peer("clush", f"clush -w {_ALL} true"),
+            Peer("pdsh", f"pdsh -R ssh -f {_FANOUT} -w {_ALL} true"),
+            Peer("parallel-ssh", "{python} {peers}/with_parallel_ssh.py {lab}/ssh_config true {nodes}"),
+            Peer("asyncssh", "{python} {peers}/with_asyncssh.py {lab}/ssh_config true {nodes}"),
+            Peer(
+                "Ansible",
+                f"ansible all -i {{folder}}/inventory -f {_FANOUT} -m raw -a true",
+                environment={"ANSIBLE_SSH_ARGS": "-oControlMaster=no"},
+            ),
+        ),
+        lab=_MANY,
+        around=_inventory,
+    ),
+    Question(
+        "output",
+        "run of 100 MB of output",
+        "clbalance run -q -w node3 -- cat {folder}/big",
+        (Peer("ssh", "ssh node3 cat {folder}/big"),),
+        lab=LabSpec(nodes=4, tied=True),
+        rounds=5,
+        around=_big_file,
+        amount=(_BIG_BYTES / 1e6, "MB"),
+    ),
+)

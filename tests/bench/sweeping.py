@@ -1,14 +1,18 @@
-"""Asking many nodes: cold, over connections kept by OpenSSH, with sick nodes among them, and through one throttled sshd."""
+"""Asking many nodes: cold, again within a minute, for the best one, with sick nodes among them, and through one throttled sshd."""
 
-import subprocess
-from collections.abc import Iterator
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from clbalance.lab.cluster import Lab
-from clbalance.transport.sharing.connections import standing, stop_sharing
+from clbalance.lab.spec import LabSpec
 
-from .figure import Aggregate, Spread, ratio_figure
-from .site import CLBALANCE, CLUSH, Site, WrongRunError, answers, timed
+from .figure import Figure, Spread
+from .masters import KEPT, SHARED, ends_kept, ends_shared
+from .question import Measurement, Peer, Question
+from .site import CLBALANCE, Site, WrongRunError, timed
 
 _NODES = 32
 _ALL = f"node[1-{_NODES}]"
@@ -16,50 +20,14 @@ _HUNG = ("node7", "node23")
 _DOWN = ("node12", "node31")
 _NAMES = 100  # through one sshd
 _UP = {"up", "busy"}
+_LOADAVG = f"-w {_ALL} cat /proc/loadavg"
+_PLAIN, _HALF_WITH_GPUS = (LabSpec(nodes=_NODES, gpus=gpus, tied=True) for gpus in (0, 2))
+# clush reads its options by configparser, where a per cent sign is two.
+_OVER_MASTERS = f"clush -b -o '-F {{lab}}/ssh_config {SHARED.replace('%', '%%')}' {_LOADAVG}"
 
 
-def sweep(site: Site) -> Iterator[Aggregate]:
-    """`load` against clush's `cat /proc/loadavg`, each connection made anew.
-
-    Without GPUs, and where every second node has two: their tools, asked on the same two cores here, run on the nodes.
-    """
-    ours, theirs = [CLBALANCE, "load", "-w", _ALL], [CLUSH, "-b", "-w", _ALL, "cat /proc/loadavg"]
-    for gpus, limit, which in ((0, 1.1, ""), (2, None, ", half with GPUs")):
-        with site.lab(f"sweep{gpus}", _NODES, gpus=gpus) as lab:
-            runs = site.interleaved(ours, theirs, site.environment(lab))
-        yield ratio_figure(f"load of {_NODES}, cold{which}", *runs, limit=limit, note="clush: cat /proc/loadavg")
-
-
-def shared(site: Site) -> Iterator[Aggregate]:
-    """The same again within a minute, against clush over ControlMasters that stand. Our own connections are kept."""
-    with site.lab("shared", _NODES) as lab:
-        sharing = f"-oControlMaster=auto -oControlPersist=120 -oControlPath={site.folder}/mux-%n"
-        ours = [CLBALANCE, "load", "-w", _ALL]
-        # clush reads its options by configparser, where a per cent sign is two.
-        their_options = f"-F {lab.ssh_config} {sharing}".replace("%", "%%")
-        theirs = [CLUSH, "-b", "-w", _ALL, "-o", their_options, "cat /proc/loadavg"]
-        try:
-            env = {**site.environment(lab), "CLBALANCE_CONTROL_PERSIST": "120", "XDG_RUNTIME_DIR": str(site.folder)}
-            runs = site.interleaved(ours, theirs, env)
-        finally:
-            _end_masters(site, lab)
-    yield ratio_figure(f"load of {_NODES} again within a minute", *runs, limit=1.2, note="clush: over ControlMaster")
-
-
-def _end_masters(site: Site, lab: Lab) -> None:
-    for path in standing(site.folder / "clbalance-ssh"):
-        stop_sharing(path)
-    for socket in site.folder.glob("mux-*"):
-        subprocess.run(
-            ["ssh", f"-oControlPath={socket}", "-O", "exit", socket.name.removeprefix("mux-")],
-            env=site.environment(lab),
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-
-
-def sick(site: Site) -> Iterator[Aggregate]:
-    """Two of 32 hung and two down: the others' answers come within the connect timeout and a second."""
+def sick(site: Site) -> Iterator[Figure]:
+    """The others' answers come within the connect timeout and a second."""
     with site.lab("sick", _NODES) as lab:
         for name in _HUNG:
             lab.node(name).hang()
@@ -67,7 +35,7 @@ def sick(site: Site) -> Iterator[Aggregate]:
             lab.node(name).kill()
         for timeout_s, repeats in ((3, 5), (10, 3)):
             taken = [_with_sick_nodes(site, lab, timeout_s) for _ in range(repeats)]
-            yield Aggregate(
+            yield Figure(
                 name=f"load -t {timeout_s}, 2 hung and 2 down of {_NODES}",
                 value=max(taken),
                 unit="s at most",
@@ -78,25 +46,25 @@ def sick(site: Site) -> Iterator[Aggregate]:
 
 
 def _with_sick_nodes(site: Site, lab: Lab, timeout_s: int) -> float:
-    seconds, nodes = answers([CLBALANCE, "load", "-w", _ALL, "-t", str(timeout_s)], site.environment(lab))
+    seconds, nodes = _answers([CLBALANCE, "load", "-w", _ALL, "-t", str(timeout_s)], site.environment(lab))
     silent = {node["name"] for node in nodes if node["state"] not in _UP}
     if silent != {*_HUNG, *_DOWN}:
         raise WrongRunError(f"silent: {sorted(silent)}")
     return seconds
 
 
-def throttled(site: Site) -> Iterator[Aggregate]:
-    """A hundred names that are one sshd with its default MaxStartups: all answer in the end."""
+def throttled(site: Site) -> Iterator[Figure]:
+    """All answer in the end."""
     with site.lab("throttled", 1, max_startups="10:30:100") as lab:
         config = _one_node_by_many_names(lab, site.folder / "throttled-config")
         env = {**site.environment(lab), "CLBALANCE_SSH_OPTIONS": f"-F {config}"}
         taken, missing = [], 0
         for _ in range(3):
-            seconds, nodes = answers([CLBALANCE, "load", "-w", f"door[1-{_NAMES}]"], env)
+            seconds, nodes = _answers([CLBALANCE, "load", "-w", f"door[1-{_NAMES}]"], env)
             taken.append(seconds)
             missing += sum(node["state"] not in _UP for node in nodes)
         gentle = [timed([CLBALANCE, "load", "-f", "8", "-w", f"door[1-{_NAMES}]"], env).wall_s for _ in range(3)]
-    yield Aggregate(
+    yield Figure(
         name=f"load of {_NAMES} through one sshd, MaxStartups 10:30:100",
         value=missing,
         unit="unanswered",
@@ -109,3 +77,51 @@ def throttled(site: Site) -> Iterator[Aggregate]:
 def _one_node_by_many_names(lab: Lab, path: Path) -> Path:
     path.write_text(lab.ssh_config.read_text().replace("Host node1\n", "Host node1 door*\n"))
     return path
+
+
+def _answers(argv: Sequence[str], env: Mapping[str, str]) -> tuple[float, list[dict[str, Any]]]:
+    """Seconds, and the nodes, of a `load`."""
+    with tempfile.TemporaryFile() as output:
+        run = timed([*argv, "--json"], env, output=output)
+        output.seek(0)
+        return run.wall_s, json.loads(output.read())["nodes"]
+
+
+QUESTIONS = (
+    Question(
+        "load",
+        f"load of {_NODES} nodes, each connection made anew",
+        f"clbalance load -w {_ALL}",
+        (Peer("clush", f"clush -b {_LOADAVG}", limit=1.0), Peer("pdsh", f"pdsh -R ssh -f 64 {_LOADAVG}")),
+        lab=_PLAIN,
+    ),
+    Question(
+        "load-gpus",
+        "the same where every second node has two GPUs, whose tools are asked",
+        f"clbalance load -w {_ALL}",
+        (Peer("clush", f"clush -b {_LOADAVG}"),),
+        lab=_HALF_WITH_GPUS,
+    ),
+    Question(
+        "load-again",
+        "load again within a minute, connections kept",
+        f"clbalance load -w {_ALL}",
+        (Peer("clush", _OVER_MASTERS, limit=1.2, around=ends_shared),),
+        lab=_PLAIN,
+        environment=KEPT,
+        around=ends_kept,
+    ),
+    Question(
+        "pick-again",
+        f"pick --pick 1 of {_NODES} again within a minute, connections kept",
+        f"clbalance pick --pick 1 -w {_ALL}",
+        (Peer("clush", f"sh -c 'clush {_LOADAVG} | sort -k 2n | head -n 1'", limit=0.4),),
+        lab=_PLAIN,
+        environment=KEPT,
+        around=ends_kept,
+    ),
+)
+MEASUREMENTS = (
+    Measurement("sick", f"load of {_NODES} nodes of which 2 are hung and 2 are down", sick),
+    Measurement("throttled", f"load of {_NAMES} names that are one sshd with its default MaxStartups", throttled),
+)
