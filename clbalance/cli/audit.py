@@ -7,7 +7,7 @@ from typing import assert_never
 
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.migrate.requested import Migrated, MigrationResult, NotMigrated, Undetermined
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError

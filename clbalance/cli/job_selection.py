@@ -25,7 +25,6 @@ from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import selection_of
 from clbalance.cli.transfers import file_transfers
-from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
 from clbalance.errors import UsageError
@@ -178,6 +177,8 @@ def restartable_job(services: Services, record: JobRecord, console: Console, *, 
             f"job {record.id} may still run on {where}: {reason_of(silent[0].end)}",
             hint="`--node-is-dead` requeues it all the same; if that node comes back, the job runs twice",
         )
+    from clbalance.engine.jobs.node_dead import mark_node_dead  # deferred import: docs/design/startup.md
+
     console.say(messages.warning(f"job {record.id} may run twice if {where} comes back"))
     return mark_node_dead(services, reconciled, f"declared dead by {me()}")
 

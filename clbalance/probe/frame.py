@@ -52,14 +52,14 @@ def probe_request(script: str, nonce: str) -> bytes:
     if not re.fullmatch(r"[0-9a-f]{32}", nonce):
         msg = "a nonce is 128 random bits in hexadecimal"
         raise ValueError(msg)
-    return _sent(script).replace(NONCE_PLACE, nonce).encode()
+    return _without_comments(script).replace(NONCE_PLACE, nonce).encode() + b"\n"
 
 
 @cache
-def _sent(script: str) -> str:
-    """What is sent of a script. Every node of a sweep gets the same one."""
+def _without_comments(script: str) -> str:
+    """The same for all nodes, and for each round of a process that goes on."""
     lines = (line.strip() for line in script.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 
 class Frame:

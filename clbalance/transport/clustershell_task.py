@@ -15,7 +15,10 @@ from ClusterShell.Worker import Ssh  # noqa: F401
 
 @contextlib.contextmanager
 def _without(name: str) -> Iterator[None]:
-    """Have imports in this block find an empty module; later ones find the real one. Before there are threads."""
+    """Have imports in this block find an empty module; later ones find the real one.
+
+    No other thread may import it meanwhile: steps of playbooks use it, and are imported before any node is reached.
+    """
     if name in sys.modules:
         yield
         return

@@ -8,21 +8,20 @@ from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ClusterShell.Event import EventHandler
-from ClusterShell.NodeSet import NodeSet
-
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.nodeset import check_user_name
 from clbalance.ports import Link, Sftp
-from clbalance.transport.clush import ClushSessions
-from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker
-from clbalance.transport.session_state import Retries
 from clbalance.transport.ssh_command import REMOTE_COMMAND, ssh_argv, ssh_call
 from clbalance.transport.ssh_failure import Failure
 
-if TYPE_CHECKING:  # imported by calls that share
+if TYPE_CHECKING:  # imported by calls that reach nodes, and by those that share: docs/design/startup.md
+    from ClusterShell.Event import EventHandler
+    from ClusterShell.NodeSet import NodeSet
+
+    from clbalance.transport.clush import ClushSessions
+    from clbalance.transport.session_client import SessionWorker
     from clbalance.transport.sharing.connections import SharedConnections
 
 # With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
@@ -53,8 +52,11 @@ class SshTransport:
         """This transport with another login name."""
         return replace(self, user=user)
 
-    def sessions(self) -> ClushSessions:
+    def sessions(self) -> "ClushSessions":
         """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
+        from clbalance.transport.clush import ClushSessions
+        from clbalance.transport.session_state import Retries
+
         self._check(has_other_ways=bool(self.here))
         info = {
             "ssh_path": self.path,
@@ -137,8 +139,10 @@ class SshTransport:
         )
 
     def _worker(
-        self, shared: "SharedConnections | None", node: NodeSet, handler: EventHandler, no_sharing: bool
-    ) -> SessionWorker:
+        self, shared: "SharedConnections | None", node: "NodeSet", handler: "EventHandler", no_sharing: bool
+    ) -> "SessionWorker":
+        from clbalance.transport.session_client import LocalWorker, SshWorker
+
         if str(node) in self.here:
             return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)
         if self.here and ssh_program(self.path) is None:

@@ -1,4 +1,4 @@
-"""How soon a program answers about itself: `--version`, `--help` of every verb, and what a shell may complete."""
+"""How soon a program answers that reaches no node: about itself, what a shell may complete, and what this host knows."""
 
 from clbalance.cli.verbs import VERBS
 
@@ -10,6 +10,8 @@ _CALLS = (
     *(("config", verb) for verb in ("show", "path", "check", "groups", "timer", "connections")),
 )
 _TAB = {"_CLBALANCE_COMPLETE": "words"}
+_ON_THIS_HOST = ("jobs", "config show", "config check", "completion bash", "help load")
+"""Calls of verbs that reach no node."""
 
 QUESTIONS = (
     Question("version", "--version", "clbalance --version", (Peer("clush", "clush --version", limit=0.25),)),
@@ -22,6 +24,15 @@ QUESTIONS = (
             (Peer("clush", "clush --help", limit=0.8),),
         )
         for words in _CALLS
+    ),
+    *(
+        Question(
+            f"host-{line.replace(' ', '-')}",
+            f"`{line}`, which reaches no node",
+            f"clbalance {line}",
+            (Peer("clush", "clush --version"),),
+        )
+        for line in _ON_THIS_HOST
     ),
     *(
         Question(

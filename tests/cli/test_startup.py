@@ -45,7 +45,7 @@ def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
 
 
 def test_sessions_import_no_http_client(alone: Command) -> None:
-    names = "import sys, clbalance.transport.reach; print(*sys.modules)"
+    names = "import sys, clbalance.transport.clush; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", names], env=dict(alone.env), capture_output=True, text=True, timeout=30, check=True
     )

@@ -11,7 +11,7 @@ from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.engine.jobs import submitted
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model.job_record import JobRecord, Lost

@@ -15,7 +15,7 @@ from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs import submitted
 from clbalance.engine.jobs.conclude_tasks import recorded_tasks
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.jobs.submitted import follow_on
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, Interrupted, UsageError

@@ -11,13 +11,14 @@ from clbalance.cli.jobs.table import table_of
 from clbalance.cli.known_names import asking_for_owners, known_names
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.jobs.shares import excesses_of
 from clbalance.engine.jobs.submitted import refresh
-from clbalance.engine.jobs.usage import usage_of
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import ExitCode
 from clbalance.model import Allocation, Measured, NodeName, Silent, Snapshot
-from clbalance.model.job_record import Lost
+from clbalance.model.job_record import Lost, Usage
 from clbalance.nodeset import fold
 from clbalance.policy.gpu_users import ShareExcess, share_excesses
 from clbalance.policy.jobs.leased import LeasedJob, leased_jobs
@@ -44,7 +45,7 @@ def show_jobs(
         records = named_jobs(services.journal, words) if words else wanted.records(services.journal, ended=ended)
         seen = refresh(services, records)
         complete_outputs(services, console)
-        taken = usage_of(services, [one.record for one in seen]) if table.usage else {}
+        taken = _usage_of(services, seen) if table.usage else {}
         over = excesses_of(asking_for_owners(services), [one.record for one in seen])
         rows = [row.with_excesses(over.get(row.key, ())) for row in rows_of(services, seen, taken)]
         now = services.clock.now()
@@ -58,6 +59,12 @@ def show_jobs(
     local_now = None if table.long else now.astimezone()
     console.show(JobsReport(wanted.choose(rows), now=local_now, columns=wanted.columns))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
+
+
+def _usage_of(services: Services, seen: Sequence[Reconciled]) -> Mapping[int, Usage]:
+    from clbalance.engine.jobs.usage import usage_of  # deferred import: docs/design/startup.md
+
+    return usage_of(services, [one.record for one in seen])
 
 
 def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[Snapshot, KnownNames]:

@@ -9,7 +9,7 @@ from clbalance.cli.job_selection import named_jobs, open_job_services
 from clbalance.cli.node_settings import me
 from clbalance.cli.option_values import check_job_name, check_priority
 from clbalance.cli.options import ReachOptions
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, UsageError

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from clbalance.cli.node_settings import me
-from clbalance.engine.jobs.conclude_tasks import recorded_tasks
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job import OutputRecord, Submitted
@@ -63,6 +62,8 @@ def _tasks(journal: Journal, record: JobRecord) -> TaskSummary:
     if record.state is JobState.COMPLETED:  # the log of many tasks takes long to read, and says the same
         total = len(journal.tasks(record.id))
         return TaskSummary(total=total, by_state={JobState.COMPLETED: total})
+    from clbalance.engine.jobs.conclude_tasks import recorded_tasks  # deferred import: docs/design/startup.md
+
     return summary_of(recorded_tasks(journal, record.id))
 
 

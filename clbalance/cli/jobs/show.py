@@ -9,7 +9,7 @@ from clbalance.cli.job_selection import leased_names, named_jobs, open_job_servi
 from clbalance.cli.jobs.rows import local, rows_of, submitted_of
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.errors import ExitCode, UsageError

@@ -6,7 +6,8 @@ from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.jobs.reconcile import Leg, by_login
+from clbalance.engine.jobs.reconcile import Leg
+from clbalance.engine.jobs.reconciled import by_login
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job import JobSpec

@@ -2,7 +2,7 @@
 
 from clbalance.engine.jobs.conclude import finish_job
 from clbalance.engine.jobs.conclude_tasks import finish_task_job
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.jobs.submitted import end_copies, spec_of
 from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError

@@ -1,6 +1,6 @@
 """Reconcile jobs that were started before: ask their nodes how they stand, and follow, signal or end them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,12 +19,11 @@ from clbalance.engine.jobs.conclude import (
     requeue,
 )
 from clbalance.engine.jobs.conclude_tasks import ReconciledTasks, finish_task_job, tasks_left
+from clbalance.engine.jobs.reconciled import Reconciled, ReconcileRequest, by_login
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.job import JobSpec
-from clbalance.model.job_record import Cancelled, CopyRecord, JobRecord, Outcome
+from clbalance.model.job_record import Cancelled, CopyRecord, Outcome
 from clbalance.policy.jobs.record import (
     copies_without_outcome,
     current_copies,
@@ -44,34 +43,6 @@ _START_MAY_DIFFER = timedelta(seconds=2)
 """A start is recorded when we hear of it: a moment after the first process began."""
 _NOT_AWAITED_S = 2.0  # an end takes this long: a second between TERM and KILL
 _TELL_EVERY_S = 0.25  # which nodes are waited for
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileRequest:
-    """One job, how it is followed, and its listener."""
-
-    record: JobRecord
-    spec: JobSpec
-    mode: FollowMode
-    listener: RunListener
-    slot_listener: Callable[[], RunListener] | None = None
-    """Makes a listener for each slot of a job of tasks, which also gets the slot's log. None: `listener` is enough."""
-    ended_too: bool = False
-    """Also visit copies that have ended, for their output."""
-    nodes: frozenset[NodeName] | None = None
-    """Visit only these nodes. None: all."""
-    is_awaited: bool = True
-    """The visit goes on until this job is done with; False: only for a short time longer than for the others."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciled:
-    """The current record of the job, and the known outcomes of its copies; `Lost` if a node is silent."""
-
-    record: JobRecord
-    outcomes: tuple[Outcome, ...]
-    all_ended: bool
-    """Whether the job has copies, and each has an outcome."""
 
 
 def reconcile(
@@ -294,9 +265,3 @@ class Leg:
         """Call the nodes."""
         self._multiplexer.connect(self._channel, self.follow.on_event)
         self.follow.call_all()
-
-
-def by_login(services: Services, users: Sequence[str | None]) -> Iterator[tuple[Services, list[int]]]:
-    """For each distinct user, in order of first appearance: services that log in so, and the indices in `users`."""
-    for user in dict.fromkeys(users):
-        yield services.as_user(user), [place for place, one in enumerate(users) if one == user]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clbalance.engine.jobs.reconcile import by_login
+from clbalance.engine.jobs.reconciled import by_login
 from clbalance.engine.jobs.submitted import user_of
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot

@@ -7,7 +7,7 @@ from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.conclude import recorded_state_after_attempt
 from clbalance.engine.jobs.queued_starts import QueuedStarts
-from clbalance.engine.jobs.reconcile import Reconciled, ReconcileRequest, reconcile
+from clbalance.engine.jobs.reconciled import Reconciled, ReconcileRequest
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
@@ -98,7 +98,7 @@ def read(
         ended_too=True,
         nodes=nodes,
     )
-    return reconcile(services, [wanted])[0]
+    return _reconcile(services, [wanted])[0]
 
 
 def cancel(services: Services, records: Sequence[JobRecord], reason: str) -> tuple[Reconciled, ...]:
@@ -118,7 +118,7 @@ def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName]
     wanted = ReconcileRequest(
         record=record, spec=spec_of(services, record), mode=mode, listener=NullListener(), nodes=nodes
     )
-    reconcile(services, [wanted], within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
+    _reconcile(services, [wanted], 2 * services.answer_within_s + _CANCEL_WITHIN_S)
     left = copies_without_outcome(record, services.journal.copies(record.id))
     return tuple(copy.intent.node for copy in left if copy.intent.node in nodes)
 
@@ -184,13 +184,24 @@ def _visit(
     nodes = frozenset(node for record in records for node in record.nodes)
     beside = _requests_to_end(services, nodes, {record.id for record in records})
     requests += [replace(one, is_awaited=False) for one in beside]
-    return reconcile(services, requests, within_s, unless)[: len(requests) - len(beside)]
+    return _reconcile(services, requests, within_s, unless)[: len(requests) - len(beside)]
+
+
+def _reconcile(
+    services: Services,
+    requests: Sequence[ReconcileRequest],
+    within_s: float | None = None,
+    unless: Callable[[], bool] = lambda: False,
+) -> tuple[Reconciled, ...]:
+    from clbalance.engine.jobs.reconcile import reconcile  # deferred import: docs/design/startup.md
+
+    return reconcile(services, requests, within_s, unless)
 
 
 def end_on(services: Services, nodes: frozenset[NodeName], within_s: float) -> bool:
     """End the jobs whose cancel waits for one of these nodes. Return whether one of the jobs is over now."""
     requests = _requests_to_end(services, nodes)
-    seen = reconcile(services, requests, within_s) if requests else ()
+    seen = _reconcile(services, requests, within_s) if requests else ()
     return any(one.record.state.is_over for one in seen)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clbalance.engine.agent.protocol import AgentError, AgentEvent, Hello, Status
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
-from clbalance.engine.jobs.reconcile import by_login
+from clbalance.engine.jobs.reconciled import by_login
 from clbalance.engine.jobs.submitted import user_of
 from clbalance.engine.services import Services
 from clbalance.model import NodeName

@@ -11,7 +11,7 @@ from clbalance.engine.agent.copies import SUPERVISED
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.jobs.reconcile import by_login
+from clbalance.engine.jobs.reconciled import by_login
 from clbalance.engine.jobs.submitted import user_of
 from clbalance.engine.migrate.own import begin_local
 from clbalance.engine.migrate.requested import (

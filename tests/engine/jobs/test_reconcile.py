@@ -7,7 +7,8 @@ import pytest
 
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import NullListener
-from clbalance.engine.jobs.reconcile import Reconciled, ReconcileRequest, reconcile
+from clbalance.engine.jobs.reconcile import reconcile
+from clbalance.engine.jobs.reconciled import Reconciled, ReconcileRequest
 from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Submitted

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from clbalance.engine.agent.listeners import NullListener
-from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.reconciled import Reconciled
 from clbalance.engine.jobs.submitted import await_dependencies, await_ends, cancel, read, refresh, signal
 from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
