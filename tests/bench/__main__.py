@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
 
@@ -16,7 +18,7 @@ from .asking import answers
 from .figure import Figure, Skipped, table
 from .machine import load, machine
 from .processor import processor_time
-from .programs import ROOT, find_programs
+from .programs import ROOT, Programs, find_programs
 from .question import Asked, Measurement, Question, chosen, listed, unknown
 from .record import Document, document, index, page, skipped_lines
 from .site import Site, WrongRunError
@@ -50,11 +52,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if typed.list:
         sys.stdout.write(listed(asked))
         return 0
-    programs, about, began = find_programs(), machine(), datetime.now(UTC)
-    # Short, for control sockets live in it, and their paths have 108 bytes.
-    with tempfile.TemporaryDirectory(prefix="clb-bench-", dir="/tmp") as folder, processor_time() as processor:
-        site = Site(folder=Path(folder), rounds=typed.pairs, programs=programs, processor=processor)
-        told = list(_tell_each(asked, site))
+    began, programs, about = datetime.now(UTC), find_programs(), machine()
+    told, is_whole = _measure(asked, typed.pairs, programs)
     figures = [one for one in told if isinstance(one, Figure)]
     skipped = [one for one in told if isinstance(one, Skipped)]
     found = document(
@@ -68,6 +67,8 @@ def main(words: Sequence[str] | None = None) -> int:
     _show(found, figures)
     if typed.json is not None:
         _write_json(typed.json, found)
+    if not is_whole:
+        return 130
     if typed.record:
         _record(f"{began:%Y-%m-%d}", found, figures)
     if any(not one.peer for one in skipped):
@@ -77,12 +78,32 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Ask clbalance and its peers, in pairs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="questions, or the beginning of some; all without")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="questions, or the beginning of several up to a dash; all without"
+    )
     parser.add_argument("--list", action="store_true", help="show the questions, their peers and limits; ask nothing")
     parser.add_argument("--pairs", type=int, default=11, metavar="N", help="how often each is asked (11)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument("--record", action="store_true", help="keep them in docs/benchmarks, under today's date")
     return parser
+
+
+def _measure(asked: Sequence[Asked], pairs: int, programs: Programs) -> tuple[list[Figure | Skipped], bool]:
+    """All that was found, also after an interrupt; and whether there was none."""
+    for stopping in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stopping, signal.default_int_handler)
+    told: list[Figure | Skipped] = []
+    try:
+        # Short, for control sockets live in it, and their paths have 108 bytes.
+        with tempfile.TemporaryDirectory(prefix="clb-bench-", dir="/tmp") as folder, processor_time() as processor:
+            site = Site(folder=Path(folder), rounds=pairs, programs=programs, processor=processor)
+            for one in _tell_each(asked, site):
+                sys.stderr.write(one.line())
+                told.append(one)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return told, False
+    return told, True
 
 
 def _tell_each(asked: Sequence[Asked], site: Site) -> Iterator[Figure | Skipped]:
@@ -93,9 +114,12 @@ def _tell_each(asked: Sequence[Asked], site: Site) -> Iterator[Figure | Skipped]
     for number, (spec, group) in enumerate(by_lab.items()):
         if spec is None:
             yield from _tell(group, site, None)
-        else:
+            continue
+        try:
             with Lab.up(site.folder / f"lab{number}", spec) as lab:
                 yield from _tell(group, site, lab)
+        except LabError as wrong:
+            yield from (Skipped(name=one.name, reason=site.told(str(wrong))) for one in group)
 
 
 def _tell(asked: Sequence[Asked], site: Site, lab: Lab | None) -> Iterator[Figure | Skipped]:
@@ -103,8 +127,7 @@ def _tell(asked: Sequence[Asked], site: Site, lab: Lab | None) -> Iterator[Figur
         sys.stderr.write(f"{one.name} ...\n")
         try:
             yield from one.take(site) if isinstance(one, Measurement) else answers(one, site, lab)
-        except WrongRunError as wrong:
-            sys.stderr.write(f"{one.name}: {wrong}\n")
+        except (WrongRunError, LabError) as wrong:
             yield Skipped(name=one.name, reason=site.told(str(wrong)))
 
 

@@ -63,6 +63,12 @@ class Figure:
         """Whether it is within its limit."""
         return self.limit is None or self.value <= self.limit
 
+    def line(self) -> str:
+        """For who watches: what was found, and whether that is enough."""
+        against = f" against {self.peer}" if self.peer else ""
+        limit = "" if self.limit is None else f", at most {self.limit:g}" + ("" if self.holds else ": NO")
+        return f"  {self.name}{against}: {_value(self)}{limit}\n"
+
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self) | {"holds": self.holds}
@@ -75,6 +81,10 @@ class Skipped:
     name: str
     peer: str = ""
     reason: str
+
+    def line(self) -> str:
+        """For who watches."""
+        return f"  {self.name}{' against ' * bool(self.peer)}{self.peer}: not answered: {self.reason}\n"
 
 
 def ratio_figure(
@@ -127,7 +137,7 @@ def cells(figure: Figure) -> tuple[str, ...]:
     return (
         figure.name,
         figure.peer,
-        _short(figure.value) + ("" if figure.unit == "ratio" else f" {figure.unit}"),
+        _value(figure),
         "" if figure.ratios is None else f"{figure.ratios.median:.3g} [{figure.ratios.q1:.3g} {figure.ratios.q3:.3g}]",
         "" if figure.limit is None else f"{figure.limit:g}",
         "" if figure.limit is None else ("yes" if figure.holds else "NO"),
@@ -137,6 +147,10 @@ def cells(figure: Figure) -> tuple[str, ...]:
         "" if figure.all_cpu_ratio is None else _short(figure.all_cpu_ratio),
         figure.note,
     )
+
+
+def _value(figure: Figure) -> str:
+    return _short(figure.value) + ("" if figure.unit == "ratio" else f" {figure.unit}")
 
 
 def _short(value: float) -> str:

@@ -1,7 +1,6 @@
 """The peers: where each comes from, which version is here, and why one is not."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -10,10 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from clbalance.lab.config_files import SYSTEM_PATH
+
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".venv-bench"
 """Made by `scripts/setup bench`, from the list in peers/requirements.txt."""
-SEARCH = f"{os.defpath}:/usr/local/sbin:/usr/sbin:/sbin"
 
 _OF_OURS = {"clbalance": "clbalance", "clush": "ClusterShell"}
 _FROM_PYPI = {
@@ -61,7 +61,7 @@ def find_programs() -> Programs:
         else:
             missing[name] = _why_not(package)
     for name, (package, asked) in _FROM_DEBIAN.items():
-        if shutil.which(asked[0], path=SEARCH) is None:
+        if shutil.which(asked[0], path=SYSTEM_PATH) is None:
             missing[name] = f"not installed: `apt-get install {package}`"
         else:
             versions[name] = _version(asked)
@@ -89,6 +89,6 @@ def _why_not(package: str) -> str:
 
 
 def _version(asked: Sequence[str]) -> str:
-    done = subprocess.run(asked, env={"PATH": SEARCH}, capture_output=True, text=True, check=False)
+    done = subprocess.run(asked, env={"PATH": SYSTEM_PATH}, capture_output=True, text=True, check=False)
     found = _VERSION.search(done.stdout + done.stderr)
     return found[0] if found else "unknown"

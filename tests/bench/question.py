@@ -1,8 +1,8 @@
 """A question that a user asks: our command, and those of the programs that answer the same. Values only.
 
 Commands are written as they are typed. `{folder}` in them is the question's own folder, `{lab}` the lab's, `{nodes}`
-the names of its nodes, one word each; `{python}` is the Python in which the peers from PyPI lie, and `{peers}` the folder
-of the programs that use them.
+the names of its nodes, one word each, and `{inventory}` the same as Ansible reads them; `{python}` is the Python in which
+the peers from PyPI lie, and `{peers}` the folder of the programs that use them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -72,17 +72,18 @@ Asked = Question | Measurement
 
 
 def chosen(asked: tuple[Asked, ...], words: list[str]) -> tuple[Asked, ...]:
-    """Those of these names; `copy` is also all that begin with `copy-`. All of them without a word."""
-    return tuple(one for one in asked if not words or any(_named(one, word) for word in words))
+    """Those of these names, or all without one. `copy`, which is no name, stands for all that begin with `copy-`."""
+    names = {one.name for one in asked}
+    return tuple(one for one in asked if not words or any(_named(one, word, names) for word in words))
 
 
 def unknown(asked: tuple[Asked, ...], words: list[str]) -> list[str]:
     """The words that name nothing."""
-    return [word for word in words if not any(_named(one, word) for one in asked)]
+    return [word for word in words if not chosen(asked, [word])]
 
 
-def _named(one: Asked, word: str) -> bool:
-    return one.name == word or one.name.startswith(f"{word}-")
+def _named(one: Asked, word: str, names: set[str]) -> bool:
+    return one.name == word if word in names else one.name.startswith(f"{word}-")
 
 
 def listed(asked: tuple[Asked, ...]) -> str:

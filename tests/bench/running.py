@@ -18,12 +18,6 @@ _FANOUT = 64
 
 
 @contextmanager
-def _inventory(place: Place) -> Iterator[None]:
-    (place.folder / "inventory").write_text("".join(f"{node.name}\n" for node in place.cluster.nodes))
-    yield
-
-
-@contextmanager
 def _big_file(place: Place) -> Iterator[None]:
     big = place.cluster.node("node3").folder.tmp / "big"
     big.write_bytes(bytes(range(256)) * (_BIG_BYTES // 256))
@@ -70,12 +64,11 @@ QUESTIONS = (
             Peer("asyncssh", "{python} {peers}/with_asyncssh.py {lab}/ssh_config true {nodes}"),
             Peer(
                 "Ansible",
-                f"ansible all -i {{folder}}/inventory -f {_FANOUT} -m raw -a true",
+                f"ansible all -i {{inventory}} -f {_FANOUT} -m raw -a true",
                 environment={"ANSIBLE_SSH_ARGS": "-oControlMaster=no"},
             ),
         ),
         lab=_MANY,
-        around=_inventory,
     ),
     Question(
         "output",

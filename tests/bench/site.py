@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import IO
 
 from clbalance.lab.cluster import Lab
+from clbalance.lab.config_files import SYSTEM_PATH
 from clbalance.lab.spec import LabSpec
 
 from .figure import Run
 from .processor import ProcessorTime
-from .programs import PEERS, ROOT, SEARCH, Programs
+from .programs import PEERS, ROOT, Programs
 
 _BIN = Path(sys.executable).parent
 CLBALANCE = str(_BIN / "clbalance")
@@ -52,7 +53,7 @@ class Site:
     def environment(self, lab: Lab | None = None) -> dict[str, str]:
         """What measured programs see. `clbalance` is that of this tree, wherever the one in its environment came from."""
         env = {
-            "PATH": f"{_BIN}:{SEARCH}:{PEERS / 'bin'}",
+            "PATH": f"{_BIN}:{SYSTEM_PATH}:{PEERS / 'bin'}",
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
             "CLBALANCE_CONTROL_PERSIST": "off",  # as for root, whoever measures
@@ -82,21 +83,24 @@ class Place:
 
     def words(self, command: str) -> list[str]:
         """The command's words, as question.py says."""
-        names = [node.name for node in self.lab.nodes] if self.lab else []
         words: list[str] = []
         for word in shlex.split(command):
-            words += names if word == "{nodes}" else [self.filled(word)]
+            words += self._names() if word == "{nodes}" else [self.filled(word)]
         return words
 
     def filled(self, word: str) -> str:
-        """The word with all folders in it."""
-        folders = {
+        """The word with what it stands for in all places."""
+        values = {
             "{folder}": self.folder,
             "{lab}": self.lab.directory if self.lab else "",
+            "{inventory}": "".join(f"{name}," for name in self._names()),
             "{python}": PEERS / "bin" / "python",
             "{peers}": _SCRIPTS,
         }
-        return reduce(lambda text, name: text.replace(name, str(folders[name])), folders, word)
+        return reduce(lambda text, name: text.replace(name, str(values[name])), values, word)
+
+    def _names(self) -> list[str]:
+        return [node.name for node in self.lab.nodes] if self.lab else []
 
     def environment(self, *more: Mapping[str, str]) -> dict[str, str]:
         """The site's, with a state of the question's own."""

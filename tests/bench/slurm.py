@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from .programs import SEARCH
+from clbalance.lab.config_files import SYSTEM_PATH
+
 from .site import Place, WrongRunError
 
 _WITHIN_S = 30.0
@@ -50,10 +51,10 @@ def slurm(place: Place) -> Iterator[None]:
     host, user = platform.node().partition(".")[0], pwd.getpwuid(os.geteuid()).pw_name
     config = folder / "slurm.conf"
     config.write_text(_CONFIG.format(host=host, user=user, ports=_free_ports(), folder=folder, cpus=_CPUS))
-    env = {"PATH": SEARCH, "SLURM_CONF": str(config)}
+    env = {"PATH": SYSTEM_PATH, "SLURM_CONF": str(config)}
     with ExitStack() as stack:
         for name in ("slurmctld", "slurmd"):
-            program = shutil.which(name, path=SEARCH)
+            program = shutil.which(name, path=SYSTEM_PATH)
             if program is None:
                 raise WrongRunError(f"not installed: {name}")
             log = stack.enter_context((folder / f"{name}.log").open("wb"))
