@@ -7,7 +7,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import agent, copying, fetching, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
+from . import (
+    agent,
+    copying,
+    fetching,
+    few_nodes,
+    gpu_states,
+    placing,
+    playing,
+    rebalancing,
+    running,
+    startup,
+    sweeping,
+    tasks,
+)
 from .figure import Aggregate, table
 from .machine import machine
 from .site import Site, WrongRunError
@@ -32,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "policies": placing.policies,
     "names": placing.names,
     "stale": placing.stale,
+    "few": few_nodes.few,
     "gpus": gpu_states.gpu_states,
     "rebalance": rebalancing.rebalance,
 }
