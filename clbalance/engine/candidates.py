@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING
 
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.sweep import ask, send_probes
-from clbalance.model import Request, Snapshot
+from clbalance.model import NodeName, Request, Snapshot
 from clbalance.policy.placement.quorum import enough_for, with_late
 from clbalance.policy.shortlist import may_ask_few
 from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # imported where few of many nodes may do
     from clbalance.engine.shortlisting import Shortlisting
+
+_MOST_FAVOURITES = 8
 
 
 class CandidateSweep:
@@ -31,6 +33,14 @@ class CandidateSweep:
             unasked=None if few is None else few.unasked_at_first(),
             earlier=None if few is None else few.earlier,
         )
+
+    @property
+    def favourites(self) -> tuple[NodeName, ...]:
+        """The nodes that will probably be chosen, if that is known while they are being asked; else none."""
+        everyone = self._query.candidates
+        best = everyone if self._shortlisting is None else self._shortlisting.best
+        is_known = self._shortlisting is not None or self._query.request.pick == len(everyone)
+        return best if is_known and len(best) <= _MOST_FAVOURITES else ()
 
     def look(self, request: Request, before: Snapshot | None = None) -> Snapshot:
         """The answers, once enough nodes fit `request`, or no other is left. `before`: what was found earlier."""

@@ -45,6 +45,8 @@ class OpenSweep:
         self._remembered: set[NodeName] = set()
         self._pending = pending
         self._unasked = dict(unasked)
+        self.overhear: Callable[[SessionEvent], object] = lambda _: None
+        """Is told of events of nodes that are not pending."""
         services.listener.asked(len(pending))
         self._earlier = recall(services, nodes) if earlier is None else earlier
 
@@ -78,7 +80,10 @@ class OpenSweep:
 
     def take(self, event: SessionEvent) -> Answer | None:
         """The answer that this event completes; its node is not pending any more. None: it completes none."""
-        if event.node not in self._pending or (answer := self._completed(event)) is None:
+        if event.node not in self._pending:
+            self.overhear(event)
+            return None
+        if (answer := self._completed(event)) is None:
             return None
         del self._pending[answer.node]
         self._came[answer.node] = answer, self._elapsed_s()

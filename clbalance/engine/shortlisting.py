@@ -29,13 +29,16 @@ class Shortlisting:
         self._within_s = within_s
         self.earlier = recall(services, query.candidates)
         self._memory = self._recalled()
+        self.best: tuple[NodeName, ...] = ()
+        """As many of the best, as far as is remembered, as are wanted; none if all nodes are asked."""
 
     def unasked_at_first(self) -> Mapping[NodeName, Silent]:
         """The nodes that are not asked at first, with the reasons."""
         now, query = self._services.clock.now(), self._query
-        first = frozenset(first_asked(self._memory, query.request, query.policy, now, query.rng))
-        if len(first) == len(query.candidates):
+        in_order = first_asked(self._memory, query.request, query.policy, now, query.rng)
+        if len(in_order) == len(query.candidates):
             return {}
+        self.best, first = in_order[: query.request.pick], frozenset(in_order)
         filters = filter_input(Snapshot(taken_at=now, answers=()), query.request, query.policy, now)
         return {
             one.node: not_asked(one, self._memory.age_s.get(one.node, 0.0), filters)
