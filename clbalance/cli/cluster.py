@@ -159,6 +159,7 @@ class ClusterContext:
                 fail_point=fail_point(os.environ),
                 show_unfinished=self.console.outlets.show_unfinished,
                 grace_s=grace_s(os.environ),
+                shortlist_age_s=self.settings.policy.shortlist_age_s,
                 suspect_after=self.settings.policy.suspect_after,
                 notify=notify,
                 forced=partial(tell_forced, self.console),

@@ -282,6 +282,7 @@ class ConstraintOptions(ExpressionOptions):
     same: Annotated[
         str | None, Option("--same", metavar="LABEL", help="Only nodes with the same value of this label.")
     ] = None
+    ask_all: Annotated[bool, Option("--ask-all", help="Ask all nodes, also where a few of many would do.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,6 +143,7 @@ def constraints_of(options: ConstraintOptions) -> Constraints:
         near=_names("--near", options.near),
         apart=_names("--apart", options.apart),
         same=options.same or "",
+        ask_all=options.ask_all,
     )
 
 

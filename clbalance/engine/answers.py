@@ -13,6 +13,7 @@ from clbalance.policy.indices.samples import index_values
 from clbalance.policy.node_memory import node_sample
 from clbalance.ports import Remembered
 from clbalance.probe.frame import Section
+from clbalance.probe.kept_answer import pack
 from clbalance.probe.reading import parse_reading, rates
 
 # What the store knows of nodes before a sweep, and what of their answers is stored.
@@ -56,10 +57,11 @@ def remember(
     streaks: Mapping[NodeName, FailureStreak],
     earlier: RememberedNodes,
     came_at: Mapping[NodeName, datetime],
+    sections: Mapping[NodeName, Mapping[str, Section]],
 ) -> None:
     """Store the answers, without readings that come too soon after the last, and changed streaks; warn on failure.
 
-    `came_at`: when each node has answered; the sweep may have waited for others since.
+    `came_at`: when each node has answered; the sweep may have waited for others since. `sections`: what the nodes sent.
     """
     worth = _worth_remembering(answers, earlier.readings, came_at)
     measured = [answer for answer in worth if isinstance(answer, Measured)]
@@ -67,7 +69,8 @@ def remember(
     past = {answer.node: look for answer in worth if (look := node_sample(answer)) is not None}
     try:
         samples = {answer.node: index_values(answer) for answer in measured}
-        services.store.remember(at, readings, samples, past, came_at=came_at)
+        kept = {answer.node: pack(answer, sections.get(answer.node, {})) for answer in worth if answer.node in past}
+        services.store.remember(at, readings, samples, past, came_at=came_at, answers=kept)
     except StoreError as error:
         services.listener.store_failed(error.message)
     if streaks:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from clbalance.engine.answers import measured_answer, recall, remember
+from clbalance.engine.answers import RememberedNodes, measured_answer, recall, remember
 from clbalance.engine.services import Services
 from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot
 from clbalance.model.node_history import FailureStreak
 from clbalance.policy.node_memory import marked_refused, marked_suspect, with_streaks
 from clbalance.policy.placement.quorum import Enough, Quorum, not_awaited
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
-from clbalance.probe.frame import Answered, Garbled, PendingAnswer
+from clbalance.probe.frame import Answered, Garbled, PendingAnswer, Section
 
 _LISTEN_S = 1.0
 """The longest wait for an event before the pending nodes are looked at again."""
@@ -29,6 +29,8 @@ class OpenSweep:
         *,
         keep_open: int,
         keep_if: Callable[[Measured], bool],
+        unasked: Mapping[NodeName, Silent],
+        earlier: RememberedNodes | None,
     ) -> None:
         self._services = services
         self.sessions = sessions
@@ -38,15 +40,27 @@ class OpenSweep:
         self._asked_at = min((one.at for one in pending.values()), default=0.0)
         self._came: dict[NodeName, tuple[Answer, float]] = {}
         """The answers, in the order in which they came, and how many seconds after the question."""
+        self._sections: dict[NodeName, Mapping[str, Section]] = {}
+        """What the nodes that were measured have sent."""
         self._remembered: set[NodeName] = set()
         self._pending = pending
-        services.listener.asked(len(nodes))
-        self._earlier = recall(services, nodes)
+        self._unasked = dict(unasked)
+        self.overhear: Callable[[SessionEvent], object] = lambda _: None
+        """Is told of events of nodes that are not pending."""
+        services.listener.asked(len(pending))
+        self._earlier = recall(services, nodes) if earlier is None else earlier
 
     @property
     def is_over(self) -> bool:
         """Whether no node is pending."""
         return not self._pending
+
+    def add(self, pending: Mapping[NodeName, PendingAnswer]) -> None:
+        """These nodes have been asked now, too."""
+        self._pending |= pending
+        for node in pending:
+            del self._unasked[node]
+        self._services.listener.asked(len(pending))
 
     def listen(self, enough: Enough | None = None) -> None:
         """Take answers until no node is pending; or, if `enough` have answered, until the others are late."""
@@ -66,7 +80,10 @@ class OpenSweep:
 
     def take(self, event: SessionEvent) -> Answer | None:
         """The answer that this event completes; its node is not pending any more. None: it completes none."""
-        if event.node not in self._pending or (answer := self._completed(event)) is None:
+        if event.node not in self._pending:
+            self.overhear(event)
+            return None
+        if (answer := self._completed(event)) is None:
             return None
         del self._pending[answer.node]
         self._came[answer.node] = answer, self._elapsed_s()
@@ -81,19 +98,24 @@ class OpenSweep:
 
     def snapshot(self, *, final: bool = True) -> Snapshot:
         """The answers so far; pending nodes are silent, as not awaited. `final`: later sweeps know of these answers."""
-        answers = [
-            self._came[node][0] if node in self._came else not_awaited(node, self._elapsed_s()) for node in self._nodes
-        ]
+        answers = [self._answer_of(node) for node in self._nodes]
         at, streaks = self._services.clock.now(), self._changed_streaks(answers)
         if final:
             new = self._came.keys() - self._remembered
             came_at = {node: self.came_at(node) for node in new}
-            remember(self._services, at, [one for one in answers if one.node in new], streaks, self._earlier, came_at)
+            fresh = [one for one in answers if one.node in new]
+            remember(self._services, at, fresh, streaks, self._earlier, came_at, self._sections)
             self._remembered.update(self._came)
         return Snapshot(taken_at=at, answers=tuple(self._marked(answer, streaks) for answer in answers))
 
+    def _answer_of(self, node: NodeName) -> Answer:
+        if node in self._came:
+            return self._came[node][0]
+        return self._unasked.get(node) or not_awaited(node, self._elapsed_s())
+
     def _quorum(self, enough: Enough) -> Quorum:
-        trusted = len(self._nodes) if enough.with_suspects else sum(map(self._is_trusted, self._nodes))
+        asked = [node for node in self._nodes if node not in self._unasked]
+        trusted = len(asked) if enough.with_suspects else sum(map(self._is_trusted, asked))
         quorum = Quorum(trusted, enough, self._services.grace_s)
         for answer, _ in self._came.values():
             self._add(quorum, self._marked(answer, self._changed_streaks([answer])))
@@ -116,6 +138,7 @@ class OpenSweep:
                         return Silent(node=node, cause=Cause.GARBLED, reason=reason)
                     case Answered(sections=sections):
                         rtt_s = self._services.clock.monotonic() - asked.at
+                        self._sections[node] = sections
                         return measured_answer(self._services, node, sections, rtt_s, self._earlier)
 
     def _keep_or_close(self, answer: Measured) -> None:

@@ -3,21 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from clbalance.engine.candidates import CandidateSweep
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.engine.sweep import ask
 from clbalance.model import NodeName, Plan, Snapshot, Unfit
 from clbalance.model.request import LazySequence
 from clbalance.policy.placement.fragmentation import seen_in
 from clbalance.policy.placement.place import place
-from clbalance.policy.placement.quorum import enough_for
 from clbalance.ports import Sessions
 
 
 def sweep_and_place(services: Services, sessions: Sessions, query: PlacementQuery) -> Plan:
     """Sweep the candidates of `query`, and return the plan."""
-    asked = ask(services, sessions, query.candidates)
-    asked.listen(enough_for(query.request, query.policy, services.clock.now()))
-    return place_on(services, asked.snapshot(), query)
+    candidates = CandidateSweep(services, sessions, query)
+    return place_on(services, candidates.look(query.request), query)
 
 
 def place_on(

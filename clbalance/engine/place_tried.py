@@ -7,25 +7,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clbalance.engine.answers import remember_refusals, remember_working
+from clbalance.engine.candidates import CandidateSweep
 from clbalance.engine.place import place_on
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.engine.sweep import ask
 from clbalance.model import Measured, NodeName, Plan, Snapshot
-from clbalance.policy.placement.quorum import enough_for
 
 
 def sweep_and_place_tried(services: Services, query: PlacementQuery) -> Plan:
     """As `sweep_and_place`; and no chosen node is known, now, to start no agent."""
     with services.transport.sessions() as sessions:
-        asked = ask(services, sessions, query.candidates)
-        asked.listen(enough_for(query.request, query.policy, services.clock.now()))
-        snapshot = asked.snapshot()
-    while True:
-        plan = place_on(services, snapshot, query)
-        refusals = _refusals(services, _untried(services, snapshot, plan))
-        if not refusals:
-            return plan
-        snapshot = _marked(snapshot, refusals)
+        candidates = CandidateSweep(services, sessions, query)
+        snapshot = candidates.look(query.request)
+        while True:
+            plan = place_on(services, snapshot, query)
+            refusals = _refusals(services, _untried(services, snapshot, plan))
+            if not refusals:
+                return plan
+            snapshot = candidates.look(query.request, _marked(snapshot, refusals))
 
 
 def _untried(services: Services, snapshot: Snapshot, plan: Plan) -> dict[NodeName, str]:

@@ -55,6 +55,8 @@ class Services:
     seconds until it must be called again; None: nothing waits."""
     grace_s: float | None = None
     """How much longer the rest of the nodes is waited for once enough have answered. None: the policy's own grace."""
+    shortlist_age_s: float | None = None
+    """Where few of many nodes are needed, what answered within this time decides which are asked. None: all are."""
     suspect_after: int | None = 3
     """A node is suspect after so many failed probes in a row. None: never."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)

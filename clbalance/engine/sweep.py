@@ -1,15 +1,16 @@
 """Probe a set of nodes at once. Each node answers or is silent with a reason; none delays another."""
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from clbalance.engine.services import Services
-from clbalance.model import Measured, NodeName, Snapshot, Unknown
+from clbalance.model import Measured, NodeName, Silent, Snapshot, Unknown
 from clbalance.ports import Sessions
 from clbalance.probe.frame import Frame, PendingAnswer, probe_request
 
 if TYPE_CHECKING:  # imported once nodes have been asked
+    from clbalance.engine.answers import RememberedNodes
     from clbalance.engine.open_sweep import OpenSweep
 
 
@@ -27,19 +28,36 @@ def ask(
     *,
     keep_open: int = 0,
     keep_if: Callable[[Measured], bool] = lambda _: True,
+    unasked: Mapping[NodeName, Silent] | None = None,
+    earlier: "RememberedNodes | None" = None,
 ) -> "OpenSweep":
-    """Ask `nodes` for their load. Sessions are kept as in `sweep`, but only of answers that `keep_if` accepts."""
-    pending = _ask_all(services, sessions, nodes, last=keep_open == 0)
+    """Ask `nodes` for their load. Sessions are kept as in `sweep`, but only of answers that `keep_if` accepts.
+
+    `unasked`: nodes that are not asked, with the answer that they have as long as that is so. `earlier`: what the store
+    has of the nodes, if it was read already.
+    """
+    asked = [node for node in nodes if node not in unasked] if unasked else nodes
+    pending = send_probes(services, sessions, asked, last=keep_open == 0)
     # Import only now: that takes about as long as the connections, which are being made meanwhile
     # (docs/design/startup.md).
     from clbalance.engine.open_sweep import OpenSweep
 
-    return OpenSweep(services, sessions, nodes, pending, keep_open=keep_open, keep_if=keep_if)
+    return OpenSweep(
+        services,
+        sessions,
+        nodes,
+        pending,
+        keep_open=keep_open,
+        keep_if=keep_if,
+        unasked=unasked or {},
+        earlier=earlier,
+    )
 
 
-def _ask_all(
+def send_probes(
     services: Services, sessions: Sessions, nodes: Iterable[NodeName], *, last: bool
 ) -> dict[NodeName, PendingAnswer]:
+    """Open a session on each node, and ask for its load. `last`: nothing else is asked."""
     pending = {}
     for node in nodes:
         nonce = secrets.token_hex(16)

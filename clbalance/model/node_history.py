@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
 
@@ -37,6 +38,14 @@ class SeriesPoint:
     """How many times it did not answer."""
     values: Mapping[str, Aggregate] = field(default_factory=dict)
     gpus: Mapping[int, Mapping[str, Aggregate]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """The last answer of a node, packed (`probe/kept_answer.py`), and when it came."""
+
+    at: datetime
+    content: bytes
 
 
 # -- failures in a row ------------------------------------------------------------------------------

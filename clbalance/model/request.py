@@ -39,6 +39,8 @@ class Constraints:
     """Names of jobs; none of them may hold a lease on a node of this one."""
     same: str = ""
     """A label whose value must be the same on all nodes of the job."""
+    ask_all: bool = False
+    """All candidates are asked, also where a few of them would do."""
 
 
 UNCONSTRAINED = Constraints()

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     NO_SHELL = "no shell"
     PYTHON = "python3 failed"
     NOT_AWAITED = "not awaited"
+    NOT_ASKED = "not asked"
     GARBLED = "garbled answer"
     LOST = "connection lost"
     LOCAL = "local failure"

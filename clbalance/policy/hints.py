@@ -31,6 +31,7 @@ HINTS: Mapping[Cause, str] = {
     Cause.PYTHON: "`ssh {node} python3 -I -S -c pass` should say nothing: that python3 is broken",
     Cause.NOT_ROOT: "`-l root` logs in as root on {node}, if that is allowed there",
     Cause.NOT_AWAITED: "`clbalance load -w {node}` waits for it; two answers in a row bring it back",
+    Cause.NOT_ASKED: "`--ask-all` asks all nodes",
     Cause.GARBLED: "`ssh {node} true` should print nothing: look at the start-up files of the login shell there",
     Cause.LOST: _LOOK,
     Cause.LOCAL: f"{_LOOK}; `ssh -G {{node}}` shows what your ssh configuration makes of it",

@@ -16,7 +16,7 @@ from clbalance.policy.indices.table import HISTORY
 def node_sample(answer: Answer) -> NodeSample | None:
     """The sample of an answer; None if the node was not really asked."""
     match answer:
-        case Silent(cause=Cause.LOCAL | Cause.NOT_AWAITED):
+        case Silent(cause=Cause.LOCAL | Cause.NOT_AWAITED | Cause.NOT_ASKED):
             return None
         case Silent():
             return NodeSample(answered=False)

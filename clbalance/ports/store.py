@@ -11,7 +11,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Reading, Trend
 from clbalance.model.job import JobChanges, OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MigrationRequest, Outcome, Placed
-from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
 from clbalance.ports.returns import Returns
 
 if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
@@ -20,10 +20,7 @@ if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """The parts of a reading that rates need, and the time when it was taken.
-
-    These are its boot id, uptime and counters. Every other section is `Unknown`.
-    """
+    """The parts of a reading that rates need: boot id, uptime, counters; and when it was taken. No more is known."""
 
     at: datetime
     reading: Reading
@@ -48,13 +45,19 @@ class Store(Protocol):
         past: Mapping[NodeName, NodeSample] | None = None,
         *,
         came_at: Mapping[NodeName, datetime] | None = None,
+        answers: Mapping[NodeName, bytes] | None = None,
     ) -> None:
         """Store the last readings, add `samples` for trends, and add `past` to the history.
 
-        `came_at`: when the nodes have answered, if not `at`. Rates are counted from then.
+        `came_at`: when the nodes have answered, if not `at`. Rates are counted from then. `answers`: for
+        `last_answers`; of one that is too long, nothing is kept.
         Samples for trends are deleted when the node has booted since, and replaced by a later one in the same slot of
         the ring. History covers all boots.
         """
+        ...
+
+    def last_answers(self, nodes: Sequence[NodeName], since: datetime) -> Mapping[NodeName, KeptAnswer]:
+        """The last answer of each node that has sent it since then."""
         ...
 
     def history(

@@ -41,15 +41,18 @@ def jobs_lost(first: int, last: int) -> str:
     )
 
 
-def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: int, free_gpus: int = 0) -> str:
-    """The nodes of a job. `candidates`: how many nodes were asked; `fitting`: how many of them fit.
+def placed(
+    job_id: int, folded: str, *, chosen: int, candidates: int, asked: int, fitting: int, free_gpus: int = 0
+) -> str:
+    """The nodes of a job. `asked`: how many of the candidates were asked; `fitting`: how many of those fit.
 
     `free_gpus`: how many GPUs of the chosen nodes are free, and not reserved by the job.
     """
     message = f"job {job_id} on {folded}"
     if candidates > 1:
         best = f"the {chosen} least loaded" if chosen > 1 else "the least loaded"
-        message += f", {best} of {fitting} that fit ({candidates} asked)"
+        number = f"{asked} of {candidates}" if asked < candidates else f"{candidates}"
+        message += f", {best} of {fitting} that fit ({number} asked)"
     if free_gpus:
         each = " on each node" if chosen > 1 else ""
         message += f"; {counted(free_gpus, 'GPU')} free there, `--gpus 1` reserves one{each}"

@@ -189,6 +189,7 @@ KEYS: Mapping[str, ValueKind] = {
     "ssh.control_persist_s": Number(at_least=1, at_most=3600, can_be_off=True),
     "policy.name": _POLICY,
     "policy.max_age_s": _SECONDS,
+    "policy.shortlist_age_s": Number(at_least=1, at_most=3600, can_be_off=True),
     "policy.suspect_after": Number(at_least=1, at_most=1000, whole=True, can_be_off=True),
     **{f"policy.weights.{name}": _WEIGHT for name in _WEIGHTS},
     **{

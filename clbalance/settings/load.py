@@ -152,6 +152,7 @@ def _policy(values: Mapping[str, Value]) -> PolicySettings:
         name=_text(values.get("policy.name")) or plain.name,
         weights={name: weight for name, weight in weights.items() if weight is not None},
         max_age_s=number_of(values.get("policy.max_age_s")),
+        shortlist_age_s=number_of(values.get("policy.shortlist_age_s", plain.shortlist_age_s)),
         suspect_after=None if suspect_after is None else int(suspect_after),
     )
 

@@ -32,6 +32,8 @@ class PolicySettings:
     name: str = "least"
     weights: Mapping[str, float] = field(default_factory=dict)
     max_age_s: float | None = None
+    shortlist_age_s: float | None = 120.0
+    """Where few of many nodes are needed, answers up to this age decide which are asked; None: all are asked."""
     suspect_after: int | None = 3
     """Number of unanswered probes in a row that make a node suspect; None: never."""
 

@@ -9,10 +9,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from clbalance.model import NodeName, Reading, Trend
-from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, Remembered
 from clbalance.store.history import read_past, write_past
-from clbalance.store.readings import Trends, TrendSample, boot_of, is_recent, remembered, row_of, slot_of, trend_sample
+from clbalance.store.readings import (
+    Trends,
+    TrendSample,
+    boot_of,
+    is_kept,
+    is_recent,
+    remembered,
+    row_of,
+    slot_of,
+    trend_sample,
+)
 from clbalance.store.schema import migrate
 
 
@@ -22,6 +32,7 @@ class InMemoryStore:
     def __init__(self) -> None:
         self._readings: dict[NodeName, Remembered] = {}
         self._samples: dict[NodeName, dict[int, TrendSample]] = {}
+        self._answers: dict[NodeName, KeptAnswer] = {}
         self._streaks: dict[NodeName, FailureStreak] = {}
         self._counters: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -41,11 +52,13 @@ class InMemoryStore:
         past: Mapping[NodeName, NodeSample] | None = None,
         *,
         came_at: Mapping[NodeName, datetime] | None = None,
+        answers: Mapping[NodeName, bytes] | None = None,
     ) -> None:
+        came_at = came_at or {}
         with self._lock:
             for node, reading in readings.items():
                 # Through a row, so that this keeps no more than the database would.
-                kept = remembered(row_of((came_at or {}).get(node, at), reading))
+                kept = remembered(row_of(came_at.get(node, at), reading))
                 assert kept is not None, "a row of our own has a time"
                 if node in self._readings and boot_of(self._readings[node].reading) != boot_of(reading):
                     self._samples.pop(node, None)
@@ -53,6 +66,15 @@ class InMemoryStore:
             for node, values in (samples or {}).items():
                 self._samples.setdefault(node, {})[slot_of(at)] = trend_sample(at, values)
             write_past(self._past, at, past or {})
+            for node, content in (answers or {}).items():
+                self._answers.pop(node, None)
+                if is_kept(content):
+                    self._answers[node] = KeptAnswer(came_at.get(node, at), content)
+
+    def last_answers(self, nodes: Sequence[NodeName], since: datetime) -> Mapping[NodeName, KeptAnswer]:
+        with self._lock:
+            found = {node: self._answers[node] for node in nodes if node in self._answers}
+        return {node: kept for node, kept in found.items() if kept.at >= since}
 
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import CpuTicks, NodeName, Reading, Traffic, Trend, Unknown
+from clbalance.model.node_history import KeptAnswer
 from clbalance.ports import IndexValues, Remembered
 from clbalance.store.database import storable
 
@@ -145,6 +146,64 @@ def write_trend_samples(connection: Connection, at: datetime, samples: Mapping[N
         connection.execute("DELETE FROM look WHERE at_s < ?", (_seconds(at) - _MOST_AGE_S,))
 
 
+# The last answers of nodes, whole: by them a placement that needs few nodes chooses which it asks.
+
+_MOST_ANSWER_BYTES: Final = 64 << 10
+"""A longer one is not kept: the node then counts as one that has not been asked."""
+
+
+def read_answers(connection: Connection, nodes: Sequence[NodeName], since: datetime) -> dict[NodeName, KeptAnswer]:
+    """The answers of these nodes that came since then."""
+    found: dict[NodeName, KeptAnswer] = {}
+    since_us = _microseconds(since)
+    for start in range(0, len(nodes), _NODES_AT_ONCE):
+        some = nodes[start : start + _NODES_AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT node, at_us, content FROM answer WHERE node IN ({marks}) AND at_us >= ?"  # noqa: S608 (only our own text)
+        for node, at_us, content in connection.execute(query, (*some, since_us)):
+            # A damaged database may hold any type in any column.
+            if (at := _instant(at_us)) is not None and isinstance(content, bytes):
+                found[NodeName(node)] = KeptAnswer(at, content)
+    return found
+
+
+def write_answers(
+    connection: Connection, at: datetime, came_at: Mapping[NodeName, datetime], answers: Mapping[NodeName, bytes]
+) -> None:
+    """Replace the answers of these nodes; delete those of nodes that were not asked for a day."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO answer (node, at_us, content) VALUES (?, ?, ?)",
+        (
+            (storable(node), _microseconds(came_at.get(node, at)), content)
+            for node, content in answers.items()
+            if is_kept(content)
+        ),
+    )
+    connection.executemany(
+        "DELETE FROM answer WHERE node = ?",
+        ((storable(node),) for node, content in answers.items() if not is_kept(content)),
+    )
+    if slot_of(at) == 0:
+        connection.execute("DELETE FROM answer WHERE at_us < ?", (_microseconds(at) - _MOST_AGE_S * 1_000_000,))
+
+
+def is_kept(content: bytes) -> bool:
+    """Whether it is not too long."""
+    return len(content) <= _MOST_ANSWER_BYTES
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def _instant(at_us: object) -> datetime | None:
+    """None: it is no instant."""
+    try:
+        return _EPOCH + timedelta(microseconds=at_us) if isinstance(at_us, int) else None
+    except OverflowError:
+        return None
+
+
 def _seconds(at: datetime) -> int:
     return int((at - _EPOCH).total_seconds())
 
@@ -180,7 +239,7 @@ _LARGEST = 2**63 - 1
 def row_of(at: datetime, reading: Reading) -> Row:
     """The cells of `COLUMNS` for a reading."""
     return (
-        (at - _EPOCH) // timedelta(microseconds=1),
+        _microseconds(at),
         boot_of(reading),
         None if isinstance(reading.uptime_s, Unknown) else float(reading.uptime_s),
         *_ticks_cells(reading.cpu_ticks),
@@ -197,11 +256,7 @@ def boot_of(reading: Reading) -> str | None:
 def remembered(row: Sequence[Cell]) -> Remembered | None:
     """The reading in a row; None if its time is invalid (a damaged database may hold any type in any column)."""
     at_us, boot_id, uptime_s, *counters = row
-    if not isinstance(at_us, int):
-        return None
-    try:
-        at = _EPOCH + timedelta(microseconds=at_us)
-    except OverflowError:
+    if (at := _instant(at_us)) is None:
         return None
     return Remembered(
         at=at,

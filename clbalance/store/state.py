@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from clbalance.model import NodeName, Reading, Trend
-from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, JobLock, Remembered
 from clbalance.store.database import BUSY_TIMEOUT_S, as_store_error, file_error, storable, transaction
 from clbalance.store.history import read_past, write_past
@@ -21,9 +21,11 @@ from clbalance.store.readings import (
     COLUMNS,
     boot_of,
     forget_other_boots,
+    read_answers,
     read_trends,
     remembered,
     row_of,
+    write_answers,
     write_trend_samples,
 )
 from clbalance.store.schema import migrate
@@ -97,8 +99,10 @@ class SqliteStore:
         past: Mapping[NodeName, NodeSample] | None = None,
         *,
         came_at: Mapping[NodeName, datetime] | None = None,
+        answers: Mapping[NodeName, bytes] | None = None,
     ) -> None:
-        rows = [(node, *row_of((came_at or {}).get(node, at), reading)) for node, reading in readings.items()]
+        came_at = came_at or {}
+        rows = [(node, *row_of(came_at.get(node, at), reading)) for node, reading in readings.items()]
         marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
         statement = f"INSERT OR REPLACE INTO reading (node, {COLUMNS}) VALUES ({marks})"  # noqa: S608 (only our own text)
         boots = {node: boot_of(reading) for node, reading in readings.items()}
@@ -107,6 +111,11 @@ class SqliteStore:
             self._connection.executemany(statement, rows)
             write_trend_samples(self._connection, at, samples or {})
             write_past(self._connection, at, past or {})
+            write_answers(self._connection, at, came_at, answers or {})
+
+    def last_answers(self, nodes: Sequence[NodeName], since: datetime) -> Mapping[NodeName, KeptAnswer]:
+        with as_store_error(self._database):
+            return read_answers(self._connection, nodes, since)
 
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime

@@ -132,7 +132,14 @@ class BrokenStore(InMemoryStore):
         raise StoreError("database is locked")
 
     def remember(
-        self, at: datetime, readings: object, samples: object = None, past: object = None, *, came_at: object = None
+        self,
+        at: datetime,
+        readings: object,
+        samples: object = None,
+        past: object = None,
+        *,
+        came_at: object = None,
+        answers: object = None,
     ) -> None:
         raise StoreError("database or disk is full")
 

@@ -22,7 +22,7 @@ def _all_texts(name: str, other: str) -> list[str]:
     return [display.text(report) for one in _ALL for report in one.hostile(name, other) for display in _DISPLAYS] + [
         messages.note(name),
         messages.warning(name),
-        messages.placed(1, name, chosen=1, candidates=3, fitting=2),
+        messages.placed(1, name, chosen=1, candidates=3, asked=2, fitting=2),
     ]
 
 

@@ -54,6 +54,21 @@ def test_a_node_that_answered_before_the_sweep_was_over_has_a_time_of_its_own(st
     assert {name: last.at for name, last in store.last_readings([A, B]).items()} == {A: NOON, B: after(5)}
 
 
+def test_the_last_answers_come_back_if_they_are_young_enough(store: Store) -> None:
+    store.remember(NOON, {}, answers={A: b"old", B: b"b"}, came_at={B: after(-60)})
+    store.remember(after(5), {}, answers={A: b"new"})
+    found = store.last_answers([A, B, C], NOON)
+    assert {name: (kept.content, kept.at) for name, kept in found.items()} == {A: (b"new", after(5))}
+    assert store.last_answers([B], after(-60))[B].content == b"b"
+    assert store.last_answers([], NOON) == {}
+
+
+def test_an_answer_too_long_to_keep_leaves_none(store: Store) -> None:
+    store.remember(NOON, {}, answers={A: b"short"})
+    store.remember(after(5), {}, answers={A: bytes(1 << 17)})
+    assert store.last_answers([A], NOON) == {}
+
+
 def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
     store.remember(NOON, {A: reading()})
     last = store.last_readings([A])[A].reading

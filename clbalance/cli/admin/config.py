@@ -46,6 +46,8 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {f"ssh.{name}": value for name, value in asdict(settings.ssh).items()}
     values["ssh.control_persist_s"] = off.get(settings.ssh.control_persist_s is None, settings.ssh.control_persist_s)
     values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
+    shortlist_age_s = settings.policy.shortlist_age_s
+    values["policy.shortlist_age_s"] = off.get(shortlist_age_s is None, shortlist_age_s)
     values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
     values |= {"gpus.hide": settings.gpus.hide}
     values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}

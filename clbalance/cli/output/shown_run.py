@@ -37,6 +37,7 @@ class ShownRun:
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
         from clbalance.policy.placement.gpu_rank import unreserved_gpus  # deferred import: docs/design/startup.md
+        from clbalance.policy.placement.quorum import was_not_asked
 
         if self._options.explain:
             self._console.explain(plan)
@@ -45,6 +46,7 @@ class ShownRun:
             fold(plan.chosen),
             chosen=len(plan.chosen),
             candidates=len(self._candidates.nodes),
+            asked=len(self._candidates.nodes) - sum(map(was_not_asked, plan.charged.answers)),
             fitting=len(plan.ranked),
             free_gpus=unreserved_gpus(plan),
         )

@@ -3,10 +3,12 @@
 import json
 import re
 import secrets
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
+from clbalance.engine.agent.early import EarlyAgents
 from clbalance.engine.agent.protocol import AgentEvent, Hello, bootstrap, decode, encode
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
@@ -63,13 +65,20 @@ class Agents:
 
     An agent that has nothing to tell is asked for a sign of life now and then: a job may be silent for days, but an
     agent that hangs would never tell its end. `overhear` gets every event first, also those of nodes without an agent.
+    `early`: agents that were sent with the probe.
     """
 
     def __init__(
-        self, sessions: Sessions, services: Services, overhear: Callable[[SessionEvent], object] = lambda _: None
+        self,
+        sessions: Sessions,
+        services: Services,
+        overhear: Callable[[SessionEvent], object] = lambda _: None,
+        early: EarlyAgents | None = None,
     ) -> None:
         self._sessions = sessions
         self._overhear = overhear
+        self._early = early
+        self._heard_early: deque[SessionEvent] = deque()
         self._source = services.agent_source
         self._owner = services.owner
         self._clock = services.clock
@@ -81,12 +90,17 @@ class Agents:
 
     def call(self, node: NodeName) -> None:
         """Send an agent to a node, over the open session or a new one. It must say hello in the time for an answer."""
-        link = self._links[node] = _Link(secrets.token_hex(16), self._clock.monotonic())
+        early = None if self._early is None else self._early.take(node)
+        nonce = secrets.token_hex(16) if early is None else early.nonce
+        self._links[node] = _Link(nonce, self._clock.monotonic())
         if node in self._sessions.open_nodes():
             self.expect(node, "the start of python3", within_s=self._answer_within_s)
         else:
             self._sessions.open(node, within_s=self._answer_within_s)
-        self._sessions.send(node, bootstrap(link.nonce, self._source(), self._owner))
+        if early is None:
+            self._sessions.send(node, bootstrap(nonce, self._source(), self._owner))
+        elif early.hello is not None:
+            self._heard_early.append(early.hello)
 
     def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
         """Send one request. `last`: end the session after it."""
@@ -151,7 +165,7 @@ class Agents:
                 return
             shows_in_s = self._show_unfinished()
             wait_s = min(look_every_s, left, look_every_s if shows_in_s is None else shows_in_s)
-            self._pass_on(on_event, self._sessions.next(wait_s))
+            self._pass_on(on_event, self._heard_early.popleft() if self._heard_early else self._sessions.next(wait_s))
 
     def drain_events(self, on_event: OnEvent) -> None:
         """Pass on the events that have arrived already, without waiting."""

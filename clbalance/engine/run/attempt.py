@@ -5,22 +5,23 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clbalance.engine.candidates import CandidateSweep
 from clbalance.engine.jobs.cancel import end_cancelled
 from clbalance.engine.jobs.wait import as_updated
 from clbalance.engine.place import place_on
 from clbalance.engine.run.values import AttemptResult, RunContext
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.engine.sweep import ask
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Cancelled, NotStarted
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
-from clbalance.policy.placement.quorum import enough_for, was_not_awaited, with_late
+from clbalance.policy.placement.quorum import may_still_answer
 from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # imported once nodes have answered: docs/design/startup.md
+    from clbalance.engine.agent.early import EarlyAgents
     from clbalance.engine.open_sweep import OpenSweep
     from clbalance.engine.run.dispatch import Dispatch
     from clbalance.engine.run.migration import Migration
@@ -31,10 +32,12 @@ _PAUSE_S = 0.2  # at most, times the number of refusals: so that multi-node jobs
 _PAUSE_AT_MOST_S = 1.0
 
 
-def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName, str]) -> AttemptResult:
+def attempt(
+    context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName, str], *, has_waited: bool = False
+) -> AttemptResult:
     """Sweep, and start `job`. If a node refuses, or goes silent before it has started it, the next best is tried.
 
-    `excluded_nodes`: nodes to avoid while others fit, with the reasons.
+    `excluded_nodes`: nodes to avoid while others fit, with the reasons. `has_waited`: no node has fitted so far.
     """
     services = context.services
     # At most half of the sessions that can be open, or other nodes would wait for ever for a free one.
@@ -42,20 +45,30 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
     has_ended_others = False
     while True:
         with services.transport.sessions() as sessions:
-            asked = ask(services, sessions, context.query.candidates, keep_open=keep_open)
-            _prepare(services)
-            snapshot = _listen(context, asked, excluded_nodes)
+            query = _elsewhere(context.query, excluded_nodes)
+            candidates = CandidateSweep(services, sessions, query, keep_open=keep_open)
+            early = _send_early(services, candidates, has_waited=has_waited)
+            snapshot = candidates.look(query.request)
             fits = partial(_fits, context, snapshot, excluded_nodes)
             if has_ended_others or not end_cancelled(services, snapshot, fits):
-                return _start_on_best(context, asked, snapshot, job, excluded_nodes)
+                return _start_on_best(context, candidates, early, snapshot, job, excluded_nodes)
         has_ended_others = True
 
 
-def _prepare(services: Services) -> None:
-    """Load what starts a job, and pack the agent, while the nodes work."""
+def _send_early(services: Services, candidates: CandidateSweep, *, has_waited: bool) -> "EarlyAgents":
+    """Load what starts a job, and pack the agent, while the nodes work; send it to those that will probably be chosen.
+
+    `has_waited`: none has fitted so far.
+    """
     import clbalance.engine.run.dispatch  # noqa: F401 - deferred import: docs/design/startup.md
+    from clbalance.engine.agent.early import EarlyAgents
 
     services.agent_source()
+    early = EarlyAgents(services, candidates.asked.sessions)
+    candidates.asked.overhear = early.hear
+    if not has_waited:
+        early.send(candidates.favourites)
+    return early
 
 
 def _fits(context: RunContext, snapshot: Snapshot, excluded_nodes: Mapping[NodeName, str]) -> bool:
@@ -64,7 +77,8 @@ def _fits(context: RunContext, snapshot: Snapshot, excluded_nodes: Mapping[NodeN
 
 def _start_on_best(
     context: RunContext,
-    asked: "OpenSweep",
+    candidates: CandidateSweep,
+    early: "EarlyAgents",
     snapshot: Snapshot,
     job: JobSpec,
     excluded_nodes: Mapping[NodeName, str],
@@ -75,14 +89,15 @@ def _start_on_best(
     samples = _MOST_LOOKS
     while True:
         plan = _plan(context, snapshot, refusals, excluded_nodes)
-        if not plan.fits and any(map(was_not_awaited, snapshot.answers)):
-            snapshot = with_late(snapshot, _listen(context, asked, {**excluded_nodes, **refusals}))
+        if (refusals or not plan.fits) and any(map(may_still_answer, snapshot.answers)):
+            elsewhere = _elsewhere(context.query, {**excluded_nodes, **refusals})
+            snapshot = candidates.look(elsewhere.request, snapshot)
             plan = _plan(context, snapshot, refusals, excluded_nodes)
         if not plan.fits:
             return AttemptResult(job=job, plan=plan, dispatched=None)
-        _make_room(asked.sessions, plan, services.session_limit)
+        _make_room(candidates.asked.sessions, plan, services.session_limit)
         limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
-        tried = _dispatch(context, asked, snapshot, job, plan, limits)
+        tried = _dispatch(context, candidates.asked, early, snapshot, job, plan, limits)
         if isinstance(tried, AttemptResult):
             refused, crowded = _not_started(tried), {}
             if not (refused and _plan(context, snapshot, refusals | refused, excluded_nodes).fits):
@@ -100,6 +115,7 @@ def _start_on_best(
 def _dispatch(
     context: RunContext,
     asked: "OpenSweep",
+    early: "EarlyAgents",
     snapshot: Snapshot,
     job: JobSpec,
     plan: Plan,
@@ -109,7 +125,7 @@ def _dispatch(
     from clbalance.engine.run.dispatch import Dispatch  # deferred import: docs/design/startup.md
 
     services = context.services
-    dispatch = Dispatch(services, asked.sessions, job, plan, context.query.request, asked.take)
+    dispatch = Dispatch(services, asked.sessions, job, plan, context.query.request, asked.take, early)
     refused, crowded = dispatch.reserve(snapshot, limits)
     if refused:
         return refused, crowded
@@ -163,13 +179,6 @@ def _migrate(context: RunContext, job: JobSpec) -> "Migration | None":
     from clbalance.engine.run.migration import Migration  # most jobs are never migrated
 
     return Migration(context, job)
-
-
-def _listen(context: RunContext, asked: "OpenSweep", unusable: Mapping[NodeName, str]) -> Snapshot:
-    """The snapshot, once enough nodes fit that are not `unusable`, or no other is awaited."""
-    services, query = context.services, _elsewhere(context.query, unusable)
-    asked.listen(enough_for(query.request, query.policy, services.clock.now()))
-    return asked.snapshot()
 
 
 def _plan(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.admission import Admission
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
+from clbalance.engine.agent.early import EarlyAgents
 from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.follow import Follow
@@ -50,9 +51,10 @@ class Dispatch:
         plan: Plan,
         request: Request,
         overhear: Callable[[SessionEvent], object] = lambda _: None,
+        early: EarlyAgents | None = None,
     ) -> None:
         self._services = services
-        self.agents = Agents(sessions, services, overhear)
+        self.agents = Agents(sessions, services, overhear, early)
         self.job = job
         self._plan = plan
         self._request = request

@@ -125,13 +125,14 @@ class Run:
     def _wait_for_place(self) -> AttemptResult:
         """The first attempt that was placed; or the last one, if nothing fits for as long as the job may wait."""
         wait = PlacementWait(self._services, self._may_wait_s(), self._query.rng)
+        has_waited = False
         while True:
             if self._returns_to_queue and kept_back(self._services, self._job.id):
                 return AttemptResult(job=self._job, plan=self._no_plan(), dispatched=None)
             if wait_until_eligible(self._services, self._job.id, self._context.listener.waiting):
                 wait = PlacementWait(self._services, self._may_wait_s(), self._query.rng)
             self._job = as_updated(self._services, self._job)
-            tried = attempt(self._context, self._job, self._excluded_nodes)
+            tried = attempt(self._context, self._job, self._excluded_nodes, has_waited=has_waited)
             self._job = tried.job
             if self._was_held(tried) and not self._returns_to_queue:
                 self._job = replace(tried.job, claim=tried.job.claim + 1)  # a claim is never used twice
@@ -145,6 +146,7 @@ class Run:
             if not self._set_pending_reason(unfit_summary(plan, len(self._query.candidates))):
                 return replace(tried, cancelled=True)
             wait.pause()
+            has_waited = True
 
     @property
     def _returns_to_queue(self) -> bool:

@@ -5,16 +5,19 @@ Input: an answer. Output: the node's load if it fits, else `Unfit` by the first 
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Allocation, Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
+from clbalance.model import Allocation, Answer, Cause, Measured, Request, Silent, Snapshot, Unfit, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import InsufficientResource, insufficient_resource
 from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
+
+NOT_ASKED: Final = "not asked"
+"""The filter that nodes fail which were not asked: a few others were enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,8 @@ def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | 
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
     match answer:
         case Silent(cause=cause, reason=reason):
-            return Unfit(node=answer.node, filter="silent", reason=cause.value, detail=reason)
+            which = NOT_ASKED if cause is Cause.NOT_ASKED else "silent"
+            return Unfit(node=answer.node, filter=which, reason=cause.value, detail=reason)
         case Measured() if asked.stale is not None:
             return Unfit(node=answer.node, filter="stale", reason="stale", detail=asked.stale)
         case Measured():

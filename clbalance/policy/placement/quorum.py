@@ -132,11 +132,25 @@ def not_awaited(node: NodeName, after_s: float) -> Silent:
 
 
 def with_late(snapshot: Snapshot, later: Snapshot) -> Snapshot:
-    """The snapshot with the answers of nodes that were not awaited at first. `later`: the same sweep, later."""
+    """The snapshot with the answers of nodes that were not awaited, or not asked, at first. `later`: the same sweep,
+    later.
+    """
     late = {answer.node: answer for answer in later.answers}
-    return replace(snapshot, answers=tuple(late[one.node] if was_not_awaited(one) else one for one in snapshot.answers))
+    return replace(
+        snapshot, answers=tuple(late[one.node] if may_still_answer(one) else one for one in snapshot.answers)
+    )
 
 
 def was_not_awaited(answer: Answer) -> bool:
     """Whether the node might still have answered."""
     return isinstance(answer, Silent) and answer.cause is Cause.NOT_AWAITED
+
+
+def was_not_asked(answer: Answer) -> bool:
+    """Whether the node was not asked, because others were enough."""
+    return isinstance(answer, Silent) and answer.cause is Cause.NOT_ASKED
+
+
+def may_still_answer(answer: Answer) -> bool:
+    """Whether the node was not awaited, or not even asked."""
+    return was_not_awaited(answer) or was_not_asked(answer)

@@ -25,6 +25,18 @@ class Holding(ScriptedAgent):
 
     dies: bool = True
     is_held: bool = field(default=True)
+    before: bytes = b""
+    """The nonce of the agent that was sent with the probe, while another one ends the cancelled job."""
+    of_old: bytes = b""
+
+    def __call__(self, text: bytes) -> list[bytes | HangUp]:
+        if not text.startswith(b"{"):
+            self.before = self.nonce
+        elif OLD.encode() in text:
+            self.of_old = self.nonce
+        elif self.nonce == self.of_old:
+            self.nonce = self.before
+        return super().__call__(text)
 
     def usual(self, op: str, request: dict[str, object]) -> list[dict[str, object]]:
         if not str(request["job"]).startswith(OLD):

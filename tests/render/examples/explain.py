@@ -41,8 +41,25 @@ _NEVER_ASKED = tuple(
     )
     for one in (score("node1", 95.0), score("node2", 95.0), score("node3", 81.0))
 )
+_FEW_ASKED = plan(
+    [score("node1", 95.0), score("node2", 93.0)],
+    ["node1"],
+    [
+        Unfit(node=NodeName("node3"), filter="silent", reason="hung", detail="no answer in 5 s"),
+        *(
+            Unfit(node=NodeName(f"node{number}"), filter="not asked", reason="not asked", detail=reason)
+            for number, reason in (
+                (4, "7 s ago: drained: disk"),
+                (5, "7 s ago others were better"),
+                (6, "7 s ago others were better"),
+                (7, "nothing is known of it from the last 120 s; others will do"),
+            )
+        ),
+    ],
+)
 EXAMPLES = (
     Example("explain", (PlacementReport(PLAN),)),
+    Example("explain-few", (PlacementReport(_FEW_ASKED),)),
     Example("explain-unknown", (PlacementReport(plan(_NEVER_ASKED, ["node1"])),)),
     Example("explain-job", (ExplainReport(placed=_PLACED, limits=job_limits(Qos.BURSTABLE, _COPIES)),)),
 )

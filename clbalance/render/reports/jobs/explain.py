@@ -9,6 +9,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Score, Term, Unfit
 from clbalance.model.job_record import Placed
 from clbalance.nodeset import fold
+from clbalance.policy.placement.filters import NOT_ASKED
 from clbalance.render.jobs.limits import JobLimits, limits_document, limits_lines
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
@@ -17,8 +18,8 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, escape_line
 
 EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
-"""The fields in plain text; the verdict is `chosen`, `fits`, `unfit` or `set-aside` (by `--force`). For a job, the
-attempt is added as the last."""
+"""The fields in plain text; the verdict is `chosen`, `fits`, `unfit`, `not-asked` or `set-aside` (by `--force`). For a
+job, the attempt is added as the last."""
 
 _COLUMNS = (
     Column(heading="NODE"),
@@ -37,17 +38,22 @@ class PlacementReport(Report):
     plan: Plan
 
     def human(self, display: Display) -> str:
-        """A row for every node of the plan: nodes that fit, best first, then unfit ones."""
+        """A row for every node of the plan: nodes that fit, best first, then unfit ones. Those that were not asked are
+        folded, by their reasons.
+        """
         chosen = frozenset(self.plan.nodes)
         rows = (
             *(_ranked(score, chosen=score.node in chosen) for score in self.plan.ranked),
-            *(_unfit(unfit) for unfit in self.plan.unfit),
+            *(_unfit(unfit) for unfit in self.plan.unfit if not _is_unasked(unfit)),
+            *_unasked(self.plan.unfit),
         )
         table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold")
         lines = [f"ignored because of --force on {one.node}: {one.phrase}" for one in self.plan.set_aside]
         lines += _unknown_terms(self.plan.ranked)
         if close := runner_up(self.plan):
             lines.append(close)
+        if unasked := sum(map(_is_unasked, self.plan.unfit)):
+            lines.append(f"{unasked} of the nodes were not asked, for a few were enough: `--ask-all` asks all")
         return table + "".join(f"{escape_line(line)}\n" for line in lines)
 
     def plain(self) -> str:
@@ -125,6 +131,18 @@ def _unknown_terms(ranked: Iterable[Score]) -> list[str]:
     ]
 
 
+def _is_unasked(unfit: Unfit) -> bool:
+    return unfit.filter == NOT_ASKED
+
+
+def _unasked(unfit: Iterable[Unfit]) -> Iterator[tuple[Cell, ...]]:
+    nodes: dict[str, list[NodeName]] = {}
+    for one in filter(_is_unasked, unfit):
+        nodes.setdefault(one.detail, []).append(one.node)
+    for reason, some in nodes.items():
+        yield Cell(fold(some)), Cell(NOT_ASKED, Tone.QUIET), Cell(DASH, Tone.QUIET), Cell(reason)
+
+
 def _unfit(unfit: Unfit) -> tuple[Cell, ...]:
     return Cell(unfit.node), Cell("unfit", Tone.WARN), Cell(DASH, Tone.QUIET), Cell(unfit.phrase)
 
@@ -134,7 +152,8 @@ def _fields(plan: Plan) -> Iterator[tuple[Json, ...]]:
     for score in plan.ranked:
         yield score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)
     for unfit in plan.unfit:
-        yield unfit.node, "unfit", None, unfit.phrase
+        verdict, why = ("not-asked", unfit.detail) if _is_unasked(unfit) else ("unfit", unfit.phrase)
+        yield unfit.node, verdict, None, why
     for unfit in plan.set_aside:
         yield unfit.node, "set-aside", None, unfit.phrase
 

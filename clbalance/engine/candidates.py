@@ -1,0 +1,64 @@
+"""The candidates of one placement: all are asked, or a few first, and more where those will not do."""
+
+from typing import TYPE_CHECKING
+
+from clbalance.engine.services import PlacementQuery, Services
+from clbalance.engine.sweep import ask, send_probes
+from clbalance.model import NodeName, Request, Snapshot
+from clbalance.policy.placement.quorum import enough_for, with_late
+from clbalance.policy.shortlist import may_ask_few
+from clbalance.ports import Sessions
+
+if TYPE_CHECKING:  # imported where few of many nodes may do
+    from clbalance.engine.shortlisting import Shortlisting
+
+_MOST_FAVOURITES = 8
+
+
+class CandidateSweep:
+    """The sweep of a placement's candidates."""
+
+    def __init__(self, services: Services, sessions: Sessions, query: PlacementQuery, *, keep_open: int = 0) -> None:
+        self._services = services
+        self._sessions = sessions
+        self._query = query
+        self._keep_open = keep_open
+        self._shortlisting = _shortlisting(services, query)
+        few = self._shortlisting
+        self.asked = ask(
+            services,
+            sessions,
+            query.candidates,
+            keep_open=keep_open,
+            unasked=None if few is None else few.unasked_at_first(),
+            earlier=None if few is None else few.earlier,
+        )
+
+    @property
+    def favourites(self) -> tuple[NodeName, ...]:
+        """The nodes that will probably be chosen, if that is known while they are being asked; else none."""
+        everyone = self._query.candidates
+        best = everyone if self._shortlisting is None else self._shortlisting.best
+        is_known = self._shortlisting is not None or self._query.request.pick == len(everyone)
+        return best if is_known and len(best) <= _MOST_FAVOURITES else ()
+
+    def look(self, request: Request, before: Snapshot | None = None) -> Snapshot:
+        """The answers, once enough nodes fit `request`, or no other is left. `before`: what was found earlier."""
+        services, policy = self._services, self._query.policy
+        while True:
+            self.asked.listen(enough_for(request, policy, services.clock.now()))
+            snapshot = self.asked.snapshot()
+            snapshot = snapshot if before is None else with_late(before, snapshot)
+            more = () if self._shortlisting is None else self._shortlisting.next(snapshot, request)
+            if not more:
+                return snapshot
+            self.asked.add(send_probes(services, self._sessions, more, last=self._keep_open == 0))
+
+
+def _shortlisting(services: Services, query: PlacementQuery) -> "Shortlisting | None":
+    within_s = services.shortlist_age_s
+    if within_s is None or not may_ask_few(query.request, query.policy, len(query.candidates)):
+        return None
+    from clbalance.engine.shortlisting import Shortlisting  # before that, connections are made: docs/design/startup.md
+
+    return Shortlisting(services, query, within_s)

@@ -1,0 +1,132 @@
+"""Which nodes a placement asks when it needs few of many (docs/design/few-nodes.md). Pure.
+
+Input: what is remembered of the candidates, and the answers so far. Output: the nodes to ask next; none: those that
+have answered will do. What is remembered only decides who is asked. Fresh answers decide who is chosen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Answer, Cause, NodeName, Request, Silent, Snapshot, Unfit
+from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import Policy, Rule
+from clbalance.policy.placement.quorum import was_not_asked
+from clbalance.policy.placement.score_all import score_all
+from clbalance.policy.placement.select import Rng
+
+SPARE: Final = 2
+"""So many of the best are asked beyond those that are wanted."""
+DRAWN: Final = 2
+"""So many are asked whatever is remembered of them: one drawn, and the one that was asked longest ago."""
+MARGIN: Final = 5.0
+"""Points by which a node must have been better than those that have answered to be asked, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What is remembered of each candidate: its last answer, that it did not answer, or that nothing is known."""
+
+    answers: tuple[Answer, ...]
+    age_s: Mapping[NodeName, float]
+    """Of those of which something is known."""
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether at least half of the candidates are known. Otherwise all are asked, and known again."""
+        return 2 * len(self.age_s) >= len(self.answers)
+
+
+def unknown_node(node: NodeName, within_s: float) -> Silent:
+    """What is remembered of a node that has not been asked for so long."""
+    return Silent(
+        node=node, cause=Cause.NOT_ASKED, reason=f"nothing is known of it from the last {within_s:g} s; others will do"
+    )
+
+
+def may_ask_few(request: Request, policy: Policy, candidates: int) -> bool:
+    """Whether few of so many candidates may do: not all are wanted, and what is wanted does not depend on all."""
+    wishes = request.constraints
+    return (
+        request.pick is not None
+        and 2 * (request.pick + SPARE + DRAWN) <= candidates
+        and policy.rule is Rule.BEST
+        and not policy.weights.fragmentation
+        and not (wishes.ask_all or wishes.force or wishes.order or wishes.near or wishes.same)
+    )
+
+
+def first_asked(memory: Memory, request: Request, policy: Policy, now: datetime, rng: Rng) -> tuple[NodeName, ...]:
+    """The nodes to ask first: the best as far as is remembered, and a few others; or all."""
+    everyone = tuple(answer.node for answer in memory.answers)
+    if not memory.is_enough or request.pick is None or not may_ask_few(request, policy, len(everyone)):
+        return everyone
+    best = request.pick + SPARE
+    fitting = _fitting(memory, request, policy, now, rng)
+    if len(fitting) < best:
+        return everyone
+    return (*fitting[:best], *_drawn(memory, frozenset(fitting[best:]), rng))
+
+
+def _fitting(memory: Memory, request: Request, policy: Policy, now: datetime, rng: Rng) -> tuple[NodeName, ...]:
+    """The nodes that would fit by what is remembered, the best first."""
+    remembered = Snapshot(taken_at=now, answers=memory.answers)
+    return place(remembered, replace(request, pick=None), policy, now, rng).chosen
+
+
+def _drawn(memory: Memory, fitting: frozenset[NodeName], rng: Rng) -> list[NodeName]:
+    """A few of the others that fit or are unknown: those asked longest ago, and any."""
+    left = sorted(answer.node for answer in memory.answers if answer.node in fitting or was_not_asked(answer))
+    found: list[NodeName] = []
+    for number in range(min(DRAWN, len(left))):
+        oldest = max(memory.age_s.get(node, float("inf")) for node in left)
+        some = left if number % 2 else [node for node in left if memory.age_s.get(node, float("inf")) == oldest]
+        found.append(some[int(rng.random() * len(some))])
+        left.remove(found[-1])
+    return found
+
+
+def next_asked(
+    memory: Memory, snapshot: Snapshot, chosen: Sequence[NodeName], request: Request, policy: Policy, now: datetime
+) -> tuple[NodeName, ...]:
+    """The nodes to ask next; none, if those that have answered will do.
+
+    `snapshot`: the answers so far. `chosen`: the nodes that they give; none if they are too few. Then all others are
+    asked. Otherwise those that were better than the chosen ones are now, as far as is remembered.
+    """
+    unasked = frozenset(answer.node for answer in snapshot.answers if was_not_asked(answer))
+    if not unasked or not chosen:
+        return tuple(answer.node for answer in snapshot.answers if answer.node in unasked)
+    answers = [_newest(*both) for both in zip(snapshot.answers, memory.answers, strict=True)]
+    totals = score_all(answers, request, policy)
+    least = MARGIN + min(total for answer, total in zip(answers, totals, strict=True) if answer.node in chosen)
+    filters = filter_input(snapshot, request, policy, now)
+    better = [
+        (total, answer.node)
+        for answer, total in zip(answers, totals, strict=True)
+        if total > least and answer.node in unasked and not isinstance(unfit_reason(answer, filters), Unfit)
+    ]
+    asked = len(answers) - len(unasked)
+    return tuple(node for _, node in sorted(better, key=lambda one: -one[0])[:asked])
+
+
+def _newest(answer: Answer, remembered: Answer) -> Answer:
+    return remembered if was_not_asked(answer) else answer
+
+
+def not_asked(answer: Answer, age_s: float, filters: FilterInput) -> Silent:
+    """The answer of a node that is not asked: why not, in words. `answer`: what is remembered of it, of that age."""
+    return Silent(node=answer.node, cause=Cause.NOT_ASKED, reason=_why(answer, age_s, filters))
+
+
+def _why(answer: Answer, age_s: float, filters: FilterInput) -> str:
+    if was_not_asked(answer):
+        assert isinstance(answer, Silent)
+        return answer.reason
+    verdict = unfit_reason(answer, filters)
+    if isinstance(verdict, Unfit):
+        return f"{age_s:.0f} s ago: {verdict.phrase}"
+    return f"{age_s:.0f} s ago others were better"

@@ -1,0 +1,178 @@
+"""A placement asks few of many nodes where it remembers enough, and all where those few will not do."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+from clbalance.engine.place import sweep_and_place
+from clbalance.engine.services import PlacementQuery, Services
+from clbalance.engine.sweep import take_snapshot
+from clbalance.errors import StoreError
+from clbalance.model import Cause, NodeName, Plan, Request
+from clbalance.model.node_history import KeptAnswer
+from clbalance.model.request import Constraints
+from clbalance.policy.placement.policies import LEAST
+from clbalance.policy.shortlist import DRAWN, SPARE
+from clbalance.store.in_memory import InMemoryStore
+from tests.scripted import HangUp, ScriptedNode
+
+from .services import Notes, probed, world_of
+
+FEW = 1 + SPARE + DRAWN
+NAMES = [f"n{number:02}" for number in range(20)]
+CALM: dict[str, ScriptedNode] = {name: probed(number / 10) for number, name in enumerate(NAMES)}
+AGE_S = 120.0
+
+
+def refuses(_: bytes) -> list[bytes | HangUp]:
+    return [HangUp(Cause.REFUSED, "Connection refused")]
+
+
+def world(nodes: dict[str, ScriptedNode] | None = None, **changes: object) -> Services:
+    return world_of(CALM | (nodes or {}), **{"shortlist_age_s": AGE_S, **changes})
+
+
+def known_world(**changes: object) -> Services:
+    """Every node was asked ten seconds ago."""
+    services = world(**changes)
+    take_snapshot(services, [NodeName(name) for name in NAMES])
+    services.clock.pause(10.0)
+    services.transport.opened.clear()  # type: ignore[attr-defined]
+    return services
+
+
+def changed(services: Services, nodes: dict[str, ScriptedNode]) -> None:
+    """From now on these nodes answer otherwise."""
+    services.transport.nodes.update({NodeName(name): node for name, node in nodes.items()})  # type: ignore[attr-defined]
+
+
+def placed(services: Services, request: Request | None = None) -> tuple[Plan, set[str]]:
+    """The plan, and the nodes that were asked."""
+    query = PlacementQuery(
+        candidates=tuple(map(NodeName, NAMES)), request=request or Request(), policy=LEAST, rng=random.Random(0)
+    )
+    with services.transport.sessions() as sessions:
+        plan = sweep_and_place(services, sessions, query)
+    opened = services.transport.opened  # type: ignore[attr-defined]
+    assert len(opened) == len(set(opened)), "no node is asked twice"
+    return plan, set(opened)
+
+
+def test_who_remembers_all_nodes_asks_few_of_them() -> None:
+    plan, asked = placed(known_world())
+    assert plan.chosen == ("n00",)
+    assert len(asked) == FEW
+    assert {"n00", "n01", "n02"} < asked
+
+
+def test_who_remembers_nothing_asks_all() -> None:
+    assert len(placed(world())[1]) == 20
+
+
+def test_what_is_too_old_is_as_good_as_nothing() -> None:
+    services = known_world()
+    services.clock.pause(AGE_S)
+    assert len(placed(services)[1]) == 20
+
+
+def test_who_wants_all_asked_gets_it() -> None:
+    assert len(placed(known_world(shortlist_age_s=None))[1]) == 20
+    assert len(placed(known_world(), Request(constraints=Constraints(ask_all=True)))[1]) == 20
+
+
+def test_the_nodes_that_were_not_asked_are_named_with_the_reason() -> None:
+    services = known_world()
+    plan, asked = placed(services)
+    unasked = {one.node: one for one in plan.unfit}
+    assert set(unasked) == set(NAMES) - asked
+    assert {(one.filter, one.reason, one.detail) for one in unasked.values()} == {
+        ("not asked", "not asked", "10 s ago others were better")
+    }
+
+
+def test_an_answer_that_is_fresh_decides_and_not_what_is_remembered() -> None:
+    services = known_world()
+    changed(services, {"n00": probed(3.0)})
+    assert placed(services)[0].chosen == ("n01",)
+
+
+def test_where_none_of_the_few_fits_any_more_all_are_asked() -> None:
+    services = known_world()
+    changed(services, {name: probed(9.0) for name in NAMES if name != "n19"})
+    plan, asked = placed(services)
+    assert plan.chosen == ("n19",)
+    assert len(asked) == 20
+
+
+def test_where_the_few_are_gone_another_is_found() -> None:
+    services = known_world()
+    changed(services, dict.fromkeys(("n00", "n01", "n02"), refuses))
+    plan, _ = placed(services)
+    assert plan.fits
+
+
+def test_where_no_node_fits_the_reasons_of_all_are_told() -> None:
+    services = known_world()
+    changed(services, {name: probed(9.0) for name in NAMES})
+    plan, asked = placed(services)
+    assert not plan.fits
+    assert len(asked) == 20
+    assert "not asked" not in {one.reason for one in plan.unfit}
+
+
+def test_a_node_that_did_not_answer_is_not_asked_while_others_fit() -> None:
+    services = known_world(nodes={"n00": refuses})
+    plan, asked = placed(services)
+    assert plan.chosen == ("n01",)
+    assert "n00" not in asked
+    (one,) = [one for one in plan.unfit if one.node == "n00"]
+    assert one.detail == "10 s ago: connection refused: Connection refused"
+
+
+def test_a_node_that_was_not_asked_has_neither_failed_nor_answered() -> None:
+    services = known_world()
+    _, asked = placed(services)
+    now = services.clock.now()
+    counts = services.store.history([NodeName(name) for name in NAMES], now - timedelta(hours=1), now)
+    assert {name for name, points in counts.items() if sum(one.asked for one in points) == 2} == asked
+
+
+def test_each_call_refreshes_what_is_remembered_of_those_it_asked() -> None:
+    services = known_world()
+    for _ in range(30):
+        services.transport.opened.clear()  # type: ignore[attr-defined]
+        services.clock.pause(10.0)
+        placed(services)
+    since = services.clock.now() - timedelta(seconds=AGE_S)
+    young = services.store.last_answers([NodeName(name) for name in NAMES], since)
+    assert 2 * len(young) >= 20, "else the next call asks all"
+
+
+class Forgetful(InMemoryStore):
+    """Answers cannot be read."""
+
+    def last_answers(self, nodes: object, since: object) -> dict[NodeName, KeptAnswer]:
+        raise StoreError("database is locked")
+
+
+def test_a_store_that_cannot_be_read_costs_the_shortlist_and_not_the_placement() -> None:
+    services = known_world(store=Forgetful())
+    assert len(placed(services)[1]) == 20
+    assert isinstance(services.listener, Notes)
+    assert services.listener.forgotten == ["database is locked"]
+
+
+def test_answers_that_make_no_sense_are_none() -> None:
+    services = known_world()
+    now = services.clock.now()
+    services.store.remember(now, {}, answers={NodeName(name): b"nonsense" for name in NAMES[:11]})
+    assert len(placed(services)[1]) == 20
+
+
+def test_labels_count_as_they_are_set_now() -> None:
+    services = known_world()
+    labels = {NodeName(name): {"rack": "r2" if name >= "n10" else "r1"} for name in NAMES}
+    request = Request(constraints=Constraints(where="rack = r2"))
+    plan, asked = placed(replace(services, labels=labels), request)
+    assert plan.chosen == ("n10",)
+    assert len(asked) == FEW
