@@ -1,0 +1,48 @@
+"""Carry out `top` without a live screen: one frame, or one after the other, or a JSON value for each round."""
+
+import os
+from typing import TYPE_CHECKING
+
+from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.console import Console
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.top.options import TopOptions
+from clbalance.errors import ExitCode, UsageError
+from clbalance.model import Measured
+from clbalance.render import messages
+from clbalance.units import parse_duration
+
+if TYPE_CHECKING:
+    from clbalance.render.top.round import Round
+
+
+def show_top(nodes: NodeOptions, ssh: SshOptions, console: Console, shown: TopOptions) -> int:
+    """The exit code of `clbalance top`."""
+    every_s = parse_duration(shown.every, "`--every`")
+    if every_s < 1:
+        raise UsageError(f"`--every` cannot be {shown.every}: each time all nodes are asked", hint="1s or more")
+    cluster = cluster_context(nodes, ssh, console)
+    with cluster.services(meanwhile="clbalance.cli.top.rounds") as services:
+        from clbalance.cli.top.groups import site_groups
+        from clbalance.cli.top.rounds import Rounds
+
+        rounds = Rounds(cluster, services, site_groups(cluster, nodes))
+        while True:
+            began = services.clock.monotonic()
+            found = rounds.next()
+            _show(found, cluster, shown)
+            if shown.once:
+                answered = any(isinstance(row.answer, Measured) for row in found.rows)
+                return ExitCode.DONE if answered or not found.rows else ExitCode.SOME_NODES_FAILED
+            services.clock.pause(max(0.0, began + every_s - services.clock.monotonic()))
+
+
+def _show(found: "Round", cluster: ClusterContext, shown: TopOptions) -> None:
+    from clbalance.render.reports.nodes.top import TopReport
+    from clbalance.render.sparkline import blocks_for
+    from clbalance.render.top.narrow import parse_filter
+
+    by = parse_filter(shown.filter or "", frozenset(name for labels in cluster.labels.values() for name in labels))
+    if by.remark and found.number == 1:
+        cluster.console.say(messages.note(f"`--filter`: {by.remark}"))
+    cluster.console.show(TopReport(found=found, blocks=blocks_for(os.environ), view=shown.view, by=by))
