@@ -4,7 +4,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.known_names import asking_for_owners, known_names
@@ -13,7 +12,6 @@ from clbalance.cli.nodes.load_rows import node_rows
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import StoreError
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord
 from clbalance.policy.heat import NodeGroup
@@ -27,41 +25,21 @@ _ROUNDS_KEPT = 12
 """Of which the load of each node is drawn."""
 
 
-class Sweeps(Protocol):
-    """Asks all nodes."""
-
-    @property
-    def logins(self) -> int:
-        """How many sessions are held open between the rounds."""
-        ...
-
-    def sweep(self, draft: Callable[[Snapshot], None] | None = None) -> Snapshot:
-        """The answers of one round. `draft` is told of those that came so far, if some nodes are late."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FreshSweeps:
-    """Logs in anew for each round; shared connections make that cheap."""
-
-    services: Services
-    nodes: Sequence[NodeName]
-    logins: int = 0
-
-    def sweep(self, draft: Callable[[Snapshot], None] | None = None) -> Snapshot:
-        return take_snapshot(self.services, self.nodes, draft=draft, look_twice=True)
-
-
 class Rounds:
     """One round after the other. It remembers what later rounds need: names of users, and the loads before."""
 
     def __init__(
-        self, cluster: ClusterContext, usual: Services, groups: Sequence[NodeGroup], sweeps: Sweeps | None = None
+        self,
+        cluster: ClusterContext,
+        usual: Services,
+        groups: Sequence[NodeGroup],
+        logins: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`logins`: how many sessions are held between the rounds."""
         self._cluster = cluster
         self._services = asking_for_owners(usual)
         self._nodes = cluster.candidates.nodes
-        self._sweeps = sweeps or FreshSweeps(self._services, self._nodes)
+        self._logins = logins
         self._groupings = groupings_of(self._nodes, cluster.labels, groups)
         self._recent: dict[NodeName, deque[TimeCell]] = {node: deque(maxlen=_ROUNDS_KEPT) for node in self._nodes}
         self._users_there: dict[NodeName, Mapping[int, str]] = {}
@@ -76,7 +54,8 @@ class Rounds:
             assert draft is not None
             draft(self._round(snapshot, ask_nodes=False))
 
-        snapshot = self._sweeps.sweep(None if draft is None else show)
+        late = None if draft is None else show
+        snapshot = take_snapshot(self._services, self._nodes, draft=late, look_twice=True)
         found = self._round(snapshot, ask_nodes=True)
         for row in found.rows:
             self._recent[row.node].append(_cell(row))
@@ -93,7 +72,7 @@ class Rounds:
             names=self._names(snapshot, ask_nodes=ask_nodes),
             groupings=self._groupings,
             recent=self._recent_cells(),
-            logins=self._sweeps.logins,
+            logins=self._logins(),
         )
 
     def _recent_cells(self) -> Mapping[NodeName, tuple[TimeCell, ...]]:

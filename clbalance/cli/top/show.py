@@ -1,4 +1,4 @@
-"""Carry out `top` without a live screen: one frame, or one after the other, or a JSON value for each round."""
+"""Carry out `top`: the live screen, or without a terminal one frame after the other, or a JSON value for each round."""
 
 import os
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from clbalance.cli.top.options import TopOptions
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model import Measured
 from clbalance.render import messages
+from clbalance.render.format import Format
 from clbalance.units import parse_duration
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ def show_top(nodes: NodeOptions, ssh: SshOptions, console: Console, shown: TopOp
     if every_s < 1:
         raise UsageError(f"`--every` cannot be {shown.every}: each time all nodes are asked", hint="1s or more")
     cluster = cluster_context(nodes, ssh, console)
+    if not shown.once and _is_interactive(console):
+        from clbalance.cli.top.groups import site_groups
+        from clbalance.cli.top.live import show_live
+        from clbalance.policy.top.state import TopState
+
+        show_live(cluster, site_groups(cluster, nodes), TopState(view=shown.view, filter=shown.filter or ""), every_s)
+        return ExitCode.DONE
     with cluster.services(meanwhile="clbalance.cli.top.rounds") as services:
         from clbalance.cli.top.groups import site_groups
         from clbalance.cli.top.rounds import Rounds
@@ -35,6 +43,12 @@ def show_top(nodes: NodeOptions, ssh: SshOptions, console: Console, shown: TopOp
                 answered = any(isinstance(row.answer, Measured) for row in found.rows)
                 return ExitCode.DONE if answered or not found.rows else ExitCode.SOME_NODES_FAILED
             services.clock.pause(max(0.0, began + every_s - services.clock.monotonic()))
+
+
+def _is_interactive(console: Console) -> bool:
+    """Whether there is a screen to draw on, and a keyboard."""
+    is_screen = console.outlets.stdout.terminal and os.environ.get("TERM", "dumb") not in {"dumb", ""}
+    return is_screen and os.isatty(0) and console.display.form is Format.HUMAN
 
 
 def _show(found: "Round", cluster: ClusterContext, shown: TopOptions) -> None:
