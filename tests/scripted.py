@@ -49,7 +49,7 @@ class ScriptedTransport:
         """The nodes as `user` finds them."""
         return self.users.get(user, self)
 
-    def sessions(self) -> "ScriptedSessions":
+    def sessions(self, *, most: int | None = None) -> "ScriptedSessions":
         """Fresh sessions over the same nodes."""
         return ScriptedSessions(self)
 
@@ -60,6 +60,8 @@ class ScriptedTransport:
 
 class ScriptedSessions:
     """`ports.Sessions` over functions."""
+
+    keeps = False
 
     def __init__(self, transport: ScriptedTransport) -> None:
         self._transport = transport
@@ -105,7 +107,10 @@ class ScriptedSessions:
             self._within[node] = within_s
             self._ends_at[node] = None if within_s is None else self._transport.clock_s + within_s
 
-    def close(self, node: NodeName) -> None:
+    def release(self, node: NodeName) -> None:
+        self.close(node)
+
+    def close(self, node: NodeName, *, fault: str = "") -> None:
         self._ends_at.pop(node, None)
         self._events = deque(event for event in self._events if event.node != node)
         self._later = deque(one for one in self._later if one[1].node != node)

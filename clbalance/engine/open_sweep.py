@@ -71,8 +71,8 @@ class OpenSweep:
         del self._pending[answer.node]
         self._came[answer.node] = answer, self._elapsed_s()
         self._services.listener.answered(answer.node)
-        if isinstance(answer, Measured) and self._keep_open:
-            self._keep_or_close(answer)
+        if isinstance(answer, Measured):
+            self._keep_or_release(answer)
         return self._marked(answer, self._changed_streaks([answer]))
 
     def came_at(self, node: NodeName) -> datetime:
@@ -112,17 +112,17 @@ class OpenSweep:
                     case None:
                         return None
                     case Garbled(reason=reason):
-                        self.sessions.close(node)
+                        self.sessions.close(node, fault=reason)
                         return Silent(node=node, cause=Cause.GARBLED, reason=reason)
                     case Answered(sections=sections):
                         rtt_s = self._services.clock.monotonic() - asked.at
                         return measured_answer(self._services, node, sections, rtt_s, self._earlier)
 
-    def _keep_or_close(self, answer: Measured) -> None:
+    def _keep_or_release(self, answer: Measured) -> None:
         """A kept session loses its deadline: that was for the answer."""
         kept = len(self.sessions.open_nodes()) - len(self._pending)
         if kept > self._keep_open or not self._keep_if(answer):
-            self.sessions.close(answer.node)
+            self.sessions.release(answer.node)
         else:
             self.sessions.set_deadline(answer.node, None)
 

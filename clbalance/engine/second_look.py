@@ -65,8 +65,8 @@ def _look(
             case Answered(sections=sections):
                 found[event.node] = parse_reading(sections), services.clock.now()
                 sessions.set_deadline(event.node, None)
-            case Garbled() | Closed():
-                sessions.close(event.node)
+            case Garbled(reason=reason) | Closed(reason=reason):
+                sessions.close(event.node, fault=reason)
             case _:
                 assert_never(told)
         del frames[event.node]

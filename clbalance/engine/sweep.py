@@ -29,7 +29,7 @@ def ask(
     keep_if: Callable[[Measured], bool] = lambda _: True,
 ) -> "OpenSweep":
     """Ask `nodes` for their load. Sessions are kept as in `sweep`, but only of answers that `keep_if` accepts."""
-    pending = _ask_all(services, sessions, nodes, last=keep_open == 0)
+    pending = _ask_all(services, sessions, nodes, last=keep_open == 0 and not sessions.keeps)
     # Import only now: that takes about as long as the connections, which are being made meanwhile
     # (docs/design/startup.md).
     from clbalance.engine.open_sweep import OpenSweep
@@ -71,11 +71,13 @@ def take_snapshot(
                 draft(asked.snapshot(final=False))
         asked.listen()
         snapshot = asked.snapshot()
-        if not look_twice:
-            return snapshot
-        from clbalance.engine.second_look import with_rates  # deferred import: docs/design/startup.md
+        if look_twice:
+            from clbalance.engine.second_look import with_rates  # deferred import: docs/design/startup.md
 
-        return with_rates(services, asked, snapshot)
+            snapshot = with_rates(services, asked, snapshot)
+        for node in sessions.open_nodes():  # all have answered
+            sessions.release(node)
+        return snapshot
 
 
 def _has_no_rates(answer: Measured) -> bool:

@@ -45,16 +45,20 @@ def _ask(
         for node, uids in asked.items():
             nonce = secrets.token_hex(16)
             sessions.open(node, within_s=services.answer_within_s)
-            sessions.send(node, probe_request(script(uids), nonce), last=True)
+            sessions.send(node, probe_request(script(uids), nonce), last=not sessions.keeps)
             frames[node] = Frame(nonce)
         while frames:
             event = sessions.next(1.0)
             if event is None or event.node not in frames:
                 continue
             heard = event if isinstance(event, Closed) else frames[event.node].feed(event.text)
-            if isinstance(heard, Answered):
-                found[event.node] = parse_user_names(heard.sections.get("names", _CUT_OFF), asked[event.node])
-            if isinstance(heard, Closed | Answered | Garbled):
-                sessions.close(event.node)
-                del frames[event.node]
+            match heard:
+                case None:
+                    continue
+                case Answered(sections=sections):
+                    found[event.node] = parse_user_names(sections.get("names", _CUT_OFF), asked[event.node])
+                    sessions.release(event.node)
+                case Garbled(reason=reason) | Closed(reason=reason):
+                    sessions.close(event.node, fault=reason)
+            del frames[event.node]
     return found

@@ -40,6 +40,11 @@ class Sessions(Protocol):
     `Cause.TIMEOUT` and its local process is gone. No node ever delays another.
     """
 
+    @property
+    def keeps(self) -> bool:
+        """Whether shells that are released stay open for whoever opens their nodes next."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -60,8 +65,14 @@ class Sessions(Protocol):
         """Replace the node's deadline by one that starts now, or lift it."""
         ...
 
-    def close(self, node: NodeName) -> None:
-        """End the session without further events of this node."""
+    def release(self, node: NodeName) -> None:
+        """The shell has answered all that it was sent, and is not needed any more. There are no further events of this
+        node. It ends, or is kept for whoever opens the node next.
+        """
+        ...
+
+    def close(self, node: NodeName, *, fault: str = "") -> None:
+        """End the session without further events of this node. `fault`: what is wrong with what it has sent."""
         ...
 
     def open_nodes(self) -> frozenset[NodeName]:
@@ -80,8 +91,10 @@ class Sessions(Protocol):
 class Transport(Protocol):
     """A way to reach nodes."""
 
-    def sessions(self) -> Sessions:
-        """A fresh, unopened set of sessions, to be used in a `with` block."""
+    def sessions(self, *, most: int | None = None) -> Sessions:
+        """A fresh, unopened set of sessions, to be used in a `with` block. At most `most` are open at once, and further
+        nodes wait; None: as many as the limit on open files allows.
+        """
         ...
 
     def terminal(self, node: NodeName, command: str) -> list[str]:

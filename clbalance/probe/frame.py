@@ -6,6 +6,7 @@ content of another user's file cannot imitate an answer. All other text is ignor
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
@@ -51,9 +52,14 @@ def probe_request(script: str, nonce: str) -> bytes:
     if not re.fullmatch(r"[0-9a-f]{32}", nonce):
         msg = "a nonce is 128 random bits in hexadecimal"
         raise ValueError(msg)
+    return _without_comments(script).replace(NONCE_PLACE, nonce).encode() + b"\n"
+
+
+@cache
+def _without_comments(script: str) -> str:
+    """The same for all nodes, and for each round of a process that goes on."""
     lines = (line.strip() for line in script.splitlines())
-    kept = "\n".join(line for line in lines if line and not line.startswith("#"))
-    return kept.replace(NONCE_PLACE, nonce).encode() + b"\n"
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 
 class Frame:

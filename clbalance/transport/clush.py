@@ -29,6 +29,8 @@ _GONE_WITHIN_S = 3.0
 class ClushSessions:
     """`ports.Sessions` over one `Task`."""
 
+    keeps = False
+
     def __init__(
         self, make_worker: MakeWorker, *, info: dict[str, Any], fanout: int, capacity: int, retries: Retries
     ) -> None:
@@ -69,7 +71,10 @@ class ClushSessions:
     def set_deadline(self, node: NodeName, within_s: float | None) -> None:
         self._post(self._loop.put_deadline, node, within_s)
 
-    def close(self, node: NodeName) -> None:
+    def release(self, node: NodeName) -> None:
+        self.close(node)
+
+    def close(self, node: NodeName, *, fault: str = "") -> None:
         self._known_open.discard(node)
         self._post(self._loop.end, node)
 

@@ -4,6 +4,7 @@ import resource
 import shlex
 import shutil
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import field, replace
 from functools import partial
@@ -54,7 +55,7 @@ class SshTransport:
         """This transport with another login name."""
         return replace(self, user=user)
 
-    def sessions(self) -> ClushSessions:
+    def sessions(self, *, most: int | None = None) -> ClushSessions:
         """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
         self._check(has_other_ways=bool(self.here))
         info = {
@@ -68,7 +69,7 @@ class SshTransport:
             partial(self._worker, self._shared()),
             info=info,
             fanout=self.fanout,
-            capacity=raise_file_limit(),
+            capacity=min(raise_file_limit(), most or sys.maxsize),
             retries=Retries(connect_timeout_s=self.connect_timeout_s),
         )
 

@@ -1,5 +1,6 @@
 """One contract for every way to nodes: scripted, this machine, and real OpenSSH servers."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from clbalance.cli.cluster import SystemClock
+from clbalance.engine.kept.pool import KeptTimes
+from clbalance.engine.kept.transport import KeptTransport
 from clbalance.model import Cause, NodeName
+from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.ports import Closed, Line, SessionEvent, Sessions, Transport
 from clbalance.transport.reach import SshTransport
 from tests.kept_connections import kept_in_a_folder
@@ -34,7 +39,14 @@ def scripted_shell(text: bytes) -> list[bytes | HangUp]:
     return answers
 
 
-@pytest.fixture(params=["scripted", "local", *(pytest.param(way, marks=pytest.mark.sshd) for way in ("ssh", "kept"))])
+def keeping(inner: Transport) -> KeptTransport:
+    times = KeptTimes(begin_within_s=60.0, answer_within_s=60.0)
+    return KeptTransport(inner, clock=SystemClock(), rng=random.Random(1), times=times, limits=KeptLimits())
+
+
+@pytest.fixture(
+    params=["scripted", "local", "held", *(pytest.param(way, marks=pytest.mark.sshd) for way in ("ssh", "kept"))]
+)
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     names = (NodeName("node1"), NodeName("node2"), NodeName("node3"))
     match request.param:
@@ -42,6 +54,9 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
             yield Place(ScriptedTransport(dict.fromkeys(names, scripted_shell)), names)
         case "local":
             yield Place(SshTransport(here=frozenset(names)), names)
+        case "held":
+            with keeping(SshTransport(here=frozenset(names))) as transport:
+                yield Place(transport, names)
         case "kept":
             lab = request.getfixturevalue("lab")
             with kept_in_a_folder() as base:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NoReturn
 
 from clbalance.cli.console import Console
+from clbalance.cli.kept_sessions import keeping_sessions
 from clbalance.cli.nodes.load_view import LoadView
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
@@ -24,7 +25,8 @@ _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 def watch_load(view: LoadView, every_s: float) -> NoReturn:
     """Show the load of the cluster every `every_s` seconds, until a signal ends it.
 
-    Nodes that are late are shown as such, and drawn again when they have answered.
+    Nodes that are late are shown as such, and drawn again when they have answered. Sessions are kept from one time to
+    the next (docs/design/kept-sessions.md).
     """
     cluster = view.cluster
     screen = Screen(cluster.console, f"every {span(every_s)}")
@@ -34,13 +36,16 @@ def watch_load(view: LoadView, every_s: float) -> NoReturn:
         report, left_out = view.report(view.rows(snapshot), names)
         screen.show(screen.display.text(report), left_out)
 
-    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual:
-        services = view.services(usual)
+    with (
+        cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual,
+        keeping_sessions(cluster, usual) as kept,
+    ):
+        services = view.services(replace(usual, transport=kept))
         draft = partial(show, services, is_draft=True) if screen.is_drawn else None
         while True:
             began = services.clock.monotonic()
             show(services, take_snapshot(services, cluster.candidates.nodes, draft=draft, look_twice=True))
-            services.clock.pause(max(0.0, began + every_s - services.clock.monotonic()))
+            kept.rest(began + every_s - services.clock.monotonic())
 
 
 class Screen:

@@ -36,6 +36,18 @@ def test_a_node_that_hangs_holds_up_no_drawing(lab: Lab, clbalance: Command) -> 
     assert terminal.end() == 130
 
 
+def test_a_node_that_dies_and_comes_back_is_drawn_as_it_is(lab: Lab, clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("load", "-w", "node[1-2]", "--watch", "1")
+    terminal.read_until(b"0.00")
+    lab.node("node2").kill()
+    terminal.read_until(b"down")
+    lab.node("node2").boot()
+    lab.node("node2").load(r1m=3.25)
+    terminal.read_until(b"3.25")
+    terminal.type(b"\x03")
+    assert terminal.end() == 130
+
+
 def test_a_screen_that_is_too_low_says_how_much_is_below(clbalance: Command) -> None:
     terminal = clbalance.on_terminal("load", "-w", "node[1-8]", "--watch", "1", env={"LINES": "6"})
     terminal.read_until(b"more line")

@@ -1,0 +1,1 @@
+"""Sessions that a long-lived process keeps open between its questions."""

@@ -1,0 +1,186 @@
+"""One process asks again and again: without a login, and without waiting for sick nodes."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from clbalance.engine.kept.pool import KeptTimes
+from clbalance.engine.kept.transport import KeptTransport
+from clbalance.engine.services import Services
+from clbalance.engine.sweep import take_snapshot
+from clbalance.model import Cause, NodeName
+from clbalance.policy.kept_sessions import KeptLimits
+from clbalance.ports import Closed, Line
+from tests.engine.services import TransportClock, probed, world_of
+from tests.engine.test_sweep import loads
+from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
+
+A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
+
+
+def echo(text: bytes) -> list[bytes | HangUp]:
+    """As much of a shell as a session needs that begins in the background."""
+    return [line.removeprefix(b"echo ") for line in text.splitlines() if line.startswith(b"echo ")]
+
+
+def kept(services: Services, limits: KeptLimits | None = None) -> tuple[KeptTransport, ScriptedTransport, Services]:
+    inner = services.transport
+    assert isinstance(inner, ScriptedTransport)
+    times = KeptTimes(begin_within_s=15.0, answer_within_s=5.0)
+    transport = KeptTransport(
+        inner, clock=TransportClock(inner), rng=random.Random(1), times=times, limits=limits or KeptLimits()
+    )
+    return transport, inner, replace(services, transport=transport)
+
+
+class Changing:
+    """A node that can be broken and repaired."""
+
+    def __init__(self, node: ScriptedNode) -> None:
+        self.node = node
+
+    def __call__(self, text: bytes) -> Sequence[object]:
+        return self.node(text)
+
+
+def test_the_second_round_needs_no_login() -> None:
+    transport, inner, services = kept(world_of({"a": probed(0.5), "b": probed(1.5)}))
+    with transport:
+        for _ in range(3):
+            assert loads(take_snapshot(services, [A, B])) == {"a": 0.5, "b": 1.5}
+        assert inner.opened == [A, B]
+        assert transport.count == 2
+    assert transport.count == 0
+
+
+def test_a_frozen_node_delays_one_round_by_the_time_for_an_answer_and_then_none() -> None:
+    node = Changing(probed(0.5, after=echo))
+    transport, inner, services = kept(world_of({"a": node, "b": probed(1.5)}))  # type: ignore[dict-item]
+    with transport:
+        take_snapshot(services, [A, B])
+        node.node = lambda _: []
+        frozen_at_s = inner.clock_s
+        assert loads(take_snapshot(services, [A, B])) == {"a": "timed out", "b": 1.5}
+        assert inner.clock_s - frozen_at_s == pytest.approx(5.0)
+        later_s = inner.clock_s
+        for _ in range(3):
+            assert loads(take_snapshot(services, [A, B])) == {"a": "timed out", "b": 1.5}
+        assert inner.clock_s == later_s
+
+
+def test_a_node_that_comes_back_is_asked_again_without_anybody_waiting_for_it() -> None:
+    node = Changing(lambda _: [HangUp(Cause.REFUSED, "Connection refused")])
+    transport, inner, services = kept(world_of({"a": node, "b": probed(1.5)}))  # type: ignore[dict-item]
+    with transport:
+        assert loads(take_snapshot(services, [A, B])) == {"a": "connection refused", "b": 1.5}
+        node.node = probed(0.5, after=echo)
+        transport.rest(KeptLimits().most_wait_s + 1.0)
+        began_at_s = inner.clock_s
+        assert loads(take_snapshot(services, [A, B])) == {"a": 0.5, "b": 1.5}
+        assert inner.clock_s == began_at_s
+
+
+def test_a_node_that_stays_away_is_not_tried_all_the_time() -> None:
+    transport, inner, services = kept(world_of({"a": lambda _: [HangUp(Cause.REFUSED, "Connection refused")]}))
+    with transport:
+        take_snapshot(services, [A])
+        for _ in range(100):
+            transport.rest(1.0)
+            take_snapshot(services, [A])
+        assert 100 / KeptLimits().most_wait_s <= len(inner.opened) <= 2 * 100 / KeptLimits().most_wait_s + 6
+
+
+def test_a_refused_login_is_not_repeated_behind_the_users_back() -> None:
+    transport, inner, services = kept(world_of({"a": lambda _: [HangUp(Cause.AUTH, "Permission denied")]}))
+    with transport:
+        assert loads(take_snapshot(services, [A])) == {"a": "authentication failed"}
+        transport.rest(500.0)
+        assert inner.opened == [A]
+        assert loads(take_snapshot(services, [A])) == {"a": "authentication failed"}
+        assert inner.opened == [A, A]
+
+
+def test_a_session_that_ends_between_two_rounds_is_begun_again_before_the_next() -> None:
+    transport, inner, services = kept(world_of({"a": probed(0.5, after=echo)}))
+    with transport:
+        take_snapshot(services, [A])
+        hang_up(transport, A)
+        transport.rest(1.0)
+        assert inner.opened == [A, A]
+        assert loads(take_snapshot(services, [A])) == {"a": 0.5}
+        assert inner.opened == [A, A]
+
+
+def hang_up(transport: KeptTransport, node: NodeName) -> None:
+    underneath = transport._pool.open_sessions
+    underneath._hang_up(node, HangUp(Cause.LOST, "Connection closed"))  # type: ignore[attr-defined]
+
+
+def test_a_node_that_speaks_unasked_is_closed_and_tried_later() -> None:
+    flood = [b"x" * 1000] * 100
+    transport, inner, services = kept(world_of({"a": lambda text: [*probed(0.5)(text), *flood]}))
+    with transport:
+        assert loads(take_snapshot(services, [A])) == {"a": 0.5}
+        transport.rest(0.5)
+        assert transport.count == 0
+        assert loads(take_snapshot(services, [A])) == {"a": "garbled answer"}
+        assert inner.opened == [A]
+
+
+def test_there_are_never_more_sessions_than_the_limit() -> None:
+    transport, inner, services = kept(world_of({name: probed(0.5) for name in ("a", "b", "c")}), KeptLimits(most=2))
+    with transport:
+        for nodes in ([A], [B], [C], [A, B], [A, B, C]):
+            assert loads(take_snapshot(services, nodes)) == dict.fromkeys(nodes, 0.5)
+            assert transport.count <= 2
+        assert inner.opened[:4] == [A, B, C, A]  # A was used least recently when C came
+
+
+def test_an_unused_session_is_closed() -> None:
+    transport, _, services = kept(world_of({"a": probed(0.5, after=echo)}), KeptLimits(idle_s=60.0))
+    with transport:
+        take_snapshot(services, [A])
+        transport.rest(59.0)
+        assert transport.count == 1
+        transport.rest(2.0)
+        assert transport.count == 0
+
+
+def test_what_is_not_given_back_is_closed_and_begun_anew() -> None:
+    transport, inner, _ = kept(world_of({"a": echo, "b": echo}))
+    with transport:
+        with transport.sessions() as sessions:
+            for node in (A, B):
+                sessions.open(node, within_s=15.0)
+                sessions.send(node, b"echo x\n")
+            assert {sessions.next(1.0), sessions.next(1.0)} == {Line(node=A, text=b"x"), Line(node=B, text=b"x")}
+            sessions.release(A)
+        assert transport.count == 1
+        transport.rest(1.0)
+        assert inner.opened == [A, B, B]
+
+
+def test_an_agent_that_ends_is_no_failure() -> None:
+    transport, _, _ = kept(world_of({"a": echo}))
+    with transport, transport.sessions() as sessions:
+        sessions.open(A, within_s=15.0)
+        sessions.send(A, b"echo x\n", last=True)
+        assert sessions.next(1.0) == Line(node=A, text=b"x")
+        assert isinstance(sessions.next(1.0), Closed)
+        sessions.open(A, within_s=15.0)
+        sessions.send(A, b"echo y\n")
+        told = [sessions.next(1.0), sessions.next(1.0)]
+        assert Line(node=A, text=b"y") in told
+
+
+def test_a_second_set_of_sessions_at_the_same_time_has_its_own() -> None:
+    transport, inner, _ = kept(world_of({"a": echo}))
+    with transport, transport.sessions() as first, transport.sessions() as second:
+        for sessions, word in ((first, b"1"), (second, b"2")):
+            sessions.open(A, within_s=15.0)
+            sessions.send(A, b"echo " + word + b"\n")
+        assert first.next(1.0) == Line(node=A, text=b"1")
+        assert second.next(1.0) == Line(node=A, text=b"2")
+        assert inner.opened == [A, A]
