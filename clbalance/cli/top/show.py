@@ -1,12 +1,14 @@
 """Carry out `top`: the live screen, or without a terminal one frame after the other, or a JSON value for each round."""
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.top.options import TopOptions
+from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model import Measured
 from clbalance.render import messages
@@ -14,6 +16,7 @@ from clbalance.render.format import Format
 from clbalance.units import parse_duration
 
 if TYPE_CHECKING:
+    from clbalance.policy.heat import NodeGroup
     from clbalance.render.top.round import Round
 
 
@@ -34,15 +37,28 @@ def show_top(nodes: NodeOptions, ssh: SshOptions, console: Console, shown: TopOp
         from clbalance.cli.top.groups import site_groups
         from clbalance.cli.top.rounds import Rounds
 
-        rounds = Rounds(cluster, services, site_groups(cluster, nodes))
+        groups = site_groups(cluster, nodes)
+        if not shown.once:
+            _show_rounds(cluster, services, groups, shown, every_s)
+        found = Rounds(cluster, services, groups).next()
+        _show(found, cluster, shown)
+        answered = any(isinstance(row.answer, Measured) for row in found.rows)
+        return ExitCode.DONE if answered or not found.rows else ExitCode.SOME_NODES_FAILED
+
+
+def _show_rounds(
+    cluster: ClusterContext, services: Services, groups: "tuple[NodeGroup, ...]", shown: TopOptions, every_s: float
+) -> NoReturn:
+    """One frame or value after the other, until a signal or the end of the pipe."""
+    from clbalance.cli.kept_sessions import keeping_sessions
+    from clbalance.cli.top.rounds import Rounds
+
+    with keeping_sessions(cluster, services) as kept:
+        rounds = Rounds(cluster, replace(services, transport=kept), groups, lambda: kept.count)
         while True:
             began = services.clock.monotonic()
-            found = rounds.next()
-            _show(found, cluster, shown)
-            if shown.once:
-                answered = any(isinstance(row.answer, Measured) for row in found.rows)
-                return ExitCode.DONE if answered or not found.rows else ExitCode.SOME_NODES_FAILED
-            services.clock.pause(max(0.0, began + every_s - services.clock.monotonic()))
+            _show(rounds.next(), cluster, shown)
+            kept.rest(began + every_s - services.clock.monotonic())
 
 
 def _is_interactive(console: Console) -> bool:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.kept_sessions import keeping_sessions
 from clbalance.cli.top.rounds import Rounds
+from clbalance.engine.kept.transport import KeptTransport
 from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError
 from clbalance.model import NodeName
@@ -22,7 +24,7 @@ class _EndedError(Exception):
 
 
 class Worker:
-    """Asks all nodes again and again, with sessions of its own. What it makes goes to `told`, in its thread."""
+    """Asks all nodes again and again, over sessions that it keeps. `told` gets each round, in its thread."""
 
     def __init__(
         self,
@@ -58,15 +60,18 @@ class Worker:
 
     def _work(self) -> None:
         try:
-            with self._cluster.services(meanwhile="clbalance.cli.top.rounds") as usual:
-                self._ask(replace(usual, listener=self))
+            with (
+                self._cluster.services(meanwhile="clbalance.cli.top.rounds") as usual,
+                keeping_sessions(self._cluster, usual) as kept,
+            ):
+                self._ask(replace(usual, transport=kept, listener=self), kept)
         except _EndedError:
             pass
         except (ClbalanceError, OSError) as error:
             self._failed(str(getattr(error, "message", error)))
 
-    def _ask(self, services: Services) -> None:
-        rounds = Rounds(self._cluster, services, self._groups)
+    def _ask(self, services: Services, kept: KeptTransport) -> None:
+        rounds = Rounds(self._cluster, services, self._groups, lambda: kept.count)
         clock = services.clock
         while not self._is_ended.is_set():
             began_s = clock.monotonic()
@@ -75,7 +80,7 @@ class Worker:
                 left_s = began_s + self.every_s - clock.monotonic()
                 if left_s <= 0:
                     break
-                clock.pause(min(left_s, _LOOKS_UP_EVERY_S))
+                kept.rest(min(left_s, _LOOKS_UP_EVERY_S))
             self._is_hurried.clear()
 
     # -- what a sweep tells (`ports.SweepListener`): it is where a round can be ended

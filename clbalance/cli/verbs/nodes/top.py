@@ -7,7 +7,7 @@ from clbalance.cli.top.options import TopOptions
 
 _HELP = """Show nodes, GPUs, jobs, users and groups, round by round; without nodes named, of all nodes.
 
-With --once one frame of text; with --json a value a round, of all views.
+A live screen: ? lists its keys. With --once one frame of text; with --json a value a round, of all views.
 """
 
 
@@ -24,7 +24,7 @@ def top(
     shown: TopOptions,
     words: NodesArgument = None,
 ) -> int:
-    """With `--once` it exits 0 if any node answered, 4 if none did. Without, a signal ends it."""
+    """Exits 0; with `--once` 4 if no node answered. Without a screen, a signal ends it."""
     from clbalance.cli.console import Console
     from clbalance.cli.top.show import show_top
 
