@@ -102,6 +102,15 @@ class NodeSets:
             raise NodeNameError(f"`{text}` is not a node set: {error}", hint="see `man nodeset`") from error
         return self._expanded(found, text)
 
+    def group_names(self) -> tuple[str, ...]:
+        """The groups of the default source; empty if there is none, or if it cannot list them."""
+        if self.resolver is None:
+            return ()
+        try:
+            return tuple(self.resolver.grouplist())
+        except (ClbalanceError, GroupResolverError, GroupSourceError):
+            return ()
+
     def group(self, text: str) -> tuple[NodeName, ...]:
         """The nodes of group `text`: a name, `source:name`, or a set of names such as `rack[1-3]`."""
         names = _split_names(text.strip())

@@ -12,7 +12,15 @@ from clbalance.render.table import Cell, Tone
 
 Line: TypeAlias = tuple[Cell, ...]
 
-SGR: Final = {Tone.PLAIN: "", Tone.GOOD: "32", Tone.WARN: "33", Tone.BAD: "1;31", Tone.QUIET: "90"}
+SGR: Final = {
+    Tone.PLAIN: "",
+    Tone.GOOD: "32",
+    Tone.WARN: "33",
+    Tone.BAD: "1;31",
+    Tone.QUIET: "90",
+    Tone.STRONG: "1",
+    Tone.CHOSEN: "7",
+}
 """The terminal's own colours, as `rich_table` uses them: the theme of the user decides how they look."""
 
 
@@ -59,6 +67,12 @@ def cut_line(line: Line, width: int, mark: str) -> Line:
 def line_text(line: Line, *, color: bool) -> str:
     """One line for a terminal, with a newline."""
     return "".join(_styled(cell, color=color) for cell in line).rstrip(" ") + "\n"
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """`text` with blanks to `width` columns."""
+    blanks = " " * (width - columns_of(text))
+    return blanks + text if right else text + blanks
 
 
 def lines_text(lines: Iterable[Line], *, color: bool) -> str:

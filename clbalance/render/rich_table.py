@@ -15,6 +15,8 @@ _STYLES = {
     Tone.WARN: "yellow",
     Tone.BAD: "bold red",
     Tone.QUIET: "bright_black",
+    Tone.STRONG: "bold",
+    Tone.CHOSEN: "reverse",
 }
 
 

@@ -29,6 +29,8 @@ class Tone(StrEnum):
     WARN = "warn"
     BAD = "bad"
     QUIET = "quiet"
+    STRONG = "strong"
+    CHOSEN = "chosen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ _VERBS: tuple[tuple[tuple[str, ...], set[int]], ...] = (
     (("run", "-w", "n1", "--name", "NAME", "--env", "NAME", "--", "NAME"), {2, 3, 125}),
     (("drain", "NAME", "--reason", "maintenance"), {2, 4}),
     (("drain", "n1", "--reason", "NAME"), {2, 4}),
+    (("top", "--once", "-w", "NAME"), {2, 4}),
     (("NAME",), {0, 2}),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "load": ("nodes", "Show the load of nodes, least loaded first."),
+    "top": ("nodes", "Show nodes, GPUs and jobs of many hosts, on a live screen."),
     "pick": ("nodes", "Print the least loaded nodes as a node set, for clush."),
     "run": ("jobs", "Run a script or a command on the least loaded nodes."),
     "jobs": ("jobs", "Show your jobs: their states, nodes and exit codes."),

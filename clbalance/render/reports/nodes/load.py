@@ -53,23 +53,23 @@ def _fields(row: NodeRow) -> list[Json]:
 def load_table(rows: Sequence[NodeRow]) -> Table:
     """`rows`, least loaded first. There is a column for GPUs and for reasons only if there are any."""
     ordered = least_loaded_first(rows)
-    has_gpus = any(map(_may_have_gpus, ordered))
-    reasons = [_reason(row) for row in ordered]
+    has_gpus = any(map(may_have_gpus, ordered))
+    reasons = [reason_text(row) for row in ordered]
     has_reasons = any(reasons)
     return Table(
         columns=(
             Column(heading="NODE"),
             Column(heading="STATE"),
-            *(figure.column for figure in _FIGURES),
+            *(figure.column for figure in FIGURES),
             *((_GPUS,) if has_gpus else ()),
             *((Column(heading="REASON"),) if has_reasons else ()),
         ),
         rows=tuple(
             (
                 Cell(row.node),
-                Cell(row.state, _STATE_TONES.get(row.state, Tone.WARN)),
-                *_cells(row),
-                *((_gpus(row),) if has_gpus else ()),
+                state_cell(row),
+                *figure_cells(row),
+                *((gpus_cell(row),) if has_gpus else ()),
                 *((Cell(reason),) if has_reasons else ()),
             )
             for row, reason in zip(ordered, reasons, strict=True)
@@ -77,7 +77,12 @@ def load_table(rows: Sequence[NodeRow]) -> Table:
     )
 
 
-def _reason(row: NodeRow) -> str:
+def state_cell(row: NodeRow) -> Cell:
+    """The node's state in its colour."""
+    return Cell(row.state, _STATE_TONES.get(row.state, Tone.WARN))
+
+
+def reason_text(row: NodeRow) -> str:
     """The reason of the node, and the problems of its GPUs."""
     of_gpus = gpus_reason(row.answer) if isinstance(row.answer, Measured) else ""
     return "; ".join(reason for reason in (row.reason, of_gpus) if reason)
@@ -103,15 +108,17 @@ def _figures() -> tuple[_Figure, ...]:
     )
 
 
-_FIGURES = _figures()
+FIGURES = _figures()
+"""The columns of load indices."""
 _UNKNOWN = Cell(DASH, Tone.QUIET)
 
 
-def _cells(row: NodeRow) -> list[Cell]:
+def figure_cells(row: NodeRow) -> list[Cell]:
+    """The cells of `FIGURES`."""
     if isinstance(row.answer, Silent):
-        return [_UNKNOWN] * len(_FIGURES)
+        return [_UNKNOWN] * len(FIGURES)
     node = AnsweredNode.of(row.answer)
-    return [_cell(figure, node, row.violated) for figure in _FIGURES]
+    return [_cell(figure, node, row.violated) for figure in FIGURES]
 
 
 def _cell(figure: _Figure, node: AnsweredNode, violated: frozenset[str]) -> Cell:
@@ -148,11 +155,13 @@ def _text(index: Index, value: float) -> str:
 _GPUS = Column(heading="GPUS", align="right", sacrifice=1)
 
 
-def _may_have_gpus(row: NodeRow) -> bool:
+def may_have_gpus(row: NodeRow) -> bool:
+    """Whether the node has devices, or does not tell."""
     return isinstance(row.answer, Measured) and row.answer.reading.gpus != ()
 
 
-def _gpus(row: NodeRow) -> Cell:
+def gpus_cell(row: NodeRow) -> Cell:
+    """How many devices are in which state."""
     if isinstance(row.answer, Silent) or isinstance(row.answer.reading.gpus, Unknown):
         return _UNKNOWN
     return Cell(gpus_summary(row.answer, row.answer.reading.gpus) if row.answer.reading.gpus else "0")

@@ -21,7 +21,7 @@ GPU_FIELDS = (
 )  # fmt: skip
 """The fields in plain text, a line for each process on a device; for a device without any, one line."""
 
-_STRANGER = "stranger"
+STRANGER = "stranger"
 """Stands in place of a job: the process belongs to another user, and to no job with a lease."""
 _NO_JOB = "no job"
 _COLUMNS = (
@@ -40,19 +40,19 @@ _COLUMNS = (
     Column(heading="PROGRAM"),
 )
 _REASON = Column(heading="REASON")
-_TONES = {
+GPU_TONES = {
     GpuState.FREE: Tone.GOOD,
     GpuState.FAULTY: Tone.BAD,
     GpuState.UNKNOWN: Tone.BAD,
     GpuState.HELD_IDLE: Tone.WARN,
 }
-_WITHOUT_REASON = frozenset({GpuState.FREE, GpuState.BUSY})
+WITHOUT_REASON = frozenset({GpuState.FREE, GpuState.BUSY})
 """States that the other columns explain."""
-_MODEL_CHARS = _PROGRAM_CHARS = 28
+MODEL_CHARS = _PROGRAM_CHARS = 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Device:
+class Device:
     """A device as it is shown, with who is on it. `number`: its index; of a MIG instance `INDEX.PART`."""
 
     number: str
@@ -91,7 +91,7 @@ class LoadGpusReport(Report):
         ]
 
     def _lines(self, row: NodeRow) -> Iterator[tuple[Cell, ...]]:
-        devices = _devices(row)
+        devices = devices_on(row)
         if isinstance(devices, Unknown):
             yield _line(row, state=Cell(_state(row), Tone.BAD), reason=devices.reason)
             return
@@ -101,17 +101,17 @@ class LoadGpusReport(Report):
         for reason in row.answer.reading.gpus_missing:
             yield _line(row, state=Cell(GpuState.UNKNOWN, Tone.BAD), reason=f"GPUs missing: {reason}")
 
-    def _lines_of(self, row: NodeRow, answer: Measured, device: _Device) -> Iterator[tuple[Cell, ...]]:
+    def _lines_of(self, row: NodeRow, answer: Measured, device: Device) -> Iterator[tuple[Cell, ...]]:
         gpu, condition = device.gpu, device.condition
         told: tuple[Cell, ...] = (
-            Cell(gpu.model.removeprefix("NVIDIA ")[:_MODEL_CHARS]),
+            Cell(gpu.model.removeprefix("NVIDIA ")[:MODEL_CHARS]),
             Cell(gpu.driver_version or DASH),
             Cell(f"{_size(gpu.mem_used_bytes)}/{_size(gpu.mem_total_bytes)}"),
             Cell(_figure(gpu.use_pct, "%")),
             Cell(_figure(gpu.temperature_c, "C")),
-            Cell(condition.state, _TONES.get(condition.state, Tone.PLAIN)),
+            Cell(condition.state, GPU_TONES.get(condition.state, Tone.PLAIN)),
         )
-        reason = "" if condition.state in _WITHOUT_REASON else condition.reason
+        reason = "" if condition.state in WITHOUT_REASON else condition.reason
         excesses = {one.lease.name: one for one in device.excesses}
         for user in device.users or (None,):
             excess = excesses.pop(user.lease.name, None) if user is not None and user.lease is not None else None
@@ -146,12 +146,12 @@ class LoadGpusReport(Report):
             case None:
                 return Cell(DASH)
             case True:
-                return Cell(_STRANGER, Tone.WARN)
+                return Cell(STRANGER, Tone.WARN)
             case False:
                 return Cell(_NO_JOB)
 
     def _fields(self, row: NodeRow) -> Iterator[list[Json]]:
-        devices = _devices(row)
+        devices = devices_on(row)
         if isinstance(devices, Unknown):
             blank = dict.fromkeys(GPU_FIELDS)
             yield list({**blank, "node": row.node, "state": _state(row), "reason": devices.reason}.values())
@@ -161,7 +161,7 @@ class LoadGpusReport(Report):
             for user in device.users or (None,):
                 yield self._device_fields(row.answer, device, user)
 
-    def _device_fields(self, answer: Measured, device: _Device, user: GpuUser | None) -> list[Json]:
+    def _device_fields(self, answer: Measured, device: Device, user: GpuUser | None) -> list[Json]:
         gpu, process = device.gpu, None if user is None else user.process
         uid = None if user is None else _uid(user)
         held = None if process is None else _known(process.mem_bytes)
@@ -187,7 +187,8 @@ def _uid(user: GpuUser) -> int | None:
     return None if user.lease is None else user.lease.uid
 
 
-def _devices(row: NodeRow) -> list[_Device] | Unknown:
+def devices_on(row: NodeRow) -> list[Device] | Unknown:
+    """The devices of a node, in its order; unknown, if they are or the node is silent."""
     if not isinstance(row.answer, Measured):
         return Unknown(reason=row.reason or "")
     reading = row.answer.reading
@@ -195,7 +196,7 @@ def _devices(row: NodeRow) -> list[_Device] | Unknown:
         return Unknown(reason=f"GPUs unknown: {reading.gpus.reason}")
     users, excesses, numbers = users_of(reading), share_excesses(reading), device_numbers(reading.gpus)
     return [
-        _Device(
+        Device(
             number=numbers[gpu.uuid],
             gpu=gpu,
             condition=condition,

@@ -1,0 +1,33 @@
+"""The keys of prompt_toolkit, told to `top` one by one under the names that `policy/top/keys.py` knows."""
+
+from collections.abc import Callable
+
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+
+_NAMED = (
+    "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "enter", "escape", "tab", "backspace", "delete",
+    "c-c", "c-u", "c-d", "c-z", "f1",
+)  # fmt: skip
+"""prompt_toolkit has meanings of its own for these, which ours come before."""
+_NAMES = {"c-m": "enter", "c-i": "tab", "c-h": "backspace"}
+"""As prompt_toolkit reports them."""
+
+
+def key_bindings(pressed: Callable[[str], None], pasted: Callable[[str], None]) -> KeyBindings:
+    """Every key goes to `pressed`; a pasted text is not keys."""
+    bindings = KeyBindings()
+
+    def press(event: KeyPressEvent) -> None:
+        key = event.key_sequence[-1].key
+        name = key.value if isinstance(key, Keys) else key
+        pressed(_NAMES.get(name, name))
+
+    def paste(event: KeyPressEvent) -> None:
+        pasted(event.data)
+
+    for name in _NAMED:
+        bindings.add(name)(press)
+    bindings.add(Keys.Any)(press)
+    bindings.add(Keys.BracketedPaste)(paste)
+    return bindings

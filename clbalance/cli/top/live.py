@@ -1,0 +1,176 @@
+"""The live screen of `top`: rounds come from a thread, keys from the terminal, frames go to it."""
+
+import io
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.input.defaults import create_input
+from prompt_toolkit.layout import FormattedTextControl, Layout, Window
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.defaults import create_output
+
+from clbalance.cli import signals
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.top.keyboard import key_bindings
+from clbalance.cli.top.screen import Screen
+from clbalance.cli.top.worker import Worker
+from clbalance.errors import Interrupted
+from clbalance.policy.heat import NodeGroup
+from clbalance.policy.top.state import Focus, TopState
+from clbalance.render.output.streams import Outlet
+from clbalance.render.sparkline import blocks_for
+from clbalance.render.table import Tone
+from clbalance.render.text import span
+from clbalance.render.top.round import Round
+from clbalance.units import counted
+
+_STYLES: Final = {
+    Tone.PLAIN: "",
+    Tone.GOOD: "ansigreen",
+    Tone.WARN: "ansiyellow",
+    Tone.BAD: "bold ansired",
+    Tone.QUIET: "ansibrightblack",
+    Tone.STRONG: "bold",
+    Tone.CHOSEN: "reverse",
+}
+_AGE_EVERY_S = 1.0
+_IDLE_AFTER_S = 600.0
+_IDLE_EVERY_S = 30.0
+
+
+class LiveTop:
+    """One screen, from its first frame to its end."""
+
+    def __init__(self, screen: Screen, *, every_s: float, color: bool) -> None:
+        self._screen = screen
+        self._every_s = every_s
+        self._worker: Worker | None = None
+        self._last_key_s = time.monotonic()
+        self._signal: int | None = None
+        self._output = create_output()
+        control = FormattedTextControl(self._fragments, focusable=True, show_cursor=False)
+        self._app: Application[None] = Application(
+            layout=Layout(Window(control, wrap_lines=False, always_hide_cursor=True)),
+            key_bindings=key_bindings(self._pressed, self._pasted),
+            full_screen=True,
+            color_depth=ColorDepth.DEPTH_4_BIT if color else ColorDepth.DEPTH_1_BIT,
+            refresh_interval=_AGE_EVERY_S,
+            output=self._output,
+            input=create_input(),
+        )
+        self._app.ttimeoutlen = 0.05  # Escape alone is told from the first byte of another key
+        self._app.timeoutlen = 0.1
+
+    def run(self, worker: Worker) -> None:
+        """Show it until a key or a signal ends it. `Interrupted` for a signal, and if the terminal is gone."""
+        self._worker = worker
+        worker.every_s = self._every_s
+        try:
+            self._app.run(pre_run=self._begin, handle_sigint=False, set_exception_handler=False)
+        except (EOFError, OSError) as error:
+            raise Interrupted(signal.SIGHUP) from error
+        finally:
+            signals.raise_once()
+            worker.end()
+        if self._signal is not None:
+            raise Interrupted(self._signal)
+
+    # -- called by the worker, in its thread
+
+    def told(self, found: Round) -> None:
+        """A round has come."""
+        self._in_main_thread(lambda: self._screen.take(found, time.monotonic()))
+
+    def failed(self, reason: str) -> None:
+        """Something is to be said."""
+        self._in_main_thread(lambda: self._screen.say(reason))
+
+    def _in_main_thread(self, act: Callable[[], None]) -> None:
+        loop = self._app.loop
+        if loop is None or loop.is_closed():
+            return
+
+        def do() -> None:
+            act()
+            self._app.invalidate()
+
+        loop.call_soon_threadsafe(do)
+
+    # -- in the main thread
+
+    def _begin(self) -> None:
+        """Signals end the screen like a key does from now on, so that the terminal is as it was. Ask the nodes."""
+        loop, worker = self._app.loop, self._worker
+        assert loop is not None
+        assert worker is not None
+        worker.begin()
+        for one in signals.STOPPING:
+            if signal.getsignal(one) is not signal.SIG_IGN:
+                loop.add_signal_handler(one, self._stopped, one)
+
+    def _stopped(self, signum: int) -> None:
+        self._signal = signum
+        if self._app.is_running and not self._app.is_done:
+            self._app.exit()
+
+    def _pressed(self, key: str) -> None:
+        now_s = time.monotonic()
+        was_idle = self._is_idle(now_s)
+        self._last_key_s = now_s
+        self._screen.press(key)
+        if was_idle and self._worker is not None:
+            self._worker.every_s = self._every_s
+            self._worker.hurry()
+        if self._screen.state.is_over and not self._app.is_done:
+            self._app.exit()
+
+    def _pasted(self, text: str) -> None:
+        """Text is for a filter. On the table it would be keys that nobody has pressed."""
+        if self._screen.state.focus is Focus.FILTER:
+            for character in text.replace("\n", " "):
+                self._screen.press(character)
+
+    def _is_idle(self, now_s: float) -> bool:
+        return now_s - self._last_key_s >= _IDLE_AFTER_S and self._every_s < _IDLE_EVERY_S
+
+    def _fragments(self) -> StyleAndTextTuples:
+        """The present frame."""
+        now_s = time.monotonic()
+        idle = ""
+        if self._is_idle(now_s):
+            idle = f"no key for {span(_IDLE_AFTER_S)}: nodes are asked every {span(_IDLE_EVERY_S)}, until a key comes"
+            if self._worker is not None:
+                self._worker.every_s = _IDLE_EVERY_S
+        size = self._output.get_size()
+        lines = self._screen.lines(size.columns, size.rows, now_s, idle)
+        found: StyleAndTextTuples = []
+        for at, line in enumerate(lines):
+            if at:
+                found.append(("", "\n"))
+            found.extend((_STYLES[cell.tone], cell.text) for cell in line)
+        return found
+
+
+def show_live(cluster: ClusterContext, groups: tuple[NodeGroup, ...], first: TopState, every_s: float) -> None:
+    """Show the live screen until it is left. What is said meanwhile on standard error comes after it."""
+    names = cluster.candidates.nodes
+    labels = {name for values in cluster.labels.values() for name in values}
+    nothing_yet = Round(number=0, taken_at=datetime.now().astimezone(), rows=())
+    screen = Screen(first, nothing_yet, blocks_for(os.environ), labels)
+    screen.say(f"asking {counted(len(names), 'node')}")
+    console = cluster.console
+    live = LiveTop(screen, every_s=every_s, color=console.display.color)
+    with io.BytesIO() as said:
+        aside = replace(console.outlets, stderr=Outlet(file=said))
+        quiet = replace(cluster, console=replace(console, outlets=aside))
+        try:
+            live.run(Worker(quiet, groups, live.told, live.failed))
+        finally:
+            console.outlets.stderr.send(said.getvalue())

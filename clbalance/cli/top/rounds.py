@@ -1,0 +1,107 @@
+"""Asks the nodes round by round, and makes a `Round` of each sweep's answers."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.known_names import asking_for_owners, known_names
+from clbalance.cli.node_settings import me
+from clbalance.cli.nodes.load_rows import node_rows
+from clbalance.engine.services import Services
+from clbalance.engine.sweep import take_snapshot
+from clbalance.errors import StoreError
+from clbalance.model import Measured, NodeName, Snapshot, Unknown
+from clbalance.model.job_record import JobRecord
+from clbalance.policy.heat import NodeGroup
+from clbalance.policy.history import TimeCell
+from clbalance.render.names import KnownNames
+from clbalance.render.top.nodes import groupings_of
+from clbalance.render.top.round import Round
+from clbalance.render.views import NodeRow, load_per_cpu
+
+_ROUNDS_KEPT = 12
+"""Of which the load of each node is drawn."""
+
+
+class Rounds:
+    """One round after the other. It remembers what later rounds need: names of users, and the loads before."""
+
+    def __init__(
+        self,
+        cluster: ClusterContext,
+        usual: Services,
+        groups: Sequence[NodeGroup],
+        logins: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`logins`: how many sessions are held between the rounds."""
+        self._cluster = cluster
+        self._services = asking_for_owners(usual)
+        self._nodes = cluster.candidates.nodes
+        self._logins = logins
+        self._groupings = groupings_of(self._nodes, cluster.labels, groups)
+        self._recent: dict[NodeName, deque[TimeCell]] = {node: deque(maxlen=_ROUNDS_KEPT) for node in self._nodes}
+        self._users_there: dict[NodeName, Mapping[int, str]] = {}
+        self._asked: set[tuple[NodeName, int]] = set()
+        self._count = 0
+
+    def next(self, draft: Callable[[Round], None] | None = None) -> Round:
+        """Ask all nodes. `draft` gets the round so far, if some of them are late."""
+        self._count += 1
+
+        def show(snapshot: Snapshot) -> None:
+            assert draft is not None
+            draft(self._round(snapshot, ask_nodes=False))
+
+        late = None if draft is None else show
+        snapshot = take_snapshot(self._services, self._nodes, draft=late, look_twice=True)
+        found = self._round(snapshot, ask_nodes=True)
+        for row in found.rows:
+            self._recent[row.node].append(_cell(row))
+        return replace(found, recent=self._recent_cells())
+
+    def _round(self, snapshot: Snapshot, *, ask_nodes: bool) -> Round:
+        return Round(
+            number=self._count,
+            taken_at=snapshot.taken_at.astimezone(),
+            rows=tuple(node_rows(snapshot, self._cluster.policy, self._cluster.default_cpus)),
+            jobs=self._jobs(),
+            user=me(),
+            uid=os.getuid(),
+            names=self._names(snapshot, ask_nodes=ask_nodes),
+            groupings=self._groupings,
+            recent=self._recent_cells(),
+            logins=self._logins(),
+        )
+
+    def _recent_cells(self) -> Mapping[NodeName, tuple[TimeCell, ...]]:
+        return {node: tuple(cells) for node, cells in self._recent.items()}
+
+    def _jobs(self) -> tuple[JobRecord, ...]:
+        try:
+            return self._services.journal.records()
+        except StoreError as error:
+            self._services.listener.store_failed(error.message)
+            return ()
+
+    def _names(self, snapshot: Snapshot, *, ask_nodes: bool) -> KnownNames:
+        """Nodes are asked for names once for each user that this host does not know: it costs a login."""
+        from clbalance.engine.user_names import users_on
+
+        seen = {
+            (one.node, uid) for one in snapshot.answers if isinstance(one, Measured) for uid in users_on(one)
+        } - self._asked
+        names = known_names(self._services, snapshot, ask_nodes=ask_nodes and bool(seen))
+        if ask_nodes:
+            self._asked |= seen
+            for node, users in names.users_there.items():
+                self._users_there[node] = {**self._users_there.get(node, {}), **users}
+        return replace(names, users_there=dict(self._users_there))
+
+
+def _cell(row: NodeRow) -> TimeCell:
+    if not isinstance(row.answer, Measured):
+        return TimeCell(is_silent=True)
+    load = load_per_cpu(row.answer)
+    return TimeCell(value=None if isinstance(load, Unknown) else load)

@@ -1,0 +1,79 @@
+"""What the live screen shows: the last round and the state, brought together. It knows no terminal."""
+
+from collections.abc import Collection
+
+from clbalance.policy.top.press import press
+from clbalance.policy.top.state import Focus, Shown, TopState, settle
+from clbalance.render.lines import Line
+from clbalance.render.sparkline import Blocks
+from clbalance.render.top.details import detail_lines
+from clbalance.render.top.frame import Scene, frame, rows_on
+from clbalance.render.top.item import Items
+from clbalance.render.top.narrow import Filter, items_of, parse_filter, selected_nodes, shown_of, visible
+from clbalance.render.top.round import Round
+
+
+class Screen:
+    """The state of one screen. Rows are made once for each round, and sorted once for each key."""
+
+    def __init__(self, state: TopState, first: Round, blocks: Blocks, labels: Collection[str]) -> None:
+        self.state = state
+        self._found = first
+        self._taken_s: float | None = None
+        self._blocks = blocks
+        self._labels = frozenset(labels)
+        self._message = ""
+        self._size = (80, 24)
+        self._by = Filter()
+        self._made_of: Round | None = None
+        self._made_by: tuple[object, ...] = ()
+        self._items = Items(columns=(), items=())
+        self._refresh()
+
+    def take(self, found: Round, now_s: float) -> None:
+        """Show this round from now on."""
+        if self._taken_s is None:
+            self._message = ""
+        self._found, self._taken_s = found, now_s
+        self._refresh()
+
+    def say(self, message: str) -> None:
+        """Show a message in the last line, until the next key."""
+        self._message = message
+
+    def press(self, key: str) -> None:
+        """Do what a key says."""
+        self._message = ""
+        self.state = press(self.state, key, self._shown())
+        self._refresh()
+
+    def lines(self, width: int, height: int, now_s: float, remark: str = "") -> tuple[Line, ...]:
+        """The present frame. `remark`: for the last line, if nothing else is said there."""
+        if (width, height) != self._size:
+            self._size = (width, height)
+            self.state = settle(self.state, self._shown())
+        is_open = self.state.focus is Focus.DETAILS
+        scene = Scene(
+            found=self._found,
+            state=self.state,
+            items=self._items,
+            by=self._by,
+            age_s=0.0 if self._taken_s is None else now_s - self._taken_s,
+            message=self._message or remark,
+            details=detail_lines(self._found, self._items, self.state, width, self._blocks) if is_open else (),
+        )
+        return frame(scene, width, height, self._blocks)
+
+    def _refresh(self) -> None:
+        """Make the rows again, if what they depend on has changed."""
+        state = self.state
+        depends = (state.view, state.filter, state.within, state.grouping, state.is_folded, state.place.order)
+        if self._made_of is not self._found or self._made_by != depends:
+            self._by = parse_filter(state.filter, self._labels)
+            items = items_of(selected_nodes(self._found, self._by), state, self._blocks)
+            self._items = visible(items, self._by, state)
+            self._made_of, self._made_by = self._found, depends
+        self.state = settle(state, self._shown())
+
+    def _shown(self) -> Shown:
+        return shown_of(self._found, self._items, rows_on(self._size[1]))

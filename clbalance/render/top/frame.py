@@ -1,0 +1,183 @@
+"""One frame of `top`: lines for a screen of any size, none of them wider or more than it has."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.policy.top.keys import KEYS
+from clbalance.policy.top.state import Focus, TopState, View
+from clbalance.render.lines import Line, columns_of, cut, cut_line, padded
+from clbalance.render.sparkline import Blocks
+from clbalance.render.table import GAP, Cell, Column, Table, Tone, fit
+from clbalance.render.text import span
+from clbalance.render.top.item import Item, Items
+from clbalance.render.top.narrow import Filter
+from clbalance.render.top.round import Round
+from clbalance.units import counted
+
+_TITLES = {
+    View.NODES: "nodes",
+    View.GPUS: "GPUs",
+    View.JOBS: "jobs",
+    View.USERS: "users",
+    View.GROUPS: "groups",
+}
+_HINT = "?: help  /: filter  Enter: details  Space: tag  q: quit"
+_FURNITURE = 4
+"""Lines that are no rows: the counts, the views, the headings, and the last line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """All that is drawn."""
+
+    found: Round
+    state: TopState
+    items: Items
+    """The rows that are shown, in order."""
+    by: Filter
+    age_s: float
+    """Of the data."""
+    message: str = ""
+    """For the last line."""
+    details: tuple[Line, ...] = ()
+
+
+def rows_on(height: int) -> int:
+    """How many rows a screen of this height has."""
+    return max(1, height - _FURNITURE)
+
+
+def frame(scene: Scene, width: int, height: int, blocks: Blocks) -> tuple[Line, ...]:
+    """The screen, from the top; at most `height` lines of at most `width` columns."""
+    width, height = max(1, width), max(1, height)
+    match scene.state.focus:
+        case Focus.HELP:
+            inner: Sequence[Line] = _window(help_lines(), scene.state.scrolled, height - 2)
+        case Focus.DETAILS:
+            inner = _window(scene.details, scene.state.scrolled, height - 2)
+        case Focus.TABLE | Focus.FILTER:
+            first, page = scene.state.place.first, rows_on(height)
+            inner = [_views(scene), *table_lines(scene, width, blocks, first, page)]
+    lines = [summary(scene.found, scene.age_s, width), *inner]
+    kept = lines[: max(1, height - 1)]
+    if height > 1:
+        kept += [()] * (height - 1 - len(kept))
+        kept.append(_last_line(scene, width, blocks))
+    return tuple(cut_line(line, width, blocks.cut) for line in kept)
+
+
+def summary(found: Round, age_s: float | None, width: int) -> Line:
+    """Counts by state, jobs, the age of the data, and the logins that are held; on a narrow screen the first of them.
+
+    `age_s` None: the time of the data instead.
+    """
+    states = ", ".join(f"{count} {state}" for state, count in found.counts().items())
+    running = len(found.leased())
+    age = f"{found.taken_at:%H:%M:%S}" if age_s is None else f"{span(age_s)} old"
+    parts = [
+        f"{counted(len(found.rows), 'node')}: {states}" if states else "no nodes",
+        age,
+        f"jobs: {running} running, {found.pending()} pending",
+        *([counted(found.logins, "login")] if found.logins else []),
+    ]
+    while len(parts) > 2 and columns_of("  ".join(parts)) > width:
+        parts.pop()
+    return (Cell("  ".join(parts), Tone.STRONG),)
+
+
+def _views(scene: Scene) -> Line:
+    """The views, the present one in brackets, and what narrows it."""
+    state = scene.state
+    cells = []
+    for number, view in enumerate(View, 1):
+        name = f"{number} {_TITLES[view]}"
+        is_present = view is state.view
+        cells += [Cell(f"[{name}]" if is_present else f" {name} ", Tone.STRONG if is_present else Tone.QUIET)]
+    tagged = sum(item.key in state.tags for item in scene.items.items)
+    told = [
+        f"in {state.within.rpartition(':')[2]}" if state.within else "",
+        f"by {state.grouping}" if state.grouping and (state.is_folded or state.view is View.GROUPS) else "",
+        f"/{state.filter}" if state.filter else "",
+        f"{counted(len(scene.items.items), 'row')}" if state.filter or state.within else "",
+        f"{tagged} tagged" if tagged else "",
+    ]
+    return (*cells, Cell("  " + "  ".join(filter(None, told)), Tone.WARN))
+
+
+def table_lines(
+    scene: Scene, width: int, blocks: Blocks, first: int, count: int | None, *, gutter: bool = True
+) -> Iterator[Line]:
+    """The headings and the rows from `first`, all of them if `count` is None. `gutter`: signs before selected rows."""
+    items, state = scene.items, scene.state
+    before = GAP if gutter else 0
+    table = fit(whole_table(items, state), width - before)
+    widths = table.widths()
+    left = width - before - sum(widths[:-1]) - GAP * len(widths[:-1])
+    widths[-1] = max(1, min(widths[-1], left))
+    headings = [Cell(column.heading, Tone.STRONG) for column in table.columns]
+    yield (Cell(" " * before), *_line(headings, table.columns, widths, blocks))
+    last = None if count is None else first + count
+    for item, row in zip(items.items[first:last], table.rows[first:last], strict=True):
+        cells = _line(row, table.columns, widths, blocks)
+        yield (*_gutter(item, state), *_chosen(cells, item, state)) if gutter else tuple(cells)
+
+
+def whole_table(items: Items, state: TopState) -> Table:
+    """All rows and all columns."""
+    rows = tuple(tuple(value.cell for value in item.values) for item in items.items)
+    return Table(columns=_headings(items, state), rows=rows)
+
+
+def _headings(items: Items, state: TopState) -> tuple[Column, ...]:
+    """The column by which rows are sorted has a sign."""
+    order, columns = state.place.order, [one.column for one in items.columns]
+    if order.column is not None and order.column < len(columns):
+        column = columns[order.column]
+        columns[order.column] = replace(column, heading=column.heading + ("v" if order.is_falling else "^"))
+    return tuple(columns)
+
+
+def _line(cells: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int], blocks: Blocks) -> Iterator[Cell]:
+    last = len(cells) - 1
+    for at, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
+        text = padded(cut(cell.text, width, blocks.cut), width, right=column.align == "right")
+        yield Cell(text + ("" if at == last else " " * GAP), cell.tone)
+
+
+def _gutter(item: Item, state: TopState) -> Line:
+    is_selected = item.key == state.place.selected
+    return Cell(">" if is_selected else " ", Tone.STRONG), Cell("*" if item.key in state.tags else " ", Tone.WARN)
+
+
+def _chosen(cells: Iterator[Cell], item: Item, state: TopState) -> Line:
+    if item.key != state.place.selected:
+        return tuple(cells)
+    return tuple(Cell(cell.text, Tone.CHOSEN) for cell in cells)
+
+
+def _last_line(scene: Scene, width: int, blocks: Blocks) -> Line:
+    state = scene.state
+    if state.focus is Focus.FILTER:
+        typed = state.typed
+        while columns_of(typed) > max(0, width - 2):  # its end is what is being typed
+            typed = typed[max(1, (columns_of(typed) - width + 2) // 2) :]
+        return Cell("/", Tone.STRONG), Cell(typed), Cell("_", Tone.CHOSEN)
+    if state.focus in {Focus.HELP, Focus.DETAILS}:
+        return (Cell("Esc: back  Up Down PgUp PgDn: scroll", Tone.QUIET),)
+    told = scene.message or scene.by.remark
+    return (Cell(cut(told, width, blocks.cut), Tone.WARN),) if told else (Cell(_HINT, Tone.QUIET),)
+
+
+def help_lines() -> tuple[Line, ...]:
+    """The keys and what they do."""
+    rows = KEYS.help()
+    width = max(columns_of(keys) for keys, _ in rows)
+    lines = [(Cell(padded(keys, width + GAP), Tone.STRONG), Cell(does)) for keys, does in rows]
+    return ((), *lines, (), (Cell("While a filter is typed, letters are text: Enter takes it, Esc leaves it."),))
+
+
+def _window(lines: Sequence[Line], scrolled: int, height: int) -> Sequence[Line]:
+    """The lines that are on the screen; it does not scroll past the last one."""
+    first = min(scrolled, max(0, len(lines) - max(1, height)))
+    return lines[first : first + max(1, height)]

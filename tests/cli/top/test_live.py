@@ -1,0 +1,110 @@
+"""The live screen of `top` on a real terminal: what is seen, what ends it, and what it leaves."""
+
+import re
+import signal
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from tests.cli.command import Command, Terminal, ended, nothing_left
+
+_LEFT = b"\x1b[?1049l"
+"""The terminal shows again what stood there before."""
+
+
+def first(terminal: Terminal) -> str:
+    """The line of counts."""
+    return terminal.lines[0] if terminal.lines else ""
+
+
+def wait_for(terminal: Terminal, text: str) -> None:
+    terminal.read_while(lambda: not any(text in line for line in terminal.lines))
+
+
+def test_keys_move_through_views_and_q_leaves_nothing(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab):
+        terminal = clbalance.on_terminal("top", "-w", "node[1-3]", "--every", "1s", columns=80)
+        wait_for(terminal, "3 nodes: 3 up")
+        terminal.type(b"j")
+        wait_for(terminal, "> node2")
+        terminal.type(b"5")
+        wait_for(terminal, "> all")
+        terminal.type(b"\r")
+        wait_for(terminal, "in all")
+        terminal.type(b"/node3\r")
+        wait_for(terminal, "/node3")
+        wait_for(terminal, "1 row")
+        terminal.type(b"\r")
+        wait_for(terminal, "Esc: back")
+        terminal.type(b"\x1b")
+        wait_for(terminal, "Enter: details")
+        terminal.type(b"q")
+        assert terminal.end() == 0
+    assert _LEFT in terminal.raw
+
+
+def test_a_node_that_dies_is_a_row_with_its_reason_and_comes_back(lab: Lab, clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]", "--every", "1s")
+    wait_for(terminal, "2 nodes: 2 up")
+    lab.node("node2").kill()
+    wait_for(terminal, "1 up, 1 down")
+    lab.node("node2").boot()
+    wait_for(terminal, "2 nodes: 2 up")
+    terminal.type(b"\x03")
+    assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_the_terminal_as_it_was(lab: Lab, clbalance: Command, number: signal.Signals) -> None:
+    with nothing_left(lab):
+        terminal = clbalance.on_terminal("top", "-w", "node[1-2]")
+        wait_for(terminal, "2 nodes: 2 up")
+        terminal.child.send_signal(number)
+        assert terminal.end() == 128 + number
+    assert _LEFT in terminal.raw
+
+
+def test_it_ends_while_a_node_hangs(lab: Lab, clbalance: Command) -> None:
+    lab.node("node2").hang()
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]", "-t", "60", "-u", "60")
+    wait_for(terminal, "asking 2 nodes")
+    terminal.type(b"q")
+    assert terminal.end() == 0
+
+
+def test_any_size_and_any_key_will_do(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]", columns=60)
+    wait_for(terminal, "2 nodes: 2 up")
+    for number in range(40):
+        terminal.resize(1 + number * 7 % 30, 1 + number * 13 % 90)
+        terminal.type(b"12345jkg,.S \x1b[A\x1b[B\x1b[5~"[number % 9 : number % 9 + 4])
+    terminal.resize(24, 80)
+    terminal.type(b"\x1b?")
+    wait_for(terminal, "next view")
+    terminal.type(b"\x03")
+    assert terminal.end() == 0
+
+
+def test_a_pasted_text_is_no_keys(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]")
+    wait_for(terminal, "2 nodes: 2 up")
+    terminal.type(b"\x1b[200~q\x1b[201~3")
+    wait_for(terminal, "[3 jobs]")
+    terminal.type(b"q")
+    assert terminal.end() == 0
+
+
+def test_no_colour_where_it_is_declined(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]", env={"NO_COLOR": "1"})
+    wait_for(terminal, "2 nodes: 2 up")
+    terminal.type(b"q")
+    assert terminal.end() == 0
+    assert not re.search(rb"\x1b\[[0-9;]*(3[0-7]|4[0-7]|9[0-7]|10[0-7]|38|48)[;m]", terminal.raw)
+
+
+def test_a_terminal_that_cannot_be_drawn_on_gets_frames_one_below_the_other(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]", "--every", "1s", env={"TERM": "dumb"})
+    terminal.read_while(lambda: sum("2 nodes: 2 up" in line for line in terminal.lines) < 2)
+    terminal.child.send_signal(signal.SIGTERM)
+    assert ended(terminal.child) == 143
+    assert b"\x1b" not in terminal.raw
