@@ -183,7 +183,10 @@ def environment_of(lab: Lab, folder: Path) -> dict[str, str]:
         **lab.environment({"PATH": path}),
         "CLBALANCE_CONTROL_PERSIST": "off",  # as for root, whoever runs the tests: nothing is left behind
         "CLBALANCE_STATE_DIR": str(folder / "state"),
-        "CLBALANCE_GRACE_S": "60",  # a node that is only slow is no late one
+        # A node that is only slow is neither silent nor late. A test of one that hangs says for how long it is awaited.
+        "CLBALANCE_CONNECT_TIMEOUT": "20",
+        "CLBALANCE_PROBE_TIMEOUT": "20",
+        "CLBALANCE_GRACE_S": "60",
         "HOME": str(home),
     }
 

@@ -4,6 +4,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+SOON_S = 100.0
+"""Within this is done what takes a moment, on a machine so busy that everything stops now and then.
+
+For what would else wait for longer than this, or for ever. A smaller bound tells how busy the machine was.
+"""
+
 _Value = TypeVar("_Value")
 
 

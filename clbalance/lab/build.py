@@ -151,6 +151,7 @@ def _lay_out_node(node: LabNode, record: Record) -> None:
         swap_bytes=spec.swap_bytes,
         isolation=record.isolation,
         sshd=record.sshd,
+        sshd_options=config_files.sshd_options(record.sshd_version),
         binds=(*_stand_ins(folder, owner, spec.users), *reboot.stand_ins(folder)),
     )
     folder.config.write_text(config.to_json())

@@ -12,7 +12,9 @@ from clbalance.lazy_dataclass import dataclass
 
 PORT = 2222  # below the ephemeral ports, so that no client connection uses it
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KEY_KIND = ("-t", "ecdsa", "-b", "256")  # which costs least (docs/design/lab.md)
 _PENALTIES_SINCE = (9, 8)
+_SESSION_PROGRAM_SINCE = (9, 8)
 _PROGRAM_NAMES = ("sshd", "ssh", "scp", "sftp", "ssh-keygen")
 
 
@@ -43,8 +45,8 @@ def find_programs(path: str = SYSTEM_PATH) -> Programs:
 
 
 def make_key(programs: Programs, path: Path) -> str:
-    """Make an ed25519 key pair at `path`. The public key as `type base64`; `LabError` if it fails."""
-    argv = [programs.ssh_keygen, "-q", "-t", "ed25519", "-N", "", "-C", f"clbalance-lab:{path.name}", "-f", str(path)]
+    """Make a key pair at `path`. The public key as `type base64`; `LabError` if it fails."""
+    argv = [programs.ssh_keygen, "-q", *_KEY_KIND, "-N", "", "-C", f"clbalance-lab:{path.name}", "-f", str(path)]
     made = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise LabError(f"ssh-keygen cannot make {path}: {(made.stderr or made.stdout).strip()}")
@@ -57,6 +59,11 @@ def sshd_version(programs: Programs) -> tuple[int, int]:
     asked = subprocess.run([programs.sshd, "-V"], capture_output=True, text=True, check=False)
     found = re.search(r"OpenSSH_(\d+)\.(\d+)", asked.stderr + asked.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def sshd_options(version: tuple[int, int]) -> tuple[str, ...]:
+    """Options that spare sshd the execution of itself for each connection; since 9.8 another program serves those."""
+    return ("-r",) if version < _SESSION_PROGRAM_SINCE else ()
 
 
 def session_environment(folder: NodeFolder) -> dict[str, str]:
@@ -136,9 +143,9 @@ def ssh_config(directory: Path, user: str, addresses: Mapping[str, str]) -> str:
         # For tests of crashes on a node, between two steps: docs/design/jobs.md.
         "    SendEnv CLBALANCE_FAIL_AT\n"
         "    CheckHostIP no\n"
-        # The default post-quantum key exchange costs this machine, which runs both ends, 70 ms per connection.
-        # Newer clients would warn if it is not used.
-        "    KexAlgorithms curve25519-sha256\n"
+        # This machine runs both ends of each connection, so the exchange that costs least (docs/design/lab.md).
+        # Newer clients would warn of it.
+        "    KexAlgorithms ecdh-sha2-nistp256\n"
         "    WarnWeakCrypto no\n"
     )
 

@@ -58,7 +58,9 @@ class Init:
         self._obey()
         log = self._folder.sshd_log
         config = self._folder.ssh / "sshd_config"
-        self._sshd = self._spawn([self._config.sshd, "-D", "-f", str(config), "-E", str(log)])
+        self._sshd = self._spawn(
+            [self._config.sshd, *self._config.sshd_options, "-D", "-f", str(config), "-E", str(log)]
+        )
         give_up_at = time.monotonic() + _SSHD_START_S
         while not self._folder.sshd_pid.exists():
             if os.waitpid(self._sshd, os.WNOHANG)[0] or time.monotonic() > give_up_at:

@@ -114,6 +114,7 @@ class NodeConfig:
     swap_bytes: int
     isolation: Isolation
     sshd: str
+    sshd_options: tuple[str, ...] = ()
     binds: tuple[tuple[str, str], ...] = ()
     """Pairs: a file of the lab, and the system's file that it replaces."""
 
@@ -127,7 +128,8 @@ class NodeConfig:
         raw = json.loads(text)
         isolation = Isolation(raw.pop("isolation"))
         binds = tuple((source, target) for source, target in raw.pop("binds"))
-        return cls(**raw, isolation=isolation, binds=binds)
+        sshd_options = tuple(raw.pop("sshd_options", ()))
+        return cls(**raw, isolation=isolation, sshd_options=sshd_options, binds=binds)
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -9,8 +9,9 @@ from tests.waiting import eventually
 from .command import Command
 
 SOON = ("-t", "1s", "-u", "1s")
-"""A node that does not answer is given up soon; where another one is to answer meanwhile, see `LATER`."""
-LATER = ("-t", "2s", "-u", "2s")
+"""For nodes none of which answers, so that they are given up soon. Where one is to answer, see `LATER`."""
+LATER = ("-t", "6s", "-u", "6s")
+"""A node that does not answer is given up, and another one answers meanwhile, as slow as the machine may be."""
 
 
 def held(text: str = "", gate: str = "go") -> str:

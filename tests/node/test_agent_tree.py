@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from clbalance.node.agent.tree import below, carrying, read_processes
+from tests.waiting import SOON_S
 
 from .agent_client import WAIT_S, AgentClient, exit_record, gone, job_folder, new_job, pids_in, plain, without_prctl
 
@@ -182,7 +183,7 @@ def test_the_grace_lets_a_job_tidy_up(client: AgentClient, tmp_path: Path) -> No
     script = b"trap 'echo tidy; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
     job = client.begin(script=script)
     client.until("output", job)
-    client.ask("end", job, grace_s=10, why="told to")
+    client.ask("end", job, grace_s=100, why="told to")
     assert client.until("ended", job)["end"]["kind"] == "cancelled"
     assert client.output[job, "stdout"] == b"ready\ntidy\n"
 
@@ -192,8 +193,8 @@ def test_a_stopped_job_can_be_ended(client: AgentClient) -> None:
     pid = client.until("started", job)["pid"]
     while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
         time.sleep(0.01)
-    client.ask("end", job, grace_s=10, why="told to")
-    assert client.until("ended", job)["seconds"] < 60
+    client.ask("end", job, grace_s=100, why="told to")
+    assert client.until("ended", job)["seconds"] < SOON_S
 
 
 def test_told_twice_the_shorter_grace_counts(client: AgentClient) -> None:
@@ -203,7 +204,7 @@ def test_told_twice_the_shorter_grace_counts(client: AgentClient) -> None:
     client.ask("end", job, grace_s=0, why="second")
     ended = client.until("ended", job)
     assert ended["end"] == {"kind": "cancelled", "why": "first"}
-    assert ended["seconds"] < 60
+    assert ended["seconds"] < SOON_S
 
 
 def test_a_signal_reaches_the_whole_tree_once(client: AgentClient, tmp_path: Path) -> None:

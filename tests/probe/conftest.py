@@ -50,6 +50,12 @@ def drain_text(reason: str, *, by: str = "alice", asked_at: float | None = None,
 
 
 SHELLS = ("dash", "bash", "busybox")
+PATIENT = probe_script().replace("sleep 2 ", "sleep 60 ")
+"""It waits a minute for its parts, which on a busy machine may take more than two seconds. A hang is seen all the same."""
+HURRIED_S = 6
+HURRIED = probe_script().replace("sleep 2 ", f"sleep {HURRIED_S} ")
+"""Something hangs, and the rest is to answer meanwhile."""
+assert probe_script() not in {PATIENT, HURRIED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +65,7 @@ class Node:
     root: Path
     shell: Sequence[str]
     env: dict[str, str] = field(default_factory=dict)
+    script: str = PATIENT
 
     def program(self, name: str, text: str) -> None:
         """Puts a shell program ahead of the real one on PATH."""
@@ -89,14 +96,14 @@ class Node:
             capture_output=True,
             env=self.env,
             cwd=self.root,
-            timeout=30,
+            timeout=120,
             check=True,
         )
         assert done.stderr == b""
         return done.stdout.splitlines()
 
     def sections(self, script: str | None = None, *, before: bytes = b"", after: bytes = b"") -> Mapping[str, Section]:
-        verdict = heard(self.says(before + probe_request(script or probe_script(), NONCE) + after))
+        verdict = heard(self.says(before + probe_request(script or self.script, NONCE) + after))
         assert isinstance(verdict, Answered)
         return verdict.sections
 

@@ -9,18 +9,19 @@ from pathlib import Path
 
 from clbalance.model import Gpu, RunQueue, TmpSpace, Unknown
 from clbalance.policy.placement.gpus import looks_free
+from tests.waiting import SOON_S
 
 from .answers import NONCE
-from .conftest import Node
+from .conftest import HURRIED, HURRIED_S, Node
 
 HUNG = Unknown(reason="`nvidia-smi` timed out")
 
 
 @contextmanager
-def seconds(least: float, most: float) -> Iterator[None]:
+def hurried() -> Iterator[None]:
     start = time.monotonic()
     yield
-    assert least <= time.monotonic() - start <= most
+    assert HURRIED_S - 0.2 <= time.monotonic() - start < SOON_S
 
 
 def alive(pid: int) -> bool:
@@ -39,9 +40,9 @@ def gone(pid: int) -> bool:
 
 def test_a_hung_nvidia_smi_costs_the_gpus_only_and_is_ended(node: Node) -> None:
     pids = node.root / "pids"
-    node.program("nvidia-smi", f"trap '' TERM HUP INT; echo $$ >>{pids}; printf 'GPU-1'; exec sleep 60")
-    with seconds(1.8, 15):
-        reading = node.reading()
+    node.program("nvidia-smi", f"trap '' TERM HUP INT; echo $$ >>{pids}; printf 'GPU-1'; exec sleep 600")
+    with hurried():
+        reading = node.reading(HURRIED)
     assert reading.gpus == HUNG
     assert isinstance(reading.run_queue, RunQueue)
     assert isinstance(reading.tmp, TmpSpace)
@@ -52,10 +53,10 @@ def test_a_hung_nvidia_smi_costs_the_gpus_only_and_is_ended(node: Node) -> None:
 def test_what_cannot_be_killed_does_not_hold_the_session(node: Node) -> None:
     # A process in D state survives any signal and keeps its files open; so does this one, out of the probe's reach.
     pids = node.root / "pids"
-    node.program("nvidia-smi", f"setsid sleep 60 & echo $! >>{pids}; wait")
+    node.program("nvidia-smi", f"setsid sleep 600 & echo $! >>{pids}; wait")
     try:
-        with seconds(1.8, 15):
-            reading = node.reading()
+        with hurried():
+            reading = node.reading(HURRIED)
         assert reading.gpus == HUNG
         assert isinstance(reading.tmp, TmpSpace)
     finally:
@@ -66,10 +67,10 @@ def test_what_cannot_be_killed_does_not_hold_the_session(node: Node) -> None:
 def test_a_hung_list_of_processes_leaves_no_gpu_looking_free(dash_node: Node) -> None:
     dash_node.program(
         "nvidia-smi",
-        "case $* in *compute-apps*) exec sleep 60 ;; esac\n"
+        "case $* in *compute-apps*) exec sleep 600 ;; esac\n"
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
-    gpus = dash_node.reading().gpus
+    gpus = dash_node.reading(HURRIED).gpus
     assert isinstance(gpus, tuple)
     assert gpus[0].processes == Unknown(reason="`nvidia-smi` timed out")
     assert not looks_free(gpus[0])
@@ -79,9 +80,9 @@ def test_two_hangs_wait_side_by_side(dash_node: Node) -> None:
     for name, other in (("nvidia-smi", "df"), ("df", "nvidia-smi")):
         place = dash_node.root
         meets = f"until [ -e {place}/{other}.here ]; do sleep 0.05; done; : >{place}/{name}.met"
-        dash_node.program(name, f": >{place}/{name}.here; {meets}; exec sleep 60")
-    with seconds(1.8, 15):
-        reading = dash_node.reading()
+        dash_node.program(name, f": >{place}/{name}.here; {meets}; exec sleep 600")
+    with hurried():
+        reading = dash_node.reading(HURRIED)
     assert [(dash_node.root / f"{name}.met").exists() for name in ("nvidia-smi", "df")] == [True, True]
     assert reading.gpus == HUNG
     assert reading.tmp == Unknown(reason="timed out")
@@ -114,8 +115,8 @@ def test_gpus_are_asked_side_by_side(dash_node: Node) -> None:
     dash_node.program(
         "nvidia-smi",
         "case $* in *compute-apps*) me=apps other=devices ;; *) me=devices other=apps ;; esac\n"
-        ': > "$0.$me"\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do [ -e "$0.$other" ] && break; sleep 0.1; done\n'
-        '[ -e "$0.$other" ] || exit 9\n[ $me = devices ] || exit 0\n'
+        ': > "$0.$me"\nuntil [ -e "$0.$other" ]; do sleep 0.1; done\n'
+        "[ $me = devices ] || exit 0\n"
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
     gpus = dash_node.reading().gpus
@@ -127,11 +128,11 @@ def test_a_hung_log_costs_health_only(node: Node) -> None:
     pids = node.root / "pids"
     node.program(
         "nvidia-smi",
-        f"case $* in -q) echo $$ >{pids}; echo 'CUDA Version : 12.4'; exec sleep 60 ;; *compute-apps*) exit 0 ;; esac\n"
+        f"case $* in -q) echo $$ >{pids}; echo 'CUDA Version : 12.4'; exec sleep 600 ;; *compute-apps*) exit 0 ;; esac\n"
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
-    with seconds(1.8, 15):
-        gpus = node.reading().gpus
+    with hurried():
+        gpus = node.reading(HURRIED).gpus
     assert isinstance(gpus, tuple)
     assert (gpus[0].use_pct, gpus[0].fault, gpus[0].cuda_version) == (0.0, "", "")
     assert "health: `nvidia-smi -q` timed out" in gpus[0].unseen
@@ -140,21 +141,21 @@ def test_a_hung_log_costs_health_only(node: Node) -> None:
 
 def test_a_hung_rocm_smi_costs_the_gpus_only_and_is_ended(dash_node: Node) -> None:
     pids = dash_node.root / "pids"
-    dash_node.program("rocm-smi", f"echo $$ >{pids}; exec sleep 60")
-    with seconds(1.8, 15):
-        reading = dash_node.reading()
+    dash_node.program("rocm-smi", f"echo $$ >{pids}; exec sleep 600")
+    with hurried():
+        reading = dash_node.reading(HURRIED)
     assert reading.gpus == Unknown(reason="`rocm-smi` timed out")
     assert isinstance(reading.run_queue, RunQueue)
     assert gone(int(pids.read_text()))
 
 
 def test_a_hung_kernel_log_costs_the_xids_only(dash_node: Node) -> None:
-    dash_node.program("dmesg", "exec sleep 3")
+    dash_node.program("dmesg", "exec sleep 600")
     dash_node.program(
         "nvidia-smi",
         "case $* in *compute-apps* | -q) exit 0 ;; esac\n"
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
-    gpus = dash_node.reading().gpus
+    gpus = dash_node.reading(HURRIED).gpus
     assert isinstance(gpus, tuple)
     assert "Xids: `dmesg` timed out" in gpus[0].unseen

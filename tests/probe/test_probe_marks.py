@@ -16,20 +16,16 @@ from pathlib import Path
 import pytest
 
 from clbalance.model import Allocation, Lease, Proposal, Reading, TmpSpace, Unknown
-from clbalance.node import probe_script
 from clbalance.probe.frame import Answered
 from clbalance.probe.lease_files import MOST_LOCKS, parse_marks
 from clbalance.probe.leases import parse_allocation, parse_leases
 from clbalance.probe.reading import parse_reading
 
 from .answers import NONCE, heard
-from .conftest import HOME, LEASE, Node, drain_text
-from .test_probe_faults import seconds
+from .conftest import HOME, HURRIED, LEASE, PATIENT, Node, drain_text
+from .test_probe_faults import hurried
 from .test_probe_script import REQUEST
 
-PATIENT = probe_script().replace("sleep 2 ", "sleep 60 ")
-"""It waits a minute for its parts, which on a busy machine may take more than two seconds. A hang is seen all the same."""
-assert probe_script() != PATIENT
 HOLDER = """import fcntl, sys
 held = open(sys.argv[1], "r+")
 fcntl.lockf(held, fcntl.LOCK_EX)
@@ -88,7 +84,7 @@ def test_only_plain_files_in_plain_folders_are_marks(node: Node) -> None:
         (folder / ".lease-temporary.1").write_text("not yet")
         (node.root / "var/clbalance-link").symlink_to(node.root / "var/elsewhere")
         (node.root / "var/clbalance-file").write_text("not a folder")
-        reading = node.reading(PATIENT)
+        reading = node.reading()
     assert names(reading) == ["real"]
     assert reasons(reading) == ["all of it"]
 
@@ -97,8 +93,8 @@ def test_a_mark_that_becomes_a_fifo_costs_the_marks_only(dash_node: Node) -> Non
     # The moment between looking and opening: `stat` is what the probe looks with.
     fifo = dash_node.mark(f"{HOME}/lease-swapped.1", "first a file")
     dash_node.program("stat", f'/usr/bin/stat "$@"; rm -f {fifo}; mkfifo {fifo}')
-    with seconds(1.8, 8):
-        reading = dash_node.reading()
+    with hurried():
+        reading = dash_node.reading(HURRIED)
     assert reading.leases == reading.drains == Unknown(reason="timed out")
     assert isinstance(reading.tmp, TmpSpace)
     # Whoever is left waiting in it gets his end of file.
@@ -139,7 +135,7 @@ def test_256_marks_are_read_whether_they_are_held_or_not(node: Node) -> None:
     with ExitStack() as held:
         for number in range(256):
             held.enter_context(node.lease(f"{HOME}/lease-{number:03}.1", LEASE + " " * 800))
-        reading = node.reading(PATIENT)
+        reading = node.reading()
     assert names(reading) == [f"{number:03}" for number in range(256)]
 
 
@@ -153,7 +149,7 @@ def test_one_users_many_files_hide_nobodys_leases_nor_his_own_that_hold(node: No
     many_void(node)
     node.mark(f"{HOME}/drain", drain_text("his"))
     with node.lease(f"{HOME}/lease-z.1"), node.lease(f"{HOME}-1/lease-other.1"):
-        reading = node.reading(PATIENT)
+        reading = node.reading()
     assert not isinstance(reading.leases, Unknown)
     assert {(lease.key, lease.allocation) for lease in reading.leases} == {
         ("z", Allocation(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
@@ -178,7 +174,7 @@ def test_every_held_lease_of_one_owner_is_told(node: Node) -> None:
     with ExitStack() as held:
         for number in range(380):
             held.enter_context(node.lease(f"{HOME}{'-1' * (number % 2)}/lease-{number:03}.1"))
-        reading = node.reading(PATIENT)
+        reading = node.reading()
     assert sorted(names(reading)) == [f"{number:03}" for number in range(380)]
 
 
@@ -210,7 +206,7 @@ def test_leases_beyond_what_is_counted_are_unknown_and_their_owner_is_named(
     with ExitStack() as held:
         for number in range(301):
             held.enter_context(node.lease(f"{HOME}/lease-{number:03}.1"))
-        reading = node.reading(probe_script().replace(limit, "300"))
+        reading = node.reading(PATIENT.replace(limit, "300"))
     assert reading.leases == reading.drains == Unknown(reason=reason)
 
 
@@ -230,7 +226,7 @@ def test_more_folders_than_can_be_looked_at_make_leases_unknown(
         home = node.root / f"var/clbalance-{uid}"
         home.mkdir()
         os.chown(home, owner or uid, -1)
-    reading = node.reading(probe_script().replace(limit, "1000"))
+    reading = node.reading(PATIENT.replace(limit, "1000"))
     assert reading.leases == reading.drains
     assert isinstance(reading.leases, Unknown)
     assert reading.leases.reason.endswith(reason)
@@ -249,7 +245,7 @@ def test_among_many_files_only_plain_ones_in_plain_folders_are_marks(node: Node)
         (folder / "lease-link.1").symlink_to(linked)
         (folder / "lease-folder.1").mkdir()
         (node.root / "var/clbalance-link").symlink_to(node.root / "var/elsewhere")
-        reading = node.reading(PATIENT)
+        reading = node.reading()
     assert names(reading) == ["real"]
     assert reading.drains == ()
 

@@ -10,14 +10,13 @@ import pytest
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, Done
 from tests.node.nodes import locked
-from tests.waiting import eventually
+from tests.waiting import SOON_S, eventually
 
 from .holding import forge, held, home_of, job, leases_held, uid_of
 
 pytestmark = pytest.mark.root
 
 # On a node that is asked, admitted and refused in time, with room for a slow machine; a lock is waited for 2 s.
-SOON_S = 12.0
 
 
 def run(clbalance: Command, *arguments: str, user: str = "root", text: str = "true") -> Done:
@@ -108,7 +107,7 @@ def test_a_fifo_that_poses_as_a_lease_or_a_mark_delays_nobody(shared_lab: Lab, c
     began = time.monotonic()
     for user in ("bob", owner):
         assert run(clbalance, "-w", "node1", "--cpus", "4", user=user).rc == 0
-    assert time.monotonic() - began < 4 * SOON_S  # whoever opens one waits for ever
+    assert time.monotonic() - began < SOON_S  # whoever opens one waits for ever
 
 
 def test_one_users_many_files_cost_nobody_else_a_placement(shared_lab: Lab, clbalance: Command) -> None:
@@ -123,7 +122,7 @@ def test_who_holds_a_nodes_lock_is_told_and_the_next_node_is_taken(shared_lab: L
     with held(shared_lab, "node1", "alice", "flock", shared_lab.node("node1").folder.var) as pid:
         began = time.monotonic()
         assert run(clbalance, "-w", "node[1-2]", text="echo $CLBALANCE_NODE").stdout == b"node2\n"
-        assert 2.0 <= time.monotonic() - began < 4 * SOON_S
+        assert 2.0 <= time.monotonic() - began < SOON_S
         refused = run(clbalance, "-w", "node1", user="bob")
         assert refused.rc == 125
         assert f"refused by the node (node1: lock held by pid {pid}, user alice)" in refused.stderr
@@ -163,7 +162,7 @@ def test_a_lock_that_somebody_holds_delays_nobody_who_looks_after_his_jobs(share
         (row,) = json.loads(clbalance("jobs", "--json", "-l", "bob").stdout)["jobs"]
         assert row["state"] == "RUNNING"
         assert clbalance("cancel", "1", "-l", "bob").rc == 0
-        assert time.monotonic() - began < 2 * SOON_S
+        assert time.monotonic() - began < SOON_S
     eventually(lambda: not leases_held(shared_lab.node("node1")))
 
 
@@ -220,7 +219,7 @@ def test_users_whom_only_the_nodes_know_are_shown_by_the_names_there(shared_lab:
         began = time.monotonic()
         (line,) = clbalance("load", *shown, "--jobs").lines[1:]
         assert line.split()[1:3] == ["uid", str(uid)]
-        assert time.monotonic() - began < 2 * SOON_S
+        assert time.monotonic() - began < SOON_S
 
 
 def test_a_job_of_the_same_key_in_another_users_home_is_not_ones_own(shared_lab: Lab, clbalance: Command) -> None:

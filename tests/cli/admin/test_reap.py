@@ -10,6 +10,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
 from tests.cli.command import Command, ended
+from tests.cli.held_jobs import LATER
 from tests.cli.nodes.test_load import HOSTILE
 from tests.cli.run.test_run_ends import PYTHONS, await_output
 
@@ -99,7 +100,7 @@ def test_nodes_that_do_not_answer_are_told_and_the_others_are_done(lab: Lab, clb
     lab.node("node1").kill()
     lab.node("node2").hang()
     lab.node("node3").boot(Fault(without=PYTHONS))
-    done = clbalance("reap", "-w", "node[1-4]", "-t", "2", "-u", "2", "--apply")
+    done = clbalance("reap", "-w", "node[1-4]", *LATER, "--apply")
     assert done.rc == 4
     parsed = {row.split()[0]: row for row in done.lines[1:]}
     assert parsed.keys() == {"node1", "node2", "node3", "node4"}

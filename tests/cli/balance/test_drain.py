@@ -12,6 +12,7 @@ from clbalance.engine.drain import drain_message
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
 from tests.cli.command import Command, ended
+from tests.cli.held_jobs import LATER
 from tests.cli.nodes.test_load import HOSTILE
 from tests.cli.run.test_run_ends import PYTHONS, await_output
 from tests.waiting import eventually
@@ -112,7 +113,7 @@ def test_nodes_that_cannot_be_marked_are_told_and_the_others_are_done(
     lab.node("node1").kill()
     lab.node("node2").hang()
     lab.node("node3").boot(Fault(without=PYTHONS))
-    done = clbalance(*verb, "-w", "node[1-4]", "-t", "2", "-u", "2")
+    done = clbalance(*verb, "-w", "node[1-4]", *LATER)
     assert (done.rc, done.stderr.splitlines()[0]) == (4, f"clbalance: {done_word} node4")
     warnings = [line for line in done.stderr.splitlines() if "warning: " in line]
     parsed = dict(line.removeprefix("clbalance: warning: ").split(": ", 1) for line in warnings)

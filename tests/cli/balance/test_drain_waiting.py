@@ -12,7 +12,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended
-from tests.cli.held_jobs import detached, held, job, let_go
+from tests.cli.held_jobs import LATER, detached, held, job, let_go
 from tests.waiting import eventually
 
 WHY = ("--reason", "upgrade")
@@ -142,7 +142,7 @@ def test_roots_force_ends_his_own_jobs_and_everybody_elses(lab: Lab, clbalance: 
 
 def test_a_node_of_which_nothing_is_known_is_not_drained(lab: Lab, clbalance: Command) -> None:
     detached(clbalance, "-w", "node1", "-c", held())
-    child = clbalance.start("drain", "node1", *WHY, "--deadline", "6s", "-t", "2s", "-u", "2s")
+    child = clbalance.start("drain", "node1", *WHY, "--deadline", "20s", *LATER)
     assert child.stderr is not None
     assert child.stderr.readline() == b"clbalance: draining node1\n"
     lab.node("node1").hang()

@@ -9,7 +9,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.model.job_record import JobState
 from tests.cli.command import Command, nothing_left
-from tests.cli.held_jobs import detached, job, let_go
+from tests.cli.held_jobs import LATER, detached, job, let_go
 from tests.cli.migrations import (
     BY_CODE,
     BY_FILE,
@@ -164,7 +164,7 @@ def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, control
 def test_a_target_that_says_no_or_nothing_leaves_the_job_alone(
     lab: Lab, clbalance: Command, controller: str, fault: str
 ) -> None:
-    options = ("--requeue", "-t", "2s", "-u", "2s", "-c", ONCE + WAITS)
+    options = ("--requeue", *LATER, "-c", ONCE + WAITS)
     if controller == "terminal":
         clbalance.start("run", *NODES, *options)
     else:
@@ -263,7 +263,7 @@ def test_a_target_that_dies_while_the_job_checkpoints_is_replaced(
 ) -> None:
     options = ("-w", "node[1-3]", *CHECKPOINT, "-c", SLOW)
     if controller == "terminal":
-        child = clbalance.start("run", "-t", "2s", "-u", "2s", *options)
+        child = clbalance.start("run", *LATER, *options)
     else:
         detached(clbalance, *options)
     src, third = moved_past_a_dead_target(lab, clbalance)

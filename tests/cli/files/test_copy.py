@@ -11,6 +11,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
 from clbalance.lab.spec import LabUser
 from tests.cli.command import Command, ended, eventually, local_ssh
+from tests.cli.held_jobs import LATER
 from tests.cli.run.test_run_login_shells import CAN_LOG_IN, NOISE
 
 from .trees import ODD_NAMES, make_tree, tree_at, unfinished
@@ -258,7 +259,7 @@ def test_a_node_that_hangs_ends_in_time_and_the_others_are_not_delayed(
     lab: Lab, clbalance: Command, source: Path
 ) -> None:
     lab.node("node1").hang()
-    done = clbalance("copy", "-w", "node[1-2]", "-t", "2", "-u", "2", "release", "app/")
+    done = clbalance("copy", "-w", "node[1-2]", *LATER, "release", "app/")
     assert done.rc == 4
     assert "node1: " in done.stderr
     assert tree_at(home_of(lab, "node2") / "app/release") == tree_at(source)

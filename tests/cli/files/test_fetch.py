@@ -11,6 +11,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
 from tests.cli.command import Command, ended, eventually, local_ssh
+from tests.cli.held_jobs import LATER
 
 from .test_copy import FILES, NO_PYTHON, home_of
 from .trees import ODD_NAMES, make_tree, tree_at, unfinished
@@ -255,7 +256,7 @@ def test_a_node_that_hangs_ends_in_time_and_the_others_are_not_delayed(
 ) -> None:
     lab.node("node1").hang()
     source = results_on(lab, "node2")
-    done = clbalance("fetch", "-w", "node[1-2]", "-t", "2", "-u", "2", "results", "collected")
+    done = clbalance("fetch", "-w", "node[1-2]", *LATER, "results", "collected")
     assert done.rc == 4
     assert "node1: " in done.stderr
     assert tree_at(target / "results.node2") == tree_at(source)

@@ -2,7 +2,7 @@
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended
-from tests.cli.held_jobs import let_go
+from tests.cli.held_jobs import LATER, let_go
 from tests.cli.migrations import (
     CHECKPOINT,
     KINDS,
@@ -18,7 +18,6 @@ from tests.cli.migrations import (
     start_mover,
     word,
 )
-from tests.cli.run.test_run_ends import SOON
 
 
 def told_of(clbalance: Command, node: str) -> str:
@@ -40,7 +39,7 @@ def test_a_node_from_which_a_job_was_only_moved_away_has_not_failed(clbalance: C
 
 
 def test_a_move_whose_target_was_lost_tells_the_same(lab: Lab, clbalance: Command) -> None:
-    child = clbalance.start("run", *SOON, "-w", "node[1-3]", *CHECKPOINT, "-c", SLOW)
+    child = clbalance.start("run", *LATER, "-w", "node[1-3]", *CHECKPOINT, "-c", SLOW)
     src, _ = moved_past_a_dead_target(lab, clbalance)
     assert told_of(clbalance, src) == "excluded: it was moved away from there"
     let_go(clbalance)

@@ -7,7 +7,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.model.job_record import JobState
 from tests.cli.command import Command, command_lines, ended, nothing_left
-from tests.cli.held_jobs import SOON, await_file, detached, held, job, let_go
+from tests.cli.held_jobs import LATER, SOON, await_file, detached, held, job, let_go
 from tests.cli.migrations import record
 from tests.cli.run.test_run_ends import await_output
 from tests.waiting import eventually
@@ -90,7 +90,7 @@ def test_every_copy_is_ended_each_when_its_node_answers(lab: Lab, clbalance: Com
     with nothing_left(lab):
         number = detached(clbalance, "-w", "node[1-3]", "--pick", "3", "-c", held())
         lab.node("node1").hang()
-        assert clbalance("cancel", number, *SOON).rc == 4
+        assert clbalance("cancel", number, *LATER).rc == 4
         eventually(lambda: not lab.node("node2").processes()[2:])
         assert job(clbalance, number, *SOON)["reason"].startswith(WAITS)
         lab.node("node1").thaw()

@@ -7,7 +7,7 @@ from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, nothing_left
 from tests.cli.held_jobs import LATER, SOON, await_file, detached, held, job, let_go
 from tests.cli.run.test_run_ends import await_output
-from tests.waiting import eventually
+from tests.waiting import SOON_S, eventually
 
 FAILS_FIRST = 'echo "$CLBALANCE_NODE after $CLBALANCE_PREV_NODES" >> tried; exit $((9 - CLBALANCE_RESTART_COUNT))'
 
@@ -133,7 +133,7 @@ def test_a_job_that_waits_for_a_place_starts_soon_after_another_has_ended(lab: L
         let_go(clbalance)
         since = time.monotonic()
         assert await_output(waits) == b"ran\n"
-        assert time.monotonic() - since < 10.0
+        assert time.monotonic() - since < SOON_S
         assert ended(waits) == 4
 
 

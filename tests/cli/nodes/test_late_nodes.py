@@ -8,7 +8,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, impatient, local_ssh
-from tests.cli.held_jobs import held, let_go
+from tests.cli.held_jobs import LATER, held, let_go
 from tests.waiting import eventually
 
 FULL_TIME_S = 120.0
@@ -65,7 +65,7 @@ def test_a_node_has_its_full_time_where_all_are_wanted(lab: Lab, clbalance: Comm
         (("-w", "node[3-4]", "--pick", "all"), 0),
         (("-w", "node4"), 3),
     ):
-        done = clbalance("pick", *arguments, "-t", "2", "-u", "1", "--explain")
+        done = clbalance("pick", *arguments, *LATER, "--explain")
         told = next(line for line in done.stderr.splitlines() if line.startswith("node4"))
         assert (done.rc, "not awaited" in told, "hung" in told or "timed out" in told) == (rc, False, True)
 

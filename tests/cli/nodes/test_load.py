@@ -9,6 +9,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.load import MIB, GpuLoad
 from tests.cli.command import Command, Done
+from tests.cli.held_jobs import LATER
 from tests.render.reports.test_metrics import of
 from tests.waiting import eventually
 
@@ -53,7 +54,7 @@ def test_silent_nodes_come_last_with_their_reasons(lab: Lab, clbalance: Command)
     lab.node("node1").kill()
     lab.node("node2").hang()
     lab.node("node3").load(r1m=9.0)
-    done = clbalance("load", "-w", "node[1-4]", "-t", "2", "-u", "2")
+    done = clbalance("load", "-w", "node[1-4]", *LATER)
     assert done.rc == 0
     assert order(done)[:2] == ["node4", "node3"]
     assert rows(done)["node1"][1] == "down"

@@ -4,6 +4,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, Terminal, impatient, local_ssh
+from tests.cli.held_jobs import LATER
 from tests.waiting import eventually
 
 RESET_ONLY = {"default"}
@@ -72,9 +73,6 @@ def test_progress_is_shown_while_nodes_are_slow_and_leaves_no_trace(lab: Lab, cl
     assert not any("have answered" in line for line in terminal.lines)
 
 
-SOON = ("-t", "4", "-u", "2")
-
-
 def is_awaited(terminal: Terminal) -> None:
     """Wait for the draft that lacks node4 alone, and for the line below it that names that node."""
     terminal.read_until(b"no answer yet")
@@ -89,7 +87,7 @@ def rows_of(terminal: Terminal) -> list[list[str]]:
 
 def test_the_table_is_drawn_while_a_node_hangs_and_completed_in_its_place(lab: Lab, clbalance: Command) -> None:
     lab.node("node4").hang()
-    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *SOON)
+    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *LATER)
     is_awaited(terminal)
     assert [row[:2] for row in rows_of(terminal)[1:5]] == [
         *([f"node{number}", "up"] for number in (1, 2, 3)),
@@ -123,7 +121,7 @@ def test_ctrl_c_leaves_the_draft_and_no_process(lab: Lab, clbalance: Command) ->
 
 def test_a_draft_that_is_higher_than_the_screen_is_not_drawn_over(lab: Lab, clbalance: Command) -> None:
     lab.node("node4").hang()
-    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *SOON, rows=4)
+    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *LATER, rows=4)
     is_awaited(terminal)
     assert terminal.end() == 0
     assert [row[0] for row in rows_of(terminal)] == ["NODE", "node1", "node2", "node3", "node4", "NODE", "node4"]
@@ -134,7 +132,7 @@ def test_there_is_no_draft_for_those_who_want_all_nodes(
     lab: Lab, clbalance: Command, arguments: tuple[str, ...]
 ) -> None:
     lab.node("node4").hang()
-    terminal = clbalance.on_terminal("load", "-q", "-w", "node[1-4]", "-t", "2", "-u", "1", *arguments)
+    terminal = clbalance.on_terminal("load", "-q", "-w", "node[1-4]", *LATER, *arguments)
     terminal.end()
     assert b"no answer yet" not in terminal.raw
     assert b"hung" in terminal.raw or b"timed out" in terminal.raw

@@ -8,6 +8,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, impatient, send
+from tests.cli.held_jobs import LATER
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_it_redraws_in_place_until_ctrl_c(lab: Lab, clbalance: Command) -> None:
 
 def test_a_node_that_hangs_holds_up_no_drawing(lab: Lab, clbalance: Command) -> None:
     lab.node("node2").hang()
-    terminal = clbalance.on_terminal("load", "-w", "node[1-2]", "-t", "4", "-u", "4", "--watch", "1")
+    terminal = clbalance.on_terminal("load", "-w", "node[1-2]", *LATER, "--watch", "1")
     terminal.read_until(b"no answer yet")
     terminal.read_until(b"timed out")
     terminal.type(b"\x03")

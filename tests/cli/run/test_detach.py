@@ -7,7 +7,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, local_ssh, nothing_left
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
-from tests.waiting import eventually
+from tests.waiting import SOON_S, eventually
 
 from .test_run_ends import await_output
 
@@ -18,7 +18,7 @@ def test_it_prints_the_number_of_a_job_that_runs_and_returns(lab: Lab, clbalance
         assert (done.rc, done.text) == (0, "1\n")
         found = job(clbalance, "1")
         seconds = found.pop("seconds")
-        assert 0.0 <= seconds < 20.0
+        assert 0.0 <= seconds < SOON_S
         wanted = {
             "id": 1, "name": "train", "user": found["user"], "state": "RUNNING", "reason": None, "rc": None,
             "node_set": "node1", "attempt": 1, "qos": "Burstable", "priority": 0.0, "cpu_s": None, "mem_bytes": None,

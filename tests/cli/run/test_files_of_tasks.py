@@ -9,7 +9,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from tests.cli.command import Command, eventually, nothing_left
-from tests.cli.held_jobs import SOON, detached, job, let_go
+from tests.cli.held_jobs import LATER, SOON, detached, job, let_go
 from tests.faults.mounts import mounted
 
 TOGETHER = """
@@ -136,7 +136,7 @@ def test_a_node_without_room_for_the_files_gets_no_tasks(lab: Lab, clbalance: Co
     with nothing_left(lab), mounted(lab, lab.node("node1"), "size=2m"):
         done = clbalance("run", "-w", "node[1-2]", *options)
         assert (done.rc, sorted(done.lines)) == (0, [f"{n}: {word}" for n in (1, 2) for word in ("4194304", "node2")])
-        alone = clbalance("run", "-t", "1s", "-u", "1s", "-w", "node1", *options)
+        alone = clbalance("run", *LATER, "-w", "node1", *options)
     assert alone.rc == 125
     assert "no space left on the file system" in alone.stderr
 

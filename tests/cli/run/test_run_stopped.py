@@ -13,14 +13,13 @@ import pytest
 from clbalance.lab.cluster import Lab
 from tests.cli.command import ARGV, Command, ended, local_ssh, nothing_left, send
 from tests.cli.held_jobs import held, let_go
-from tests.waiting import eventually
+from tests.waiting import SOON_S, eventually
 
 from .test_run_ends import STUBBORN, await_output
 
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 ANY_STOP = [*STOPS, (signal.SIGHUP, 129)]
 ORPHANS = "(setsid sh -c 'sleep 301 & sleep 302' &); nohup sleep 303 >/dev/null 2>&1 & echo up; sleep 304"
-SOON_S = 12.0  # two seconds by its own clock (1.7 for its nodes, then its end); a busy machine is slower
 
 
 @pytest.mark.parametrize("text", [ORPHANS, STUBBORN], ids=["orphans", "deaf-to-TERM"])

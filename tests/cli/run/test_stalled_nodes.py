@@ -6,9 +6,9 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command
+from tests.cli.held_jobs import LATER
 from tests.cli.stalled_agents import replace_python, stall_after
-
-LIMITS = ("-t", "2s", "-u", "2s")
+from tests.waiting import SOON_S
 
 
 @pytest.fixture
@@ -19,22 +19,20 @@ def sick(lab: Lab) -> Lab:
     return lab
 
 
-@pytest.mark.parametrize(
-    ("event", "within_s"), [("hello", 40.0), ("claimed", 40.0), ("admitted", 60.0)], ids=["hello", "claim", "admit"]
-)
-def test_a_node_that_stalls_is_passed_over(sick: Lab, clbalance: Command, event: str, within_s: float) -> None:
+@pytest.mark.parametrize("event", ["hello", "claimed", "admitted"])
+def test_a_node_that_stalls_is_passed_over(sick: Lab, clbalance: Command, event: str) -> None:
     stall_after(sick.node("node1"), event)
     began = time.monotonic()
-    done = clbalance("run", *LIMITS, "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE")
+    done = clbalance("run", *LATER, "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE")
     assert (done.rc, done.text) == (0, "node2\n")
-    assert time.monotonic() - began < within_s
+    assert time.monotonic() - began < SOON_S
 
 
 def test_of_two_copies_the_stalled_one_is_to_blame(sick: Lab, clbalance: Command) -> None:
     stall_after(sick.node("node1"), "claimed")
-    done = clbalance("run", *LIMITS, "-w", "node[1-2]", "--pick", "2", "--", "true")
+    done = clbalance("run", *LATER, "-w", "node[1-2]", "--pick", "2", "--", "true")
     assert done.rc == 125
-    assert "node1: timed out: no answer to admit within 2 s" in done.stderr
+    assert "node1: timed out: no answer to admit within 6 s" in done.stderr
     assert "node2:" not in done.stderr
     assert clbalance("run", "-q", "-w", "node2", "-c", "echo free").text == "free\n"
 
@@ -42,16 +40,16 @@ def test_of_two_copies_the_stalled_one_is_to_blame(sick: Lab, clbalance: Command
 def test_tasks_end_although_an_agent_was_stopped_just_after_its_slot_came_up(sick: Lab, clbalance: Command) -> None:
     stall_after(sick.node("node1"), "started", once=True)
     began = time.monotonic()
-    done = clbalance("run", *LIMITS, "-w", "node[1-3]", "--array", "0-11", "-c", "echo ran")
+    done = clbalance("run", *LATER, "-w", "node[1-3]", "--array", "0-11", "-c", "echo ran")
     assert sorted(line.split(": ")[1] for line in done.lines) == ["ran"] * 12
     assert (done.rc, done.stderr.splitlines()[-1]) == (0, "clbalance: 12 of 12 tasks completed")
-    assert time.monotonic() - began < 60.0
+    assert time.monotonic() - began < SOON_S
 
 
 @pytest.mark.parametrize("event", ["claimed", "admitted"])
 def test_a_terminal_shows_who_is_waited_for(sick: Lab, clbalance: Command, event: str) -> None:
     stall_after(sick.node("node1"), event)
-    terminal = clbalance.on_terminal("run", *LIMITS, "-w", "node[1-2]", "--pick", "2", "--", "true")
+    terminal = clbalance.on_terminal("run", *LATER, "-w", "node[1-2]", "--pick", "2", "--", "true")
     terminal.read_until(b"1/2 nodes have answered, waiting for node1")
     assert terminal.end() == 125
 
@@ -70,10 +68,10 @@ def test_a_terminal_shows_who_is_waited_for(sick: Lab, clbalance: Command, event
 def test_a_python_that_babbles_is_garbled_long_before_its_deadline(sick: Lab, clbalance: Command, text: str) -> None:
     replace_python(sick.node("node1"), text)
     began = time.monotonic()
-    done = clbalance("run", "-t", "30s", "-u", "30s", "-w", "node1", "--", "true")
+    done = clbalance("run", "-t", "600s", "-u", "600s", "-w", "node1", "--", "true")
     assert done.rc == 125
     assert "garbled answer: " in done.stderr
-    assert time.monotonic() - began < 50.0
+    assert time.monotonic() - began < SOON_S
 
 
 def test_a_python_that_greets_before_it_works_is_no_harm(sick: Lab, clbalance: Command) -> None:

@@ -11,11 +11,10 @@ import pytest
 from clbalance.lab.cluster import Lab
 from tests.cli.admin.test_reap import home
 from tests.cli.command import ARGV, Command, ended, killed, nothing_left
-from tests.waiting import eventually
+from tests.waiting import SOON_S, eventually
 
 from .test_run_ends import await_output
 
-SOON_S = 20.0  # the nodes are busy printing, too
 UNSHOWN = "it printed faster than its output could be read: the last output is not shown"
 MUCH_BYTES = 256 << 20
 """More than can be read in the time that an end may take."""

@@ -8,8 +8,8 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, nothing_left, send
-from tests.cli.held_jobs import SOON, detached, held, job, let_go
-from tests.waiting import eventually
+from tests.cli.held_jobs import LATER, SOON, detached, held, job, let_go
+from tests.waiting import SOON_S, eventually
 
 from .test_run_ends import NOTICED_SOON
 
@@ -197,7 +197,7 @@ def test_ctrl_c_ends_all_at_once_and_says_what_was_not_started(lab: Lab, clbalan
     with nothing_left(lab):
         child = clbalance.start("run", "-w", "node[1-2]", "--array", "0-29%4", "-c", f"{DIARY}; echo up; sleep 300")
         eventually(lambda: len(ran(clbalance)) == 4)
-        assert send(child, signal.SIGINT) < 12.0
+        assert send(child, signal.SIGINT) < SOON_S
     assert child.returncode == 130
     found = states(clbalance)
     assert (found.count("CANCELLED"), found.count("PENDING")) == (4, 26)
@@ -227,7 +227,7 @@ def test_a_killed_run_leaves_its_slots_to_their_end_and_resume_runs_the_rest(lab
 @pytest.mark.parametrize("point", ["submitted", "intended", "given", "logged", "task"])
 def test_whoever_dies_each_task_runs_once(lab: Lab, clbalance: Command, point: str) -> None:
     with nothing_left(lab):
-        clbalance("run", *SOON, "-w", "node1", "--array", "0-5%2", "-c", DIARY, env={"CLBALANCE_FAIL_AT": point})
+        clbalance("run", *LATER, "-w", "node1", "--array", "0-5%2", "-c", DIARY, env={"CLBALANCE_FAIL_AT": point})
         clbalance("wait", "1")
         assert all(one["state"] != "RUNNING" for one in tasks(clbalance))
         once = ran(clbalance)
@@ -352,9 +352,9 @@ def test_tasks_on_a_node_that_is_said_to_be_dead_run_elsewhere(lab: Lab, clbalan
     ended(child)
     lab.node("node1").hang()
     lab.node("node2").load(r1m=0.1)
-    waits = clbalance("requeue", "-t", "2", "-u", "2", "1")
+    waits = clbalance("requeue", *LATER, "1")
     assert (waits.rc, "`--node-is-dead` requeues it all the same" in waits.stderr) == (2, True)
-    number = clbalance("requeue", "-t", "2", "-u", "2", "--node-is-dead", "--detach", "1")
+    number = clbalance("requeue", *LATER, "--node-is-dead", "--detach", "1")
     assert (number.rc, number.text) == (0, "1\n")
     assert "may run twice" in number.stderr
     eventually(lambda: "node2" in clbalance("jobs").text)

@@ -13,7 +13,7 @@ import pytest
 from tests.node.agent_client import NOTHING, AgentClient, new_job
 from tests.node.lives import Lives, collect
 from tests.node.nodes import Node
-from tests.waiting import eventually
+from tests.waiting import SOON_S, eventually
 
 MIB = 1 << 20
 TWO_CPUS = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one cpu cannot be divided")
@@ -127,7 +127,7 @@ def test_what_takes_more_memory_than_its_limit_is_ended_so(client: AgentClient, 
     end = ended["end"]
     assert (end["kind"], end["limit_bytes"]) == ("out_of_memory", 48 * MIB)
     assert 96 * MIB <= end["used_bytes"] < 160 * MIB
-    assert ended["seconds"] < 40
+    assert ended["seconds"] < SOON_S
 
 
 def test_what_stays_within_its_limit_is_let_be(client: AgentClient, take: str) -> None:
@@ -162,9 +162,9 @@ def command_lines(node: Node) -> list[str]:
 
 
 def test_one_that_is_far_beyond_is_not_waited_for(client: AgentClient, take: str) -> None:
-    _, _, ended = finished(client, f"exec {take} 128 stay-stubborn", limit_mem_bytes=32 * MIB, spec={"grace_s": 60.0})
+    _, _, ended = finished(client, f"exec {take} 128 stay-stubborn", limit_mem_bytes=32 * MIB, spec={"grace_s": 600.0})
     assert ended["end"]["kind"] == "out_of_memory"
-    assert ended["seconds"] < 40
+    assert ended["seconds"] < SOON_S
 
 
 def test_one_that_is_a_little_beyond_has_its_grace(client: AgentClient, node: Node, take: str) -> None:
