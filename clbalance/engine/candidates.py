@@ -52,7 +52,8 @@ class CandidateSweep:
             more = () if self._shortlisting is None else self._shortlisting.next(snapshot, request)
             if not more:
                 return snapshot
-            self.asked.add(send_probes(services, self._sessions, more, last=self._keep_open == 0 and not self._sessions.keeps))
+            is_last = self._keep_open == 0 and not self._sessions.keeps
+            self.asked.add(send_probes(services, self._sessions, more, last=is_last))
 
 
 def _shortlisting(services: Services, query: PlacementQuery) -> "Shortlisting | None":
