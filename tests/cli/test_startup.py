@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,20 @@ def test_the_version_is_told_before_anything_heavy_is_packages(alone: Command) -
     assert packages(alone, "--version").isdisjoint(
         {"typer", "ClusterShell", "rich", "msgspec", "sqlite3", "psutil", "re2"}
     )
+
+
+def test_a_call_whose_output_cannot_be_written_fails(alone: Command) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "clbalance", "--version"],
+            env=dict(alone.env),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert b"No space left on device" in done.stderr
 
 
 def test_help_imports_nothing_that_reaches_nodes_or_draws_tables(alone: Command) -> None:
