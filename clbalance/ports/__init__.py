@@ -11,7 +11,8 @@ from clbalance.ports.listeners import (
     TaskListener,
 )
 from clbalance.ports.returns import Returns
-from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store, TaskLog, WrittenTasks
+from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store
+from clbalance.ports.task_logs import TaskLog, WrittenTasks
 from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
 __all__ = [

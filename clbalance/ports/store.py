@@ -1,4 +1,4 @@
-"""The interfaces of the stores: nodes (`Store`), jobs (`Journal`), and their tasks."""
+"""The interfaces of the stores: nodes (`Store`) and jobs (`Journal`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, 
 from clbalance.ports.returns import Returns
 
 if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
-    from clbalance.model.task import Task, TaskEvent
+    from clbalance.model.task import Task
+    from clbalance.ports.task_logs import TaskLog, WrittenTasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,28 +324,4 @@ class Journal(Protocol):
 
     def placed(self, job: int) -> tuple[Placed, ...]:
         """The plan of each attempt. Of long lists only the first hundred nodes are stored."""
-        ...
-
-
-class WrittenTasks(Protocol):
-    """The tasks of one job whose whole output is in its files. One process adds, many may read."""
-
-    def add(self, claim: int, number: int) -> None:
-        """Add a task that the slot `claim` has run."""
-        ...
-
-    def all(self) -> frozenset[tuple[int, int]]:
-        """All tasks, as pairs of claim and number."""
-        ...
-
-
-class TaskLog(Protocol):
-    """The events of the tasks of one job, append-only. One process writes, many may read."""
-
-    def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
-        """Append events. With `durable` these and all earlier ones are on disk when this returns."""
-        ...
-
-    def events(self) -> tuple[TaskEvent, ...]:
-        """All readable events, in order. One that a crash has cut short is skipped."""
         ...

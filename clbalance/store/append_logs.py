@@ -3,9 +3,11 @@
 import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final, assert_never
 
 from clbalance.errors import StoreError
@@ -24,6 +26,8 @@ class FileTaskLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = -1
+        self._syncs: SimpleQueue[Callable[[StoreError | None], None] | None] | None = None
+        """For the thread that syncs, if there is one."""
 
     def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
         text = b"".join(_line(event) for event in events)
@@ -37,6 +41,22 @@ class FileTaskLog:
         except OSError as error:
             raise file_error(error, self._path) from error
 
+    def sync(self, done: Callable[[StoreError | None], None]) -> None:
+        self.add([], durable=False)  # opens it
+        if self._syncs is None:
+            self._syncs = SimpleQueue()
+            threading.Thread(target=self._sync_all, args=(self._syncs,), name="clbalance-log", daemon=True).start()
+        self._syncs.put(done)
+
+    def _sync_all(self, syncs: "SimpleQueue[Callable[[StoreError | None], None] | None]") -> None:
+        while (done := syncs.get()) is not None:
+            try:
+                os.fdatasync(self._fd)
+            except OSError as error:
+                done(file_error(error, self._path))
+            else:
+                done(None)
+
     def events(self) -> tuple[TaskEvent, ...]:
         try:
             content = self._path.read_bytes()
@@ -48,6 +68,9 @@ class FileTaskLog:
 
     def close(self) -> None:
         """Close the file; `add` opens it again."""
+        if self._syncs is not None:
+            self._syncs.put(None)
+            self._syncs = None
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from clbalance.model.job_record import CopyRecord, JobRecord, JobState, Migratio
 from clbalance.policy.jobs.eligibility import held_reason
 
 if TYPE_CHECKING:
+    from clbalance.errors import StoreError
     from clbalance.model.task import Task, TaskEvent
 
 
@@ -25,6 +26,9 @@ class InMemoryTaskLog:
     def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
         del durable
         self._events += events
+
+    def sync(self, done: Callable[[StoreError | None], None]) -> None:
+        done(None)
 
     def events(self) -> tuple[TaskEvent, ...]:
         return tuple(self._events)

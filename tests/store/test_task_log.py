@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -54,6 +55,27 @@ def test_events_come_back_as_they_were_and_in_order(log: TaskLog) -> None:
     log.add([RETURNED, GIVEN], durable=False)
     log.add([*ENDED, REQUEUED], durable=True)
     assert log.events() == (GIVEN, RETURNED, GIVEN, *ENDED, REQUEUED)
+
+
+def test_a_sync_ends_once_and_says_whether_it_could_be_done(log: TaskLog) -> None:
+    ended: SimpleQueue[StoreError | None] = SimpleQueue()
+    log.add([GIVEN], durable=False)
+    for _ in range(2):
+        log.sync(ended.put)
+    assert [ended.get(timeout=60.0) for _ in range(2)] == [None, None]
+    assert ended.empty()
+    if isinstance(log, FileTaskLog):
+        log.close()
+
+
+def test_a_log_that_cannot_be_synced_says_why(path: Path) -> None:
+    ended: SimpleQueue[StoreError | None] = SimpleQueue()
+    path.parent.mkdir()
+    os.mkfifo(path)
+    log = FileTaskLog(path)
+    log.sync(ended.put)
+    assert isinstance(ended.get(timeout=60.0), StoreError)
+    log.close()
 
 
 def test_who_opens_it_again_goes_on_behind_what_there_is(path: Path) -> None:

@@ -271,7 +271,7 @@ COULD_NOT_LOG: Final = Exited(rc=1)
 def tells_all(end: End, *, closed: bool) -> bool:
     """Whether a log that was read to its end mentions every task that the slot has started. `end`: that of the slot.
 
-    A slot that ends by itself closes its log. Starts are on disk before they are made. So the log of a slot that was
+    A slot that ends by itself closes its log. Starts are written before they are made. So the log of a slot that was
     killed, or could not write any more, mentions all starts, too.
     """
     if isinstance(end, Lost | NodeFailed):

@@ -68,6 +68,10 @@ class AgentMultiplexer:
         """As `Agents.heard_at`: whichever channel it was for."""
         return self._agents.heard_at(node)
 
+    def wake(self) -> None:
+        """As `Agents.wake`."""
+        self._agents.wake()
+
     def forget(self, channel: "AgentChannel") -> None:
         """Pass no more events to this channel."""
         self._channels.pop(channel.label, None)

@@ -1,6 +1,7 @@
 """The tasks of a run: which task is on which slot, their log, and their counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from clbalance.engine.agent.job_messages import TaskFinished, end_of
 from clbalance.engine.services import PlacementQuery, Services
@@ -26,11 +27,13 @@ class TaskCounts:
     runs: int = 0
     busy_s: float = 0.0
     started_at: float | None = None
+    expected_s: float | None = None
+    """The mean duration by earlier jobs; None: not known."""
 
     @property
     def mean_s(self) -> float | None:
-        """The mean duration of a try, in seconds."""
-        return self.busy_s / self.runs if self.runs else None
+        """The mean duration of a try, in seconds: of those that have ended, or as it is expected."""
+        return self.busy_s / self.runs if self.runs else self.expected_s
 
     def ran(self, seconds: float) -> None:
         """Count a try that ended by itself."""
@@ -102,12 +105,18 @@ class TaskAssignments:
         self.counts = TaskCounts(len(context.tasks))
         self._context = context
         self._clock = context.services.clock
-        self._log = context.services.journal.task_log(context.job.id)
+        self.log = context.services.journal.task_log(context.job.id)
         self._proven: set[int] = set()
         """Slots that have ended a task. Others get one task only: it may be long, and no task should wait behind it."""
 
+    def expect(self, durations: Mapping[int, float]) -> None:
+        """Give the longest tasks out first. `durations`: expected seconds by task number; empty: not known."""
+        if durations:
+            self.queue.expect(durations)
+            self.counts.expected_s = fmean(durations.values())
+
     def give(self, slots: Sequence[Slot]) -> list[tuple[Slot, list[Task]]]:
-        """Assign tasks to slots that have few left. All assignments are on disk when this returns."""
+        """Assign tasks to slots that have few left. They are written to the log, and may be sent once it is synced."""
         short = depth(self.counts.mean_s, self.queue.pending, len(slots), self.may_fail)
         batches: list[tuple[Slot, list[Task]]] = []
         for slot in slots:
@@ -117,7 +126,7 @@ class TaskAssignments:
         parts = [(slot, task.number) for slot, some in batches for task in some]
         if parts:
             given = [TaskGiven(number=number, node=slot.node, claim=slot.claim) for slot, number in parts]
-            self._log.add(given, durable=True)
+            self.log.add(given, durable=False)
         return batches
 
     @property
@@ -129,7 +138,7 @@ class TaskAssignments:
     def returned(self, slot: Slot, number: int) -> None:
         """A slot has returned a task without starting it."""
         self.queue.returned(slot.claim, number)
-        self._log.add([TaskReturned(number=number, claim=slot.claim)], durable=False)
+        self.log.add([TaskReturned(number=number, claim=slot.claim)], durable=False)
 
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
         """Pass on a piece of a task's output. A log may name any task: only tasks of this slot may write."""
@@ -156,15 +165,15 @@ class TaskAssignments:
         """Record the tasks whose end a slot has not reported, on disk before the slot's node forgets them."""
         for fate in self.queue.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
             if fate.end is None:
-                self._log.add([TaskReturned(number=fate.number, claim=slot.claim)], durable=False)
+                self.log.add([TaskReturned(number=fate.number, claim=slot.claim)], durable=False)
             else:
                 self._ended(slot, fate.number, fate.end, 0.0, is_over=fate.is_over)
-        self._log.add([], durable=True)
+        self.log.add([], durable=True)
 
     def _ended(self, slot: Slot, number: int, end: End, seconds: float, *, is_over: bool) -> None:
         now = self._clock.now()
         ended = TaskEnded(number=number, node=slot.node, claim=slot.claim, end=end, seconds=seconds, at=now)
-        self._log.add([ended], durable=False)
+        self.log.add([ended], durable=False)
         if is_over:
             self.counts.is_over(failed=state_of(end) is not JobState.COMPLETED)
             self.listener.ended(ended)

@@ -1,6 +1,7 @@
 """The slots of a run of tasks: they are opened, started, given tasks, and ended; and what they report."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.answers import remember_refusals
 from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext
+from clbalance.engine.tasks.given_tasks import GivenTasks
 from clbalance.engine.tasks.launches import SlotLaunches
 from clbalance.engine.tasks.slot import FED, FED_UNSEEN, Slot
 from clbalance.engine.tasks.slots import SlotNodes, SlotPlan
@@ -19,12 +21,14 @@ from clbalance.engine.tasks.stuck_slots import StuckSlots
 from clbalance.engine.tasks.task_files import Parcel, TaskFiles
 from clbalance.model import NodeName
 from clbalance.model.job_record import Cancelled, Outcome
+from clbalance.model.task import Task
 from clbalance.policy.jobs.leased import ends_the_job
 
 if TYPE_CHECKING:  # few jobs have files that travel
     from clbalance.engine.files.sending import Sent
 
 STEP_EVERY_S = 0.02
+_LOOK_EVERY_S = 0.1
 _REPORT_EVERY_S = 0.25
 
 
@@ -43,7 +47,7 @@ class OpenSlots:
         self.next_claim = context.job.claim
         """Of the next slot; no slot has had it."""
         self._report_at = 0.0
-        self._step_at = 0.0
+        self._step_at = self._rested_at = self._look_at = 0.0
         requested = partial(cancel_requested, context.services, context.job.id)
         self._early_end = EarlyEnd(context.services.clock, requested)
         self._no_slots_since: float | None = None
@@ -56,6 +60,7 @@ class OpenSlots:
     def begin(self, multiplexer: AgentMultiplexer, plan: SlotPlan) -> None:
         """Open the slots of the plan."""
         self._multiplexer = multiplexer
+        self._given = GivenTasks(self.assignments.log, multiplexer.wake)
         within = frozenset(list(dict.fromkeys(plan.nodes))[: self._services.session_limit])
         for node in plan.nodes:
             if node in within:
@@ -85,19 +90,32 @@ class OpenSlots:
     def is_over(self) -> bool:
         """Do the steps that are due. Not after each event: the work of many events is recorded and sent at once."""
         now = self._services.clock.monotonic()
-        if now < self._step_at:
+        if now < self._step_at and not self._given.can_go_on:
             return False
-        self._step_at = now + STEP_EVERY_S
         self._drop_unneeded()
         self._heed_cancel()
         self._start_admitted()
         self._drop_refused()
         self._take_arrived()
         self._feed()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_S
+            self._look()
+        ended_at = self._services.clock.monotonic()
+        self._step_at, self._rested_at = now + STEP_EVERY_S, 2 * ended_at - now
+        return not self._slots and not self._may_get_slots()
+
+    def _soon(self) -> None:
+        """A slot waits for us: do the next step now, but spend no more than half of the time in steps."""
+        self._step_at = min(self._step_at, self._rested_at)
+
+    def _look(self) -> None:
+        """Do what need not be done in each step."""
+        for slot in tuple(self._slots.values()):
+            slot.look_after()
         self._end_stuck()
         self._grow()
         self._report()
-        return not self._slots and not self._may_get_slots()
 
     def _may_get_slots(self) -> bool:
         """Without any slot: whether to ask nodes once more for one."""
@@ -140,8 +158,7 @@ class OpenSlots:
 
     def _drop_refused(self) -> None:
         for slot in tuple(self._slots.values()):
-            slot.look_after()
-            if slot.claim in self._slots and (reason := slot.refusal()):
+            if reason := slot.refusal():
                 self._refused = f"{slot.node}: {reason}"
                 remember_refusals(self._services, slot.unfit)
                 self._drop(slot)
@@ -196,19 +213,27 @@ class OpenSlots:
 
     def _feed(self) -> None:
         takers = [slot for slot in self._slots.values() if slot.takes_tasks]
-        batches = self.assignments.give(takers)
-        if batches:
+        self._given.add(self.assignments.give(takers))
+        durable = list(self._given.durable())
+        if durable:
             self._services.fail_point("given")
-        for slot, some in batches:
-            if self._files.sends_to_tasks:
-                self._files.send(slot, some)
-            else:
-                slot.feed(some)
+        for slot, some in durable:
+            self._send(slot, some)
         for slot in takers:
-            if self._files.is_sending_to(slot):
+            if self._files.is_sending_to(slot) or self._given.have_some_for(slot):
                 self._stuck.moved(slot.claim)
             elif not self._queue.pending and not self._queue.may_come_back:
                 slot.finish()
+
+    def _send(self, slot: Slot, tasks: Sequence[Task]) -> None:
+        """Send tasks to a slot. If it takes none any more, they were never there, and other slots get them."""
+        if slot.takes_tasks and self._files.sends_to_tasks:
+            self._files.send(slot, tasks)
+        elif slot.takes_tasks:
+            slot.feed(tasks)
+        elif slot.claim in self._slots:
+            for task in tasks:
+                self.assignments.returned(slot, task.number)
 
     def _end_stuck(self) -> None:
         """End slots that owe something for too long. Their tasks may still be started, so no other slot gets them."""
@@ -269,6 +294,7 @@ class OpenSlots:
             with self._services.without_store():
                 self._services.journal.limited(self._context.job.id, slot.claim, slot.node, limits)
         self._no_slots_since = None
+        self._soon()
         if self.assignments.counts.started_at is None:
             self.assignments.counts.started_at = self._services.clock.monotonic()
             with self._services.without_store():
@@ -289,6 +315,8 @@ class OpenSlots:
         self._stuck.moved(slot.claim)
         self.assignments.finished(slot, entry)
         self._stop_after_failures()
+        if not self._queue.with_slot(slot.claim):
+            self._soon()
 
     def warned(self, slot: Slot, text: str) -> None:
         self.assignments.listener.warned(slot.node, text)

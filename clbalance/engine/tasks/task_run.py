@@ -55,7 +55,7 @@ class TaskRun:
                 asked = ask(services, sessions, query.candidates, keep_open=keep_open)
                 if self._context.rules.at_once != 1 and durations is None:  # looked up while the nodes answer
                     durations = remembered_durations(services, self._context.job, self._context.tasks)
-                    self._slots.assignments.queue.expect(durations)
+                    self._slots.assignments.expect(durations)
                 asked.listen(enough_for(replace(query.request, pick=1), query.policy, services.clock.now()))
                 snapshot = asked.snapshot()
                 plan = self._slots.nodes.first(snapshot, self._slots.most())

@@ -20,7 +20,7 @@ CONGESTED_BYTES = 256 << 10  # unsent events above which no output is read and n
 
 POLL_SHORTEST_S = 0.02  # until a file that grew is read again
 POLL_LONGEST_S = 0.25
-LOG_TOLD_EVERY_S = 0.05  # between news of the log, while short tasks run
+LOG_TOLD_EVERY_S = 0.1  # between news of the log, while short tasks run
 
 LEFTOVER_GRACE_S = 1.0  # from TERM to KILL for processes that outlive the job's first one
 UNTIED_GRACE_S = 1.0  # the same for a tied job whose agent is gone, and at a supervisor's SIGTERM

@@ -124,6 +124,7 @@ class Session:
                 self.started(job, news)
             elif ev == "logged":
                 if job.follower is not None:
+                    job.follower.told = True
                     job.follower.due = 0.0
             elif ev == "admitted":
                 job.admitted = True
@@ -257,6 +258,7 @@ class Session:
             follower = job.follower
             if follower is None or follower.due > now or self.channel.congested:
                 continue
+            follower.told |= job.link is None  # nobody tells, or the job has ended
             if job.ended is not None:
                 follower.to_the_end = True  # nothing is written meanwhile, and `ended` comes after all output
             follower.pump(self.channel, now)

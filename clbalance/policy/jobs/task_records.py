@@ -148,7 +148,7 @@ def unwritten(records: Iterable[TaskRecord], written: frozenset[tuple[int, int]]
 
 # -- how many tasks a slot gets at once, the limit of failures, and the time left
 
-_AHEAD_S = 0.2  # seconds of work that a slot has in advance, so that it never waits for us
+_AHEAD_S = 0.4  # seconds of work that a slot has in advance, so that it never waits for us
 _MOST_AHEAD = 64
 _LONG_S = 5.0
 """A slot waits about 0.03 s for a task that is not there yet. For shorter tasks than these that is worth avoiding."""

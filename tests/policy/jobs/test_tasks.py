@@ -18,7 +18,7 @@ SECONDS = st.floats(min_value=0.0, max_value=1e6)
         pytest.param(60.0, 1000, 4, 1, id="long tasks are not given ahead"),
         pytest.param(4.0, 1000, 4, 2, id="of others the next is there before the last has ended"),
         pytest.param(4.0, 8, 4, 1, id="as long as many are pending: another slot may be free sooner"),
-        pytest.param(0.05, 1000, 4, 4, id="short ones are, as many as a fifth of a second holds"),
+        pytest.param(0.05, 1000, 4, 8, id="short ones are, as many as take 0.4 s"),
         pytest.param(0.0, 100_000, 4, 64, id="but not without end"),
         pytest.param(0.001, 40, 4, 5, id="half of the fair share of what is left"),
         pytest.param(0.001, 3, 4, 1, id="the last ones go to who is free"),
@@ -38,7 +38,7 @@ def test_never_more_than_its_fair_share_and_always_one(mean_s: float, pending: i
     much = depth(mean_s, pending, slots)
     assert 1 <= much <= 64
     assert much == 1 or much <= pending / slots + 1
-    assert much <= 2 or (much - 1) * mean_s <= 0.2
+    assert much <= 2 or (much - 1) * mean_s <= 0.4
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ class Follower:
         self.pause_s = POLL_SHORTEST_S
         self.due = 0.0
         self.drained = False
+        self.told = True  # that the log may have grown
 
     def open(self, jobs: JobsFolder, name: str) -> int:
         fd = open_output(jobs, self.job, name)
@@ -98,37 +99,43 @@ class Follower:
     def pump(self, channel: Channel, now: float) -> None:
         """Send the next chunk of each stream. Sets `drained` if no stream has more, and the time of the next look.
 
-        A slot's log is read last and sent first, so that it names every task in the output after it.
+        A slot's log is read last and sent first, so that it names every task in the output after it. If there is no
+        output, it is read only when its supervisor has told of it.
         """
         for name in self.missing:
             channel.complain("%s: its %s was removed" % (self.job, name), self.job)
         del self.missing[:]
-        read = [(stream, self.read(stream, channel)) for stream in self.streams]
+        self.drained = True
+        read = []  # type: list[tuple[Stream, bytes]]
+        for stream in self.streams:
+            if stream.name != "log" or self.told or any(raw for _, raw in read):
+                read.append((stream, self.read(stream, channel)))
         for stream, raw in sorted(read, key=lambda each: each[0].name != "log"):
             if raw:
                 text = binascii.b2a_base64(raw, newline=False).decode("ascii")
                 channel.say("output", job=self.job, stream=stream.name, offset=stream.sent, data=text)
                 stream.sent += len(raw)
-        self.drained = all(raw == b"" for _, raw in read)
-        if any(raw for _, raw in read):
+        self.told = not self.drained
+        if any(raw and stream.name != "log" for stream, raw in read):
             self.pause_s = POLL_SHORTEST_S
+        if not self.drained and any(raw for _, raw in read):
             self.due = now
         else:
             self.due = now + self.pause_s
             self.pause_s = min(self.pause_s * 1.5, POLL_LONGEST_S)
 
-    def read(self, stream: Stream, channel: Channel) -> "bytes | None":
-        """The next chunk, empty at the end of the file; None if the client must acknowledge first."""
+    def read(self, stream: Stream, channel: Channel) -> bytes:
+        """The next chunk. `drained` becomes false if there may be more, perhaps once the client has acknowledged."""
         if stream.sent >= stream.size and not self.to_the_end:
             return b""
         room = min(CHUNK_BYTES, stream.acked + self.window - stream.sent)
-        if room <= 0:
-            return None
         try:
-            return os.pread(stream.fd, room, stream.sent)
+            raw = os.pread(stream.fd, room, stream.sent) if room > 0 else b""
         except OSError as error:
             self.give_up(stream, channel, error)
             return b""
+        self.drained = self.drained and len(raw) < room
+        return raw
 
     def give_up(self, stream: Stream, channel: Channel, error: OSError) -> None:
         """Report once that the rest of a stream cannot be read, and read no more of it."""

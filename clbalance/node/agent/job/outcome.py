@@ -124,7 +124,16 @@ def unrecorded_end() -> "dict[str, Any]":
 
 
 def keep_exit(folder: int, record: "dict[str, Any]") -> None:
-    """Write the record of a job's end, atomically, in space reserved at its start. May raise `OSError`."""
+    """Write the record of a job's end, atomically, in space reserved at its start. May raise `OSError`.
+
+    The log of a slot is on disk before: with its end it says which tasks were started, also after a crash of the node.
+    """
+    with suppress(OSError):
+        log = os.open("log", READ, dir_fd=folder)
+        try:
+            os.fsync(log)
+        finally:
+            os.close(log)
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open("exit.tmp", flags, 0o600, dir_fd=folder)
     try:

@@ -30,7 +30,7 @@ if MYPY:
 class Slot(Supervisor):
     """Runs the tasks in `queue`, in order, until it is told that no more come or its agent is gone.
 
-    `log` has one JSON list a line: `["s", n]` before task n is started, synced in groups; `["e", n, end, seconds,
+    `log` has one JSON list a line: `["s", n]` before task n is started; `["e", n, end, seconds,
     stdout, stderr]` after its last process has ended, with the sizes of both files, which say which output belongs to
     the task; `["b", n]` for a task that is given back unstarted; `["z"]` at the end.
     """
@@ -73,12 +73,14 @@ class Slot(Supervisor):
         self.record({"end": end, "seconds": seconds, "usage": self.usage.to_fields()}, self.warnings)
 
     def take(self) -> bool:
-        """Take the queued tasks; False if there are none. The log names them on disk before any of them runs."""
+        """Take the queued tasks; False if there are none. The log names them before any of them runs.
+
+        It is not synced: until this slot has an end, its log matters only in the same boot.
+        """
         self.taken.extend(self.queued())
         if not self.taken:
             return False
         self.write_log([["s", number] for number, _ in self.taken])
-        os.fsync(self.log)
         fail_point("logged")
         return True
 
