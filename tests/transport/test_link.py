@@ -22,7 +22,7 @@ def transport(request: pytest.FixtureRequest) -> Iterator[SshTransport]:
     if request.param == "local":
         yield SshTransport(here=frozenset({NODE}))
     else:
-        yield SshTransport(options=request.getfixturevalue("lab").ssh_options, connect_timeout_s=5.0)
+        yield SshTransport(options=request.getfixturevalue("lab").ssh_options, connect_timeout_s=60.0)
 
 
 def linked(transport: SshTransport, command: str, *, within_s: float = 20.0, idle_s: float = 20.0) -> Link:

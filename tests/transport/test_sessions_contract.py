@@ -61,10 +61,10 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
             lab = request.getfixturevalue("lab")
             with kept_in_a_folder() as base:
                 request.getfixturevalue("monkeypatch").setenv("XDG_RUNTIME_DIR", str(base))
-                yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=5.0, keep_s=60.0), names)
+                yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=60.0, keep_s=60.0), names)
         case _:
             lab = request.getfixturevalue("lab")
-            yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=5.0), names)
+            yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=60.0), names)
 
 
 def events(sessions: Sessions, enough: Callable[[list[SessionEvent]], bool]) -> list[SessionEvent]:
@@ -130,7 +130,7 @@ def test_a_silent_node_meets_its_deadline_and_delays_nobody(place: Place) -> Non
     with place.transport.sessions() as sessions:
         sessions.open(silent, within_s=1.5)
         sessions.open(talking, within_s=60)
-        sessions.send(silent, b"sleep 60\n")
+        sessions.send(silent, b"sleep 600\n")
         sessions.send(talking, b"echo here\n")
         found = events(sessions, lambda found: len(found) >= 2)
     assert Line(node=talking, text=b"here") in found
@@ -141,11 +141,12 @@ def test_a_silent_node_meets_its_deadline_and_delays_nobody(place: Place) -> Non
 def test_a_lifted_deadline_is_no_deadline(place: Place) -> None:
     node = place.nodes[0]
     with place.transport.sessions() as sessions:
-        sessions.open(node, within_s=2.0)
+        sessions.open(node, within_s=60)
         sessions.send(node, b"echo up\n")
         events(sessions, of(Line, 1))
+        sessions.set_deadline(node, 3.0)
         sessions.set_deadline(node, None)
-        assert sessions.next(2.3) is None
+        assert sessions.next(3.3) is None
         sessions.send(node, b"echo still\n")
         assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"still")]
 

@@ -141,7 +141,7 @@ def test_it_does_not_wait_for_longer_than_it_may(lab: Lab, clbalance: Command) -
     lab.node("node1").load(r1m=9.0)
     done = clbalance("run", "--queue-for", "0.7", "-w", "node1", "--", "true")
     assert done.rc == 125
-    assert "clbalance: waiting: 0/1 nodes fit: 1 load above 1.00\n" in done.stderr
+    assert "0/1 nodes fit: 1 load above 1.00\n" in done.stderr
     assert job(clbalance, "1")["state"] == "CANCELLED"
 
 

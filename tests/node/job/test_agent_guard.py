@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -259,15 +260,15 @@ def test_a_task_that_cannot_be_executed_says_so_with_and_without_a_guard(slots: 
     ]
 
 
-PYTHONS = {python: plain(python) for python in pythons()}
-PYTHONS |= {"without prctl": without_prctl(), "with an old glibc": without_sessions_in_spawn()}
+COMMANDS: dict[str, Callable[[], list[str]]] = {python: partial(plain, python) for python in pythons()}
+COMMANDS |= {"without prctl": without_prctl, "with an old glibc": without_sessions_in_spawn}
 
 
-@pytest.mark.parametrize("command", PYTHONS.values(), ids=PYTHONS)
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_tasks_run_in_order_and_end_with_their_slot_under_every_python_there_is(
-    slots: Slots, command: list[str]
+    slots: Slots, command: Callable[[], list[str]]
 ) -> None:
-    client = slots.stack.enter_context(AgentClient(slots.node.base, command=command))
+    client = slots.stack.enter_context(AgentClient(slots.node.base, command=command()))
     slot = slots.open(client)
     slots.give(client, slot, *((number, f"echo {number}; (setsid sleep 600 &)") for number in range(20)))
     slots.give(client, slot, (20, LASTS))
