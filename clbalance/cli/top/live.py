@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from prompt_toolkit.application import Application
+from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input.defaults import create_input
 from prompt_toolkit.layout import FormattedTextControl, Layout, Window
@@ -18,11 +19,14 @@ from prompt_toolkit.output.defaults import create_output
 
 from clbalance.cli import signals
 from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.top.acts import act_on_terminal, export
 from clbalance.cli.top.keyboard import key_bindings
 from clbalance.cli.top.screen import Screen
 from clbalance.cli.top.worker import Worker
-from clbalance.errors import Interrupted
+from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.policy.heat import NodeGroup
+from clbalance.policy.top.actions import Action, Deed, asks_for
+from clbalance.policy.top.keys import Keys
 from clbalance.policy.top.state import Focus, TopState
 from clbalance.render.output.streams import Outlet
 from clbalance.render.sparkline import blocks_for
@@ -48,8 +52,11 @@ _IDLE_EVERY_S = 30.0
 class LiveTop:
     """One screen, from its first frame to its end."""
 
-    def __init__(self, screen: Screen, *, every_s: float, color: bool) -> None:
+    def __init__(self, screen: Screen, act: Callable[[Deed], None], *, every_s: float, color: bool) -> None:
+        """`act` carries out an action while the terminal is its own."""
         self._screen = screen
+        self._act = act
+        self._is_acting = False
         self._every_s = every_s
         self._worker: Worker | None = None
         self._last_key_s = time.monotonic()
@@ -116,6 +123,8 @@ class LiveTop:
                 loop.add_signal_handler(one, self._stopped, one)
 
     def _stopped(self, signum: int) -> None:
+        if self._is_acting and signum == signal.SIGINT:
+            return  # it is for the command that has the terminal
         self._signal = signum
         if self._app.is_running and not self._app.is_done:
             self._app.exit()
@@ -130,10 +139,28 @@ class LiveTop:
             self._worker.hurry()
         if self._screen.state.is_over and not self._app.is_done:
             self._app.exit()
+        if (todo := self._screen.take_todo()) is not None:
+            self._app.create_background_task(self._carry_out(todo))
+
+    async def _carry_out(self, deed: Deed) -> None:
+        if deed.action is Action.EXPORT:
+            try:
+                self._screen.say(export(self._screen.exported(deed.keys), deed.text))
+            except ClbalanceError as error:
+                self._screen.say(error.message)
+            self._app.invalidate()
+            return
+        self._is_acting = True
+        try:
+            await run_in_terminal(lambda: self._act(deed), in_executor=True)
+        finally:
+            self._is_acting = False
+        if self._worker is not None:
+            self._worker.hurry()
 
     def _pasted(self, text: str) -> None:
         """Text is for a filter. On the table it would be keys that nobody has pressed."""
-        if self._screen.state.focus is Focus.FILTER:
+        if self._screen.state.focus in {Focus.FILTER, Focus.QUESTION} and _is_text_asked(self._screen):
             for character in text.replace("\n", " "):
                 self._screen.press(character)
 
@@ -158,15 +185,23 @@ class LiveTop:
         return found
 
 
-def show_live(cluster: ClusterContext, groups: tuple[NodeGroup, ...], first: TopState, every_s: float) -> None:
+def _is_text_asked(screen: Screen) -> bool:
+    """Whether what is typed is text; a question that `y` answers takes no pasted one."""
+    asked = screen.state.asked
+    return asked is None or bool(asks_for(asked.action))
+
+
+def show_live(
+    cluster: ClusterContext, groups: tuple[NodeGroup, ...], first: TopState, every_s: float, keys: Keys
+) -> None:
     """Show the live screen until it is left. What is said meanwhile on standard error comes after it."""
     names = cluster.candidates.nodes
     labels = {name for values in cluster.labels.values() for name in values}
     nothing_yet = Round(number=0, taken_at=datetime.now().astimezone(), rows=())
-    screen = Screen(first, nothing_yet, blocks_for(os.environ), labels)
+    screen = Screen(first, nothing_yet, blocks_for(os.environ), labels, keys)
     screen.say(f"asking {counted(len(names), 'node')}")
     console = cluster.console
-    live = LiveTop(screen, every_s=every_s, color=console.display.color)
+    live = LiveTop(screen, partial(act_on_terminal, cluster), every_s=every_s, color=console.display.color)
     with io.BytesIO() as said:
         aside = replace(console.outlets, stderr=Outlet(file=said))
         quiet = replace(cluster, console=replace(console, outlets=aside))

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Option
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.top.state import View
+from clbalance.policy.top.view import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,4 +17,5 @@ class TopOptions:
     filter: Annotated[
         str | None, Option("--filter", metavar="TEXT", help="Only rows with this text, or nodes by an expression.")
     ] = None
+    readonly: Annotated[bool, Option("--readonly", help="Without the keys that change anything, or log in.")] = False
     every: Annotated[str, Option("--every", metavar="TIME", help="Ask the nodes this often.")] = "2s"

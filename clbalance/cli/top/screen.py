@@ -1,9 +1,15 @@
 """What the live screen shows: the last round and the state, brought together. It knows no terminal."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
+from clbalance.model import NodeName
+from clbalance.nodeset import fold
+from clbalance.policy.top.actions import VIEWS, Action, Deed, question
+from clbalance.policy.top.keys import KEYS, Keys
 from clbalance.policy.top.press import press
 from clbalance.policy.top.state import Focus, Shown, TopState, settle
+from clbalance.policy.top.view import View
 from clbalance.render.lines import Line
 from clbalance.render.sparkline import Blocks
 from clbalance.render.top.details import detail_lines
@@ -16,12 +22,15 @@ from clbalance.render.top.round import Round
 class Screen:
     """The state of one screen. Rows are made once for each round, and sorted once for each key."""
 
-    def __init__(self, state: TopState, first: Round, blocks: Blocks, labels: Collection[str]) -> None:
+    def __init__(
+        self, state: TopState, first: Round, blocks: Blocks, labels: Collection[str], keys: Keys = KEYS
+    ) -> None:
         self.state = state
         self._found = first
         self._taken_s: float | None = None
         self._blocks = blocks
         self._labels = frozenset(labels)
+        self._keys = keys
         self._message = ""
         self._size = (80, 24)
         self._by = Filter()
@@ -44,8 +53,17 @@ class Screen:
     def press(self, key: str) -> None:
         """Do what a key says."""
         self._message = ""
-        self.state = press(self.state, key, self._shown())
+        self.state = self._with_names(press(self.state, key, self._shown(), self._keys))
         self._refresh()
+
+    def take_todo(self) -> Deed | None:
+        """The action that was confirmed, once."""
+        todo, self.state = self.state.todo, replace(self.state, todo=None)
+        return todo
+
+    def exported(self, keys: Collection[str]) -> Items:
+        """These rows, as they are now."""
+        return replace(self._items, items=tuple(item for item in self._items.items if item.key in keys))
 
     def lines(self, width: int, height: int, now_s: float, remark: str = "") -> tuple[Line, ...]:
         """The present frame. `remark`: for the last line, if nothing else is said there."""
@@ -60,9 +78,30 @@ class Screen:
             by=self._by,
             age_s=0.0 if self._taken_s is None else now_s - self._taken_s,
             message=self._message or remark,
+            question=self._question(),
+            keys=self._keys,
             details=detail_lines(self._found, self._items, self.state, width, self._blocks) if is_open else (),
         )
         return frame(scene, width, height, self._blocks)
+
+    def _with_names(self, state: TopState) -> TopState:
+        """An action is for the nodes or jobs that its question names."""
+        if state.asked is not None and not state.asked.names:
+            return replace(state, asked=self._named(state.asked))
+        return state if state.todo is None or state.todo.names else replace(state, todo=self._named(state.todo))
+
+    def _named(self, deed: Deed) -> Deed:
+        items = [item for item in self._items.items if item.key in deed.keys]
+        if View.JOBS in VIEWS[deed.action] and deed.action is not Action.EXPORT:
+            return replace(deed, names=tuple(str(item.values[0].value) for item in items))
+        return replace(deed, names=tuple(dict.fromkeys(node for item in items for node in item.nodes)))
+
+    def _question(self) -> str:
+        asked = self.state.asked
+        if asked is None:
+            return ""
+        is_nodes = View.NODES in VIEWS[asked.action]
+        return question(asked, fold(map(NodeName, asked.names)) if is_nodes else ", ".join(asked.names))
 
     def _refresh(self) -> None:
         """Make the rows again, if what they depend on has changed."""

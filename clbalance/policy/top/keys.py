@@ -4,6 +4,7 @@ from enum import Enum
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.policy.top.actions import Action
 
 
 class Command(Enum):
@@ -30,6 +31,13 @@ class Command(Enum):
     UNTAG = "untag all"
     DETAILS = "details of a row; the nodes of a group"
     BACK = "back: close, clear the filter, untag"
+    DRAIN = "drain nodes, with a reason"
+    RESUME = "resume nodes"
+    CANCEL = "cancel jobs"
+    HOLD = "hold pending jobs"
+    LOG = "log of a job, followed; Ctrl-C comes back"
+    SSH = "a shell on a node"
+    EXPORT = "export rows as CSV or JSON"
     HELP = "this help"
     QUIT = "quit"
 
@@ -56,6 +64,13 @@ BINDINGS: Final[tuple[tuple[Command, tuple[str, ...]], ...]] = (
     (Command.UNTAG, ("U",)),
     (Command.DETAILS, ("enter",)),
     (Command.BACK, ("escape",)),
+    (Command.DRAIN, ("d",)),
+    (Command.RESUME, ("r",)),
+    (Command.CANCEL, ("c",)),
+    (Command.HOLD, ("h",)),
+    (Command.LOG, ("l",)),
+    (Command.SSH, ("s",)),
+    (Command.EXPORT, ("e",)),
     (Command.HELP, ("?", "f1")),
     (Command.QUIT, ("q",)),
 )
@@ -81,4 +96,16 @@ class Keys:
         return tuple((" ".join(_NAMES.get(key, key) for key in keys), one.value) for one, keys in self.bindings)
 
 
+ACTIONS: Final = {
+    Command.DRAIN: Action.DRAIN,
+    Command.RESUME: Action.RESUME,
+    Command.CANCEL: Action.CANCEL,
+    Command.HOLD: Action.HOLD,
+    Command.LOG: Action.LOG,
+    Command.SSH: Action.SSH,
+    Command.EXPORT: Action.EXPORT,
+}
+"""Actions are for the tagged rows; without any, for the selected one."""
 KEYS: Final = Keys()
+READ_ONLY: Final = Keys(tuple(one for one in BINDINGS if one[0] not in ACTIONS))
+"""With `--readonly` there are no actions."""

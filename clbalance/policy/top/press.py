@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, assert_never
 
-from clbalance.policy.top.keys import KEYS, Command, Keys
-from clbalance.policy.top.state import Focus, Order, Shown, TopState, View, settle
+from clbalance.policy.top.actions import ALONE, VIEWS, Action, Deed, asks_for
+from clbalance.policy.top.keys import ACTIONS, KEYS, Command, Keys
+from clbalance.policy.top.state import Focus, Order, Shown, TopState, settle, targets
+from clbalance.policy.top.view import View
 
 _MOST_TYPED = 1000  # characters of a filter
 _MOST_KEPT = 100  # filters in the history
@@ -17,14 +19,18 @@ def press(state: TopState, key: str, shown: Shown, keys: Keys = KEYS) -> TopStat
 
     What the next view shows is not known here: `settle` comes next.
     """
-    command = keys.command(key)
+    command, state = keys.command(key), replace(state, remark="")
     match state.focus:
         case Focus.FILTER:
             return _type(state, key)
+        case Focus.QUESTION:
+            return _answer(state, key)
         case _ if key == "c-c":
             return replace(state, is_over=True)
         case Focus.HELP | Focus.DETAILS:
             return _read(state, command, shown.page)
+        case Focus.TABLE if command in ACTIONS:
+            return _ask(state, ACTIONS[command], shown)
         case Focus.TABLE:
             return state if command is None else _ON_TABLE[command](state, shown)
         case _:
@@ -65,6 +71,42 @@ def _recall(state: TopState, steps: int) -> TopState:
     if not 0 <= steps <= len(state.history):
         return state
     return replace(state, recalled=steps, typed=state.history[-steps] if steps else "")
+
+
+# -- actions: each is asked about first, unless it only looks
+
+
+def _ask(state: TopState, action: Action, shown: Shown) -> TopState:
+    if state.view not in VIEWS[action] or state.is_folded:
+        views = " and ".join(view.value for view in View if view in VIEWS[action])
+        return replace(state, remark=f"{action.value}: only in the view of {views}")
+    keys = shown.keys if action is Action.EXPORT and not _tagged(state, shown) else targets(settle(state, shown), shown)
+    if not keys:
+        return replace(state, remark=f"{action.value}: there is no row")
+    if action in ALONE:
+        if len(keys) > 1:
+            return replace(state, remark=f"{action.value}: one row, not {len(keys)}; U untags")
+        return replace(state, todo=Deed(action=action, keys=keys))
+    return replace(state, focus=Focus.QUESTION, asked=Deed(action=action, keys=keys), typed="")
+
+
+def _tagged(state: TopState, shown: Shown) -> bool:
+    return any(key in state.tags for key in shown.keys)
+
+
+def _answer(state: TopState, key: str) -> TopState:
+    """Only `y`, or words and Enter, where words are asked for, let it be done."""
+    deed = state.asked
+    assert deed is not None
+    left = replace(state, focus=Focus.TABLE, asked=None, typed="")
+    if not asks_for(deed.action):
+        return replace(left, todo=deed) if key == "y" else replace(left, remark=f"no {deed.action.value}")
+    if key in {"escape", "c-c"}:
+        return replace(left, remark=f"no {deed.action.value}")
+    if key != "enter":
+        return _type(state, key) if key not in _STEPS_BACK else state
+    text = state.typed.strip()
+    return replace(left, todo=replace(deed, text=text)) if text else state
 
 
 # -- help and details: they are read, and closed

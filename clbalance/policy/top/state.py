@@ -2,19 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from enum import Enum, StrEnum
+from enum import Enum
 
 from clbalance.lazy_dataclass import dataclass
-
-
-class View(StrEnum):
-    """What a row is about."""
-
-    NODES = "nodes"
-    GPUS = "gpus"
-    JOBS = "jobs"
-    USERS = "users"
-    GROUPS = "groups"
+from clbalance.policy.top.actions import Deed
+from clbalance.policy.top.view import View
 
 
 class Focus(Enum):
@@ -23,6 +15,8 @@ class Focus(Enum):
     TABLE = "table"
     FILTER = "filter"
     """A filter is being typed: letters are text."""
+    QUESTION = "question"
+    """An action is about to be done: letters are the answer."""
     HELP = "help"
     DETAILS = "details"
 
@@ -84,6 +78,12 @@ class TopState:
     """Only nodes of this group are shown; empty: all."""
     scrolled: int = 0
     """Lines above the screen, of details and of the help."""
+    asked: Deed | None = None
+    """The action that the question is about."""
+    todo: Deed | None = None
+    """An action that was confirmed, and is to be carried out now."""
+    remark: str = ""
+    """Why a key did nothing; until the next key."""
     is_over: bool = False
 
     @property

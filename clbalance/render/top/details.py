@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from clbalance.policy.top.state import TopState, View
+from clbalance.policy.top.state import TopState
+from clbalance.policy.top.view import View
 from clbalance.render.lines import Line, padded
 from clbalance.render.sparkline import Blocks
 from clbalance.render.table import GAP, Cell, Tone

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.top.keys import KEYS
-from clbalance.policy.top.state import Focus, TopState, View
+from clbalance.policy.top.actions import asks_for
+from clbalance.policy.top.keys import KEYS, Keys
+from clbalance.policy.top.state import Focus, TopState
+from clbalance.policy.top.view import View
 from clbalance.render.lines import Line, columns_of, cut, cut_line, padded
 from clbalance.render.sparkline import Blocks
 from clbalance.render.table import GAP, Cell, Column, Table, Tone, fit
@@ -41,6 +43,9 @@ class Scene:
     message: str = ""
     """For the last line."""
     details: tuple[Line, ...] = ()
+    question: str = ""
+    """What an action is about to do."""
+    keys: Keys = KEYS
 
 
 def rows_on(height: int) -> int:
@@ -53,10 +58,10 @@ def frame(scene: Scene, width: int, height: int, blocks: Blocks) -> tuple[Line, 
     width, height = max(1, width), max(1, height)
     match scene.state.focus:
         case Focus.HELP:
-            inner: Sequence[Line] = _window(help_lines(), scene.state.scrolled, height - 2)
+            inner: Sequence[Line] = _window(help_lines(scene.keys), scene.state.scrolled, height - 2)
         case Focus.DETAILS:
             inner = _window(scene.details, scene.state.scrolled, height - 2)
-        case Focus.TABLE | Focus.FILTER:
+        case Focus.TABLE | Focus.FILTER | Focus.QUESTION:
             first, page = scene.state.place.first, rows_on(height)
             inner = [_views(scene), *table_lines(scene, width, blocks, first, page)]
     lines = [summary(scene.found, scene.age_s, width), *inner]
@@ -159,21 +164,31 @@ def _chosen(cells: Iterator[Cell], item: Item, state: TopState) -> Line:
 def _last_line(scene: Scene, width: int, blocks: Blocks) -> Line:
     state = scene.state
     if state.focus is Focus.FILTER:
-        typed = state.typed
-        while columns_of(typed) > max(0, width - 2):  # its end is what is being typed
-            typed = typed[max(1, (columns_of(typed) - width + 2) // 2) :]
-        return Cell("/", Tone.STRONG), Cell(typed), Cell("_", Tone.CHOSEN)
+        return Cell("/", Tone.STRONG), *_typed(state, width - 1)
+    if state.focus is Focus.QUESTION and state.asked is not None:
+        wanted = asks_for(state.asked.action)
+        ending = f"; {wanted}: " if wanted else "?  y: do it, any other key: no"
+        asked = cut(scene.question, max(1, width - columns_of(ending) - (width // 3 if wanted else 0)), blocks.cut)
+        return Cell(asked + ending, Tone.WARN), *(_typed(state, width // 3) if wanted else ())
     if state.focus in {Focus.HELP, Focus.DETAILS}:
         return (Cell("Esc: back  Up Down PgUp PgDn: scroll", Tone.QUIET),)
-    told = scene.message or scene.by.remark
+    told = scene.state.remark or scene.message or scene.by.remark
     return (Cell(cut(told, width, blocks.cut), Tone.WARN),) if told else (Cell(_HINT, Tone.QUIET),)
 
 
-def help_lines() -> tuple[Line, ...]:
+def _typed(state: TopState, width: int) -> Line:
+    """The end of what is being typed, as far as it has room."""
+    typed = state.typed
+    while columns_of(typed) > max(0, width - 1):
+        typed = typed[max(1, (columns_of(typed) - width + 1) // 2) :]
+    return Cell(typed), Cell("_", Tone.CHOSEN)
+
+
+def help_lines(keys: Keys = KEYS) -> tuple[Line, ...]:
     """The keys and what they do."""
-    rows = KEYS.help()
-    width = max(columns_of(keys) for keys, _ in rows)
-    lines = [(Cell(padded(keys, width + GAP), Tone.STRONG), Cell(does)) for keys, does in rows]
+    rows = keys.help()
+    width = max(columns_of(names) for names, _ in rows)
+    lines = [(Cell(padded(names, width + GAP), Tone.STRONG), Cell(does)) for names, does in rows]
     return ((), *lines, (), (Cell("While a filter is typed, letters are text: Enter takes it, Esc leaves it."),))
 
 

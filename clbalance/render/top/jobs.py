@@ -89,7 +89,7 @@ def _devices(job: LeasedJob) -> float:
 def _recorded(job: JobRecord, found: Round) -> Item:
     """A job of this host that no lease shows: it waits, or its node is silent."""
     now = found.taken_at
-    reason = pending_reason(job, now) if job.state is JobState.PENDING else job.reason or "its node shows no lease"
+    reason = pending_reason(job, now) if job.state is JobState.PENDING else _unseen(job, found)
     began = job.started_at if job.state is JobState.RUNNING else None
     nothing = Value.of("")
     return Item(
@@ -107,6 +107,13 @@ def _recorded(job: JobRecord, found: Round) -> Item:
         nodes=job.nodes,
         reason=reason or None,
     )
+
+
+def _unseen(job: JobRecord, found: Round) -> str:
+    """Why a running job has no lease."""
+    answered = {row.node for row in found.rows if isinstance(row.answer, Measured)}
+    missing = [node for node in job.nodes if node not in answered]
+    return f"no answer from {fold(missing)}" if missing else "no lease any more: `clbalance jobs` asks how it ended"
 
 
 def _seconds(began: datetime | None, now: datetime) -> float | None:

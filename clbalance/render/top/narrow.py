@@ -9,7 +9,8 @@ from clbalance.model import Measured, Request
 from clbalance.model.request import Constraints
 from clbalance.policy.expressions.where import Where, parse_where
 from clbalance.policy.placement.gpus import matching_devices
-from clbalance.policy.top.state import Shown, TopState, View
+from clbalance.policy.top.state import Shown, TopState
+from clbalance.policy.top.view import View
 from clbalance.render.sparkline import Blocks
 from clbalance.render.top.gpus import gpu_items
 from clbalance.render.top.item import Items

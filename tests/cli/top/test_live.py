@@ -108,3 +108,47 @@ def test_a_terminal_that_cannot_be_drawn_on_gets_frames_one_below_the_other(clba
     terminal.child.send_signal(signal.SIGTERM)
     assert ended(terminal.child) == 143
     assert b"\x1b" not in terminal.raw
+
+
+# -- actions: the verbs that one would type
+
+
+def test_tagged_nodes_are_drained_and_resumed_after_a_question(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-3]", "--every", "1s", columns=120)
+    wait_for(terminal, "3 nodes: 3 up")
+    terminal.type(b"  d")
+    wait_for(terminal, "drain 2 nodes: node[1-2]; reason:")
+    terminal.type(b"disk\r")
+    wait_for(terminal, "Enter: back to top")
+    terminal.type(b"\r")
+    wait_for(terminal, "1 up")
+    wait_for(terminal, "disk (by ")
+    terminal.type(b"rn")
+    wait_for(terminal, "no resume")
+    terminal.type(b"q")
+    assert terminal.end() == 0
+    marks = clbalance("load", "-w", "node[1-3]", "--format", "plain").lines
+    assert [line.split()[1] for line in sorted(marks)] == ["drained", "drained", "up"]
+
+
+def test_read_only_asks_nothing(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]", "--readonly")
+    wait_for(terminal, "2 nodes: 2 up")
+    terminal.type(b"rcdhse2")
+    wait_for(terminal, "[2 GPUs]")
+    assert not any("drain" in line for line in terminal.lines)
+    terminal.type(b"q")
+    assert terminal.end() == 0
+
+
+def test_rows_are_exported(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("top", "-w", "node[1-2]")
+    wait_for(terminal, "2 nodes: 2 up")
+    terminal.type(b"eout.csv\r")
+    wait_for(terminal, "2 rows in out.csv")
+    terminal.type(b"eno/folder.json\r")
+    wait_for(terminal, "no/folder.json")
+    terminal.type(b"q")
+    assert terminal.end() == 0
+    written = (clbalance.folder / "out.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in written] == ["NODE", "node1", "node2"]

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.policy.top.keys import BINDINGS, KEYS, Command
+from clbalance.policy.top.actions import Action, Deed, question, verb
+from clbalance.policy.top.keys import BINDINGS, KEYS, READ_ONLY, Command
 from clbalance.policy.top.press import press
-from clbalance.policy.top.state import Focus, Place, Shown, TopState, View, settle, targets
+from clbalance.policy.top.state import Focus, Place, Shown, TopState, settle, targets
+from clbalance.policy.top.view import View
 
 _BOUND = [key for _, keys in BINDINGS for key in keys]
 _KEYS = st.sampled_from([*_BOUND, "backspace", "c-u", "c-c", "left", "x", "ß", "\x1b", "f12"]) | st.text(max_size=3)
@@ -141,3 +143,80 @@ def test_no_key_has_two_meanings_and_each_command_stands_in_the_help() -> None:
     assert len(_BOUND) == len(set(_BOUND))
     assert {command for command, _ in BINDINGS} == set(Command)
     assert len(KEYS.help()) == len(BINDINGS)
+
+
+# -- actions
+
+_ROWS = Shown(keys=("node:a", "node:b", "node:c"), page=5)
+
+
+def test_an_action_is_for_the_tagged_rows_and_done_only_after_a_yes() -> None:
+    asked = pressed(TopState(), [" ", " ", "r"], _ROWS)
+    assert (asked.focus, asked.todo) == (Focus.QUESTION, None)
+    assert asked.asked == Deed(action=Action.RESUME, keys=("node:a", "node:b"))
+    assert press(asked, "y", _ROWS).todo == asked.asked
+
+
+@pytest.mark.parametrize("key", ["n", "enter", "escape", "c-c", " ", "r", "d", "Y", "up", "x"])
+def test_any_other_key_leaves_it(key: str) -> None:
+    left = press(pressed(TopState(), ["r"], _ROWS), key, _ROWS)
+    assert (left.todo, left.asked, left.focus, left.is_over) == (None, None, Focus.TABLE, False)
+
+
+def test_a_drain_asks_for_its_reason_and_is_not_done_without() -> None:
+    asked = pressed(TopState(), ["d"], _ROWS)
+    assert press(asked, "enter", _ROWS) == asked
+    done = pressed(asked, [*"y d", "enter"], _ROWS)
+    assert done.todo == Deed(action=Action.DRAIN, keys=("node:a",), text="y d")
+    assert pressed(asked, [*"disk", "escape"], _ROWS).todo is None
+
+
+@settings(max_examples=60)
+@given(st.lists(_KEYS, max_size=20))
+def test_nothing_is_done_by_keys_without_a_yes_or_enter(typed: list[str]) -> None:
+    state = TopState()
+    for key in typed:
+        before, state = state, settle(press(state, key, _ROWS), _ROWS)
+        if state.todo is not None and before.todo is None:
+            assert state.todo.action in {Action.LOG, Action.SSH} or (
+                before.focus is Focus.QUESTION and key in "y enter"
+            )
+        state = replace(state, todo=None)
+
+
+def test_what_a_view_has_not_is_refused_with_words() -> None:
+    state = press(TopState(view=View.NODES), "c", _ROWS)
+    assert (state.asked, state.remark) == (None, "cancel: only in the view of jobs")
+    assert press(TopState(view=View.USERS), "d", _ROWS).remark == "drain: only in the view of nodes and gpus"
+    assert press(TopState(), "d", Shown()).remark == "drain: there is no row"
+
+
+def test_a_shell_and_a_log_are_for_one_row() -> None:
+    assert press(pressed(TopState(), [" ", " "], _ROWS), "s", _ROWS).remark == "ssh: one row, not 2; U untags"
+    assert pressed(TopState(), ["down", "s"], _ROWS).todo == Deed(action=Action.SSH, keys=("node:b",))
+
+
+def test_an_export_is_of_all_rows_unless_some_are_tagged() -> None:
+    asked = pressed(TopState(), ["e"], _ROWS).asked
+    assert asked is not None
+    assert asked.keys == _ROWS.keys
+    tagged = pressed(TopState(), [" ", "e"], _ROWS).asked
+    assert tagged is not None
+    assert tagged.keys == ("node:a",)
+
+
+@pytest.mark.parametrize("key", ["d", "r", "c", "h", "l", "s", "e"])
+def test_read_only_has_no_actions(key: str) -> None:
+    for view in View:
+        state = TopState(view=view)
+        assert press(state, key, _ROWS, READ_ONLY) == state
+    assert key not in "".join(keys for keys, _ in READ_ONLY.help()).split()
+
+
+def test_a_question_names_what_to_how_many() -> None:
+    drain = Deed(action=Action.DRAIN, keys=("x", "y"), names=("a1", "a2"), text="disk; rm -rf /")
+    assert question(drain, "a[1-2]") == "drain 2 nodes: a[1-2]"
+    assert verb(drain) == ["drain", "--reason", "disk; rm -rf /", "-w", "a1,a2"]
+    cancel = Deed(action=Action.CANCEL, keys=("x",), names=("--all",))
+    assert question(cancel, "--all") == "cancel 1 job: --all"
+    assert verb(cancel) == ["cancel", "--", "--all"]

@@ -7,7 +7,7 @@ from clbalance.model import Allocation, GpuProcess, NodeName
 from clbalance.model.job_record import JobRecord, JobState
 from clbalance.policy.heat import NodeGroup
 from clbalance.policy.history import TimeCell
-from clbalance.policy.top.state import View
+from clbalance.policy.top.view import View
 from clbalance.render.names import KnownNames
 from clbalance.render.report import Report
 from clbalance.render.reports.nodes.top import TopReport

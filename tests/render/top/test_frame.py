@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clbalance.policy.top.actions import Action, Deed
 from clbalance.policy.top.press import press
-from clbalance.policy.top.state import Focus, Order, Place, Shown, TopState, View, settle
+from clbalance.policy.top.state import Focus, Order, Place, Shown, TopState, settle
+from clbalance.policy.top.view import View
 from clbalance.render.lines import columns_of, lines_text
 from clbalance.render.sparkline import ASCII, UNICODE
 from clbalance.render.table import Cell
@@ -26,8 +28,9 @@ def _scene(found: Round, state: TopState, width: int, height: int) -> Scene:
     found = selected_nodes(found, by)
     items = visible(items_of(found, state, UNICODE), by, state)
     state = settle(state, shown_of(found, items, rows_on(height)))
+    question = "drain 2 nodes: node[1-2]" if state.focus is Focus.QUESTION else ""
     details = detail_lines(found, items, state, width, UNICODE) if state.focus is Focus.DETAILS else ()
-    return Scene(found=found, state=state, items=items, by=by, age_s=2.0, details=details)
+    return Scene(found=found, state=state, items=items, by=by, age_s=2.0, details=details, question=question)
 
 
 def _text(found: Round, state: TopState, width: int, height: int, *, color: bool = False) -> str:
@@ -63,6 +66,7 @@ _STATES = st.builds(
     grouping=st.sampled_from(["", "name", "label rack", "gone"]),
     within=st.sampled_from(["", "group:name:node*", "group:gone"]),
     scrolled=st.integers(0, 100),
+    asked=st.sampled_from([Deed(action=action, keys=("node:node1",)) for action in Action]),
 )
 
 

@@ -1,7 +1,8 @@
 """`top --once` and `top --json`: one round as text, or as a value with all views."""
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.top.state import TopState, View
+from clbalance.policy.top.state import TopState
+from clbalance.policy.top.view import View
 from clbalance.render.lines import lines_text
 from clbalance.render.node_json import node_document
 from clbalance.render.plain import plain_lines
