@@ -13,7 +13,7 @@ from clbalance.model.job_record import End, JobState, NotStarted, Outcome
 from clbalance.model.task import Task, TaskEnded, TaskGiven, TaskProgress, TaskReturned
 from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.task_queue import TaskQueue
-from clbalance.policy.jobs.task_records import depth, left_s, most_failures
+from clbalance.policy.jobs.task_records import depth, left_s, most_failures, refill_at
 from clbalance.ports import JobInput, TaskListener
 
 
@@ -121,7 +121,7 @@ class TaskAssignments:
         batches: list[tuple[Slot, list[Task]]] = []
         for slot in slots:
             has, much = self.queue.with_slot(slot.claim), short if slot.claim in self._proven else 1
-            if has <= much // 2 and self.queue.pending:
+            if has <= refill_at(much) and self.queue.pending:
                 batches.append((slot, self.queue.take(slot.claim, slot.node, much - has)))
         parts = [(slot, task.number) for slot, some in batches for task in some]
         if parts:

@@ -102,11 +102,11 @@ class OpenSlots:
             self._look_at = now + _LOOK_EVERY_S
             self._look()
         ended_at = self._services.clock.monotonic()
-        self._step_at, self._rested_at = now + STEP_EVERY_S, 2 * ended_at - now
+        self._step_at, self._rested_at = now + STEP_EVERY_S, ended_at + 3 * (ended_at - now)
         return not self._slots and not self._may_get_slots()
 
     def _soon(self) -> None:
-        """A slot waits for us: do the next step now, but spend no more than half of the time in steps."""
+        """A slot waits for us: do the next step now, but spend no more than a quarter of the time in steps."""
         self._step_at = min(self._step_at, self._rested_at)
 
     def _look(self) -> None:

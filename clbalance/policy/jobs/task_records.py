@@ -172,6 +172,11 @@ def depth(mean_s: float | None, pending: int, slots: int, may_fail: int | None =
     return max(1, min(most, share))
 
 
+def refill_at(much: int) -> int:
+    """How many tasks a slot of that depth has left when it is given more: few, because each message costs something."""
+    return max(1, much // 4) if much > 1 else 0
+
+
 def most_failures(rules: TaskRules, total: int) -> int | None:
     """How many tasks may fail before no more are given out; None: all of them."""
     if rules.max_fail is None:

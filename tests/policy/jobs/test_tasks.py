@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model.job import TaskRules
-from clbalance.policy.jobs.task_records import depth, left_s, most_failures
+from clbalance.policy.jobs.task_records import depth, left_s, most_failures, refill_at
 
 COUNTS = st.integers(min_value=0, max_value=1_000_000)
 SECONDS = st.floats(min_value=0.0, max_value=1e6)
@@ -27,6 +27,10 @@ SECONDS = st.floats(min_value=0.0, max_value=1e6)
 )
 def test_a_slot_has(mean_s: float | None, pending: int, slots: int, expected: int) -> None:
     assert depth(mean_s, pending, slots) == expected
+
+
+def test_a_slot_is_given_more_before_it_has_none_left_unless_it_gets_only_one() -> None:
+    assert [refill_at(much) for much in (1, 2, 7, 8, 64)] == [0, 1, 1, 2, 16]
 
 
 def test_where_few_may_fail_few_are_given_ahead() -> None:
