@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".venv-bench"
 """Made by `scripts/setup bench`, from the list in peers/requirements.txt."""
 
-_OF_OURS = {"clbalance": "clbalance", "clush": "ClusterShell"}
+_OF_OURS = {"clush": "ClusterShell"}
+"""In the environment of clbalance, which needs it."""
 _FROM_PYPI = {
     "Ansible": "ansible-core",
     "asyncssh": "asyncssh",
