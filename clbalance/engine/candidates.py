@@ -12,7 +12,7 @@ from clbalance.ports import Sessions
 if TYPE_CHECKING:  # imported where few of many nodes may do
     from clbalance.engine.shortlisting import Shortlisting
 
-_MOST_FAVOURITES = 8
+_MOST_FAVOURITES = 8  # more are not sent the agent before they have answered
 
 
 class CandidateSweep:
@@ -60,6 +60,6 @@ def _shortlisting(services: Services, query: PlacementQuery) -> "Shortlisting | 
     within_s = services.shortlist_age_s
     if within_s is None or not may_ask_few(query.request, query.policy, len(query.candidates)):
         return None
-    from clbalance.engine.shortlisting import Shortlisting  # before that, connections are made: docs/design/startup.md
+    from clbalance.engine.shortlisting import Shortlisting  # most groups are small: docs/design/startup.md
 
     return Shortlisting(services, query, within_s)

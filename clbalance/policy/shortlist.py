@@ -4,6 +4,7 @@ Input: what is remembered of the candidates, and the answers so far. Output: the
 have answered will do. What is remembered only decides who is asked. Fresh answers decide who is chosen.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -78,15 +79,17 @@ def _fitting(memory: Memory, request: Request, policy: Policy, now: datetime, rn
 
 
 def _drawn(memory: Memory, fitting: frozenset[NodeName], rng: Rng) -> list[NodeName]:
-    """A few of the others that fit or are unknown: those asked longest ago, and any."""
-    left = sorted(answer.node for answer in memory.answers if answer.node in fitting or was_not_asked(answer))
-    found: list[NodeName] = []
-    for number in range(min(DRAWN, len(left))):
-        oldest = max(memory.age_s.get(node, float("inf")) for node in left)
-        some = left if number % 2 else [node for node in left if memory.age_s.get(node, float("inf")) == oldest]
-        found.append(some[int(rng.random() * len(some))])
-        left.remove(found[-1])
-    return found
+    """Of the others that fit or are unknown: the one that was asked longest ago, and any other."""
+    others = sorted(answer.node for answer in memory.answers if answer.node in fitting or was_not_asked(answer))
+    ages_s = {node: memory.age_s.get(node, math.inf) for node in others}
+    longest_s = max(ages_s.values(), default=math.inf)
+    oldest = _draw([node for node in others if ages_s[node] == longest_s], rng)
+    return [*oldest, *_draw([node for node in others if node not in oldest], rng)]
+
+
+def _draw(nodes: Sequence[NodeName], rng: Rng) -> list[NodeName]:
+    """One of them; none, if there are none."""
+    return [nodes[int(rng.random() * len(nodes))]] if nodes else []
 
 
 def next_asked(

@@ -86,10 +86,10 @@ def _start_on_best(
     services = context.services
     refusals: dict[NodeName, str] = {}
     crowded: dict[NodeName, float]
-    samples = _MOST_LOOKS
+    samples, was_refused = _MOST_LOOKS, False
     while True:
         plan = _plan(context, snapshot, refusals, excluded_nodes)
-        if (refusals or not plan.fits) and any(map(may_still_answer, snapshot.answers)):
+        if (was_refused or not plan.fits) and any(map(may_still_answer, snapshot.answers)):
             elsewhere = _elsewhere(context.query, {**excluded_nodes, **refusals})
             snapshot = candidates.look(elsewhere.request, snapshot)
             plan = _plan(context, snapshot, refusals, excluded_nodes)
@@ -107,7 +107,7 @@ def _start_on_best(
             refused, crowded = tried
         snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
         refusals |= {node: reason for node, reason in refused.items() if node not in crowded}
-        job = replace(job, claim=job.claim + 1)  # a claim is never used twice
+        job, was_refused = replace(job, claim=job.claim + 1), True  # a claim is never used twice
         if len(plan.chosen) > 1:
             services.clock.pause(context.query.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
 

@@ -83,6 +83,15 @@ def test_on_a_node_that_is_not_chosen_after_all_nothing_is_asked_of_it() -> None
     assert "n00" not in services.transport.opened[5:]  # type: ignore[attr-defined]
 
 
+def test_where_others_have_filled_the_few_further_nodes_are_asked() -> None:
+    def crowded(request: dict[str, object]) -> list[dict[str, object]]:
+        reason = {"kind": "crowded", "why": "3.9 cpus are allocated by now", "promised_cpus": 3.9}
+        return [{"ev": "refused", "job": request["job"], **reason}]
+
+    full = {f"n{number:02}": ScriptedAgent(rules={"admit": crowded}) for number in range(20) if number != 7}
+    assert ends(do(many(full))) == {"n07": Exited(rc=0)}
+
+
 def refusal(services: Services) -> list[str]:
     return [one.phrase for one in do(services).plan.unfit]
 
