@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.shell.current_set import CurrentSet
+from clbalance.cli.shell.node_words import NodeWords
 from clbalance.cli.shell.on_nodes import run_on_nodes
 from clbalance.cli.shell.own_verbs import run_verb
 from clbalance.cli.verbs import VERBS
@@ -35,7 +37,9 @@ COMMAND          run it on the current nodes, whole: quotes, |, > and ; are for 
 VERB ...         a verb of clbalance, on the current nodes; | and > after it are taken here, ; ends it
 use NODES        make NODES the current nodes, such as use @gpu!gpu3; use alone: those at the beginning
 +NODES -NODES    add nodes, take nodes away; &NODES keeps only those
-?                show the current nodes; @clb:failed, @clb:ok, ... are those of the last result
+?                show the current nodes
+@idle @busy @drained @suspect @gpu-idle @best:4    nodes as they are now, in any node set (or @clb:idle ... @clb:best-4)
+@ok @failed @timeout @unreachable                  nodes of the last result (or @clb:ok ...)
 !COMMAND         run it here
 command COMMAND  run on the nodes what has the name of a verb
 help VERB        the help of a verb; exit, or Ctrl-D, leaves
@@ -59,13 +63,15 @@ class Executor:
         everything: tuple[NodeName, ...],
         expand: Callable[[str], tuple[NodeName, ...]],
         *,
+        words: NodeWords,
         nodes: NodeOptions,
         ssh: SshOptions,
         asks: ShellSettings,
         can_ask: bool,
         yes: bool,
     ) -> None:
-        self.current = CurrentSet(everything, expand)
+        self.current = CurrentSet(everything, lambda text: expand(words.in_set(text)))
+        self._words = words
         self._options = nodes
         self._ssh = ssh
         self._asks = asks
@@ -99,7 +105,8 @@ class Executor:
                 return _here(command)
             case RunVerb():
                 limits = self.current.is_narrowed or self._options.names_nodes
-                return run_verb(action, self.current.folded if limits else None)
+                meant = replace(action, words=tuple(self._words.in_verb(action.words)))
+                return run_verb(meant, self.current.folded if limits else None)
             case RunOnNodes(command=command):
                 self._check(command)
                 return run_on_nodes(self.current.nodes, self._options, self._ssh, command)

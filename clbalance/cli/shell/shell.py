@@ -13,6 +13,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.kept_sessions import SessionKeeper
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.cli.shell.executor import Executor, LeaveShell
+from clbalance.cli.shell.node_words import NodeWords, is_group_of
 from clbalance.cli.signals import heeded, raise_once
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted
 from clbalance.model import NodeName
@@ -38,6 +39,7 @@ def run_shell(nodes: NodeOptions, ssh: SshOptions, *, command: str | None, stops
         executor = Executor(
             cluster.candidates.nodes,
             expand,
+            words=NodeWords(lambda: cluster_context(nodes, ssh, console), is_group_of(expand)),
             nodes=nodes,
             ssh=ssh,
             asks=cluster.settings.shell,
