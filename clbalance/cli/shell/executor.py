@@ -2,14 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.shell.current_set import CurrentSet
 from clbalance.cli.shell.node_words import NodeWords
-from clbalance.cli.shell.on_nodes import run_on_nodes
 from clbalance.cli.shell.own_verbs import run_verb
 from clbalance.cli.verbs import VERBS
 from clbalance.errors import ExitCode, UsageError
@@ -64,16 +62,17 @@ class Executor:
         expand: Callable[[str], tuple[NodeName, ...]],
         *,
         words: NodeWords,
-        nodes: NodeOptions,
-        ssh: SshOptions,
+        run: Callable[[Sequence[NodeName], str], int],
+        names_nodes: bool,
         asks: ShellSettings,
         can_ask: bool,
         yes: bool,
     ) -> None:
+        """`run` runs a command on nodes. `names_nodes`: the shell began with nodes that were named."""
         self.current = CurrentSet(everything, lambda text: expand(words.in_set(text)))
         self._words = words
-        self._options = nodes
-        self._ssh = ssh
+        self._run = run
+        self._names_nodes = names_nodes
         self._asks = asks
         self._can_ask = can_ask
         self._yes = yes
@@ -104,12 +103,12 @@ class Executor:
             case RunHere(command=command):
                 return _here(command)
             case RunVerb():
-                limits = self.current.is_narrowed or self._options.names_nodes
+                limits = self.current.is_narrowed or self._names_nodes
                 meant = replace(action, words=tuple(self._words.in_verb(action.words)))
                 return run_verb(meant, self.current.folded if limits else None)
             case RunOnNodes(command=command):
                 self._check(command)
-                return run_on_nodes(self.current.nodes, self._options, self._ssh, command)
+                return self._run(self.current.nodes, command)
             case _:
                 assert_never(action)
         return ExitCode.DONE
