@@ -32,6 +32,16 @@ def kept_if_wanted(transport: Transport, clock: Clock, *, connect_s: float, answ
     return transport if keeper is None else keeper.keep(transport, clock, connect_s=connect_s, answer_s=answer_s)
 
 
+@contextlib.contextmanager
+def connecting_anew() -> Iterator[None]:
+    """Transports that are made in this block keep no sessions: the login itself is of interest."""
+    before = _KEEPER.set(None)
+    try:
+        yield
+    finally:
+        _KEEPER.reset(before)
+
+
 class SessionKeeper:
     """Keeps the sessions of all transports that the calls of one process use, by what the transports are."""
 
@@ -62,7 +72,7 @@ class SessionKeeper:
         """The kept transport for this one, or for an earlier one that reaches nodes in the same way."""
         from clbalance.engine.kept.pool import KeptTimes
 
-        key = f"{transport} {connect_s} {answer_s}"
+        key = f"{transport} {connect_s} {answer_s}"  # with all fields, which say how nodes are reached
         if key not in self._kept:
             times = KeptTimes(begin_within_s=connect_s + answer_s, answer_within_s=answer_s)
             self._kept[key] = _kept(transport, times, clock)

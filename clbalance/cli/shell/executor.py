@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import assert_never
 
-from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.shell.current_set import CurrentSet
-from clbalance.cli.shell.on_nodes import run_on_nodes
+from clbalance.cli.shell.node_words import NodeWords
 from clbalance.cli.shell.own_verbs import run_verb
 from clbalance.cli.verbs import VERBS
 from clbalance.errors import ExitCode, UsageError
@@ -35,7 +35,9 @@ COMMAND          run it on the current nodes, whole: quotes, |, > and ; are for 
 VERB ...         a verb of clbalance, on the current nodes; | and > after it are taken here, ; ends it
 use NODES        make NODES the current nodes, such as use @gpu!gpu3; use alone: those at the beginning
 +NODES -NODES    add nodes, take nodes away; &NODES keeps only those
-?                show the current nodes; @clb:failed, @clb:ok, ... are those of the last result
+?                show the current nodes
+@idle @busy @drained @suspect @gpu-idle @best:4    nodes as they are now, in any node set (or @clb:idle ... @clb:best-4)
+@ok @failed @timeout @unreachable                  nodes of the last result (or @clb:ok ...)
 !COMMAND         run it here
 command COMMAND  run on the nodes what has the name of a verb
 help VERB        the help of a verb; exit, or Ctrl-D, leaves
@@ -59,15 +61,18 @@ class Executor:
         everything: tuple[NodeName, ...],
         expand: Callable[[str], tuple[NodeName, ...]],
         *,
-        nodes: NodeOptions,
-        ssh: SshOptions,
+        words: NodeWords,
+        run: Callable[[Sequence[NodeName], str], int],
+        names_nodes: bool,
         asks: ShellSettings,
         can_ask: bool,
         yes: bool,
     ) -> None:
-        self.current = CurrentSet(everything, expand)
-        self._options = nodes
-        self._ssh = ssh
+        """`run` runs a command on nodes. `names_nodes`: the shell began with nodes that were named."""
+        self.current = CurrentSet(everything, lambda text: expand(words.in_set(text)))
+        self._words = words
+        self._run = run
+        self._names_nodes = names_nodes
         self._asks = asks
         self._can_ask = can_ask
         self._yes = yes
@@ -98,11 +103,12 @@ class Executor:
             case RunHere(command=command):
                 return _here(command)
             case RunVerb():
-                limits = self.current.is_narrowed or self._options.names_nodes
-                return run_verb(action, self.current.folded if limits else None)
+                limits = self.current.is_narrowed or self._names_nodes
+                meant = replace(action, words=tuple(self._words.in_verb(action.words)))
+                return run_verb(meant, self.current.folded if limits else None)
             case RunOnNodes(command=command):
                 self._check(command)
-                return run_on_nodes(self.current.nodes, self._options, self._ssh, command)
+                return self._run(self.current.nodes, command)
             case _:
                 assert_never(action)
         return ExitCode.DONE

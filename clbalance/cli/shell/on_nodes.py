@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
-from clbalance.cli.cluster import cluster_context
+from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
-from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.engine.kept.command import CommandResult, run_command
+from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, StoreError
 from clbalance.model import Cause, NodeName
 from clbalance.nodeset import fold
@@ -22,13 +21,16 @@ from clbalance.store.location import state_directory, this_machine
 from clbalance.store.result_groups import keep_results
 
 
-def run_on_nodes(nodes: Sequence[NodeName], groups_conf: NodeOptions, ssh: SshOptions, command: str) -> int:
-    """The highest exit code of the nodes; 4 if one did not answer and no code is higher."""
-    console = Console.of(OutputOptions())
-    named = replace(groups_conf, nodes=[fold(nodes)], groups=None, everything=False, exclude=None, exclude_groups=None)
-    cluster = cluster_context(named, ssh, console)
+@contextlib.contextmanager
+def services_for_commands(cluster: ClusterContext) -> Iterator[Services]:
+    """The services for all commands of one shell. They need no state database."""
     with cluster.services(opened=(InMemoryStore(), InMemoryJournal())) as services:
-        results = run_command(services, cluster.candidates.nodes, command)
+        yield services
+
+
+def run_on_nodes(services: Services, console: Console, nodes: Sequence[NodeName], command: str) -> int:
+    """The highest exit code of the nodes; 4 if one did not answer and no code is higher."""
+    results = run_command(services, nodes, command)
     _show(console, results)
     _keep(console, results)
     return max(ExitCode.SOME_NODES_FAILED if one.code is None else one.code for one in results)

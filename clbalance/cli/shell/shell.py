@@ -1,10 +1,12 @@
 """The loop of `clbalance shell`: a line comes in, is carried out, and whatever becomes of it, the next one follows."""
 
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clbalance.cli.app import exit_code_of
@@ -13,6 +15,8 @@ from clbalance.cli.console import Console
 from clbalance.cli.kept_sessions import SessionKeeper
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.cli.shell.executor import Executor, LeaveShell
+from clbalance.cli.shell.node_words import NodeWords, is_group_of
+from clbalance.cli.shell.on_nodes import run_on_nodes, services_for_commands
 from clbalance.cli.signals import heeded, raise_once
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted
 from clbalance.model import NodeName
@@ -27,19 +31,23 @@ _WORDS = ("shell",)
 def run_shell(nodes: NodeOptions, ssh: SshOptions, *, command: str | None, stops_at_failure: bool, yes: bool) -> int:
     """The exit code of `clbalance shell`."""
     console = Console.of(OutputOptions())
-    cluster = cluster_context(nodes, ssh, console)
-
-    def expand(text: str) -> tuple[NodeName, ...]:
-        named = replace(nodes, nodes=[text], groups=None, everything=False, exclude=None, exclude_groups=None)
-        return cluster_context(named, ssh, console).candidates.nodes
-
     is_asked = command is None and os.isatty(0) and os.isatty(1)
-    with SessionKeeper() as keeper:
+    with contextlib.ExitStack() as stack:
+        keeper = stack.enter_context(SessionKeeper())
+        with keeper.serving():
+            cluster = cluster_context(nodes, ssh, console)
+        services = stack.enter_context(services_for_commands(cluster))
+
+        def expand(text: str) -> tuple[NodeName, ...]:
+            named = replace(nodes, nodes=[text], groups=None, everything=False, exclude=None, exclude_groups=None)
+            return cluster_context(named, ssh, console).candidates.nodes
+
         executor = Executor(
             cluster.candidates.nodes,
             expand,
-            nodes=nodes,
-            ssh=ssh,
+            words=NodeWords(lambda: cluster_context(nodes, ssh, console), is_group_of(expand)),
+            run=partial(run_on_nodes, services, console),
+            names_nodes=nodes.names_nodes,
             asks=cluster.settings.shell,
             can_ask=is_asked,
             yes=yes,
