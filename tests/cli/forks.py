@@ -61,12 +61,12 @@ class Forks:
         self._socket.close()
         self._process.communicate(timeout=60.0)
 
-    def start(self, words: Sequence[str], *, stdin: bytes, env: Mapping[str, str], cwd: Path) -> "Started":
-        """Begin a call of the module and with the arguments that `words` name."""
+    def start(self, words: Sequence[str], *, stdin: bytes | None, env: Mapping[str, str], cwd: Path) -> "Started":
+        """Begin a call of the module and with the arguments that `words` name. `stdin`: None is `/dev/null`."""
         with ExitStack() as given:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             given.callback(theirs.close)
-            their_in, inlet = os.pipe()
+            their_in = os.open(os.devnull, os.O_RDONLY) if stdin is None else _pipe_with(stdin)
             outlet, their_out = os.pipe()
             errlet, their_err = os.pipe()
             for end in (their_in, their_out, their_err):
@@ -74,8 +74,6 @@ class Forks:
             asked = pickle.dumps((list(words), dict(env), cwd))
             socket.send_fds(self._socket, [asked], [theirs.fileno(), their_in, their_out, their_err])
         pid = pickle.loads(ours.recv(_CHUNK))
-        os.write(inlet, stdin)
-        os.close(inlet)
         return Started(words, pid, ours, outlet, errlet)
 
 
@@ -134,6 +132,14 @@ class Started:
             one.close()
 
 
+def _pipe_with(text: bytes) -> int:
+    """The reading end of a pipe that has it all, and nobody at its other end."""
+    outlet, inlet = os.pipe()
+    os.write(inlet, text)
+    os.close(inlet)
+    return outlet
+
+
 _forks: dict[tuple[tuple[str, str], ...], Forks] = {}
 _one_at_a_time = threading.Lock()
 
@@ -161,7 +167,7 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> "subproc
     if _is_anew(argv, env):
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(list(argv), env=dict(env), cwd=cwd, **pipes)  # type: ignore[call-overload,no-any-return]  # by name
-    return _server(env).start(argv[2:], stdin=b"", env=env, cwd=cwd)
+    return _server(env).start(argv[2:], stdin=None, env=env, cwd=cwd)
 
 
 def _is_anew(argv: Sequence[str], env: Mapping[str, str]) -> bool:

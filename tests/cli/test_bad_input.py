@@ -123,7 +123,7 @@ def test_a_script_that_may_not_be_read_is_told(clbalance: Command, folder: Path)
     drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
     done = subprocess.run(
         [*drop, *ARGV, "run", "-w", "node1", "secret.sh"],
-        env=dict(clbalance.env), cwd=folder, capture_output=True, text=True, timeout=30, check=False,
+        env=dict(clbalance.env), cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("clbalance: script `secret.sh`: Permission denied\nhint: it is read here, by you")

@@ -33,7 +33,7 @@ def test_help_is_as_it_was(golden: Callable[[str, str], None], words: tuple[str,
         env=ENV,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert shown.stderr == ""
@@ -70,7 +70,7 @@ def test_every_verb_is_among_them() -> None:
 
 def test_the_list_of_verbs_fits_a_terminal_whole() -> None:
     shown = subprocess.run(
-        [*ARGV, "--help"], env={**ENV, "COLUMNS": "80"}, capture_output=True, text=True, timeout=30, check=True
+        [*ARGV, "--help"], env={**ENV, "COLUMNS": "80"}, capture_output=True, text=True, timeout=120, check=True
     )
     listed = dict(
         line.split(maxsplit=1) for line in shown.stdout.partition("Commands:\n")[2].splitlines()[: len(VERBS)]
@@ -79,14 +79,14 @@ def test_the_list_of_verbs_fits_a_terminal_whole() -> None:
 
 
 def test_short_help_is_the_same(golden: Callable[[str, str], None]) -> None:
-    shown = subprocess.run([*ARGV, "pick", "-h"], env=ENV, capture_output=True, text=True, timeout=30, check=True)
+    shown = subprocess.run([*ARGV, "pick", "-h"], env=ENV, capture_output=True, text=True, timeout=120, check=True)
     golden("help-pick.txt", shown.stdout)
 
 
 @pytest.mark.parametrize("words", [(), ("lab",), ("config",)])
 def test_no_line_of_a_list_of_verbs_is_cut_at_80_columns(words: tuple[str, ...]) -> None:
     call = [*ARGV, *words, "--help"]
-    shown = subprocess.run(call, env={**ENV, "COLUMNS": "80"}, capture_output=True, text=True, timeout=30, check=True)
+    shown = subprocess.run(call, env={**ENV, "COLUMNS": "80"}, capture_output=True, text=True, timeout=120, check=True)
     lines = shown.stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert len(lines) >= 5
     assert [line for line in lines if not line.endswith(".") or line.endswith("...")] == []
@@ -94,7 +94,7 @@ def test_no_line_of_a_list_of_verbs_is_cut_at_80_columns(words: tuple[str, ...])
 
 def test_the_version_is_listed_and_told() -> None:
     for call in (("--version",), ("-V",), ("--version", "load")):
-        message = subprocess.run([*ARGV, *call], env=ENV, capture_output=True, text=True, timeout=30, check=True)
+        message = subprocess.run([*ARGV, *call], env=ENV, capture_output=True, text=True, timeout=120, check=True)
         assert message.stdout.startswith("clbalance ")
-    listed = subprocess.run([*ARGV, "--help"], env=ENV, capture_output=True, text=True, timeout=30, check=True)
+    listed = subprocess.run([*ARGV, "--help"], env=ENV, capture_output=True, text=True, timeout=120, check=True)
     assert "--version" in listed.stdout

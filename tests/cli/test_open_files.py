@@ -13,7 +13,7 @@ def limited(clbalance: Command, *arguments: str) -> "subprocess.CompletedProcess
         capture_output=True,
         env=dict(clbalance.env),
         cwd=clbalance.folder,
-        timeout=40,
+        timeout=120,
         check=False,
     )
 

@@ -22,7 +22,7 @@ def modules(command: Command, *arguments: str) -> set[str]:
         cwd=command.folder,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))

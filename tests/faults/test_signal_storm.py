@@ -20,13 +20,11 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
 from tests.conftest import bring_up
-from tests.waiting import eventually
+from tests.waiting import SOON_S, eventually
 
 from .soak import trials
 from .traces import CLIENT, JOB, comes_true, command_lines, marked
 
-_GONE_WITHIN_S = 12.0
-_CLEAN_WITHIN_S = 30.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SWEPT = 16
 _SWEEP_LASTS_S = 0.8
@@ -58,18 +56,18 @@ class Call:
         except subprocess.TimeoutExpired:
             self.child.send_signal(number)
         try:
-            self.child.wait(_GONE_WITHIN_S)
+            self.child.wait(SOON_S)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"{when}: still there {_GONE_WITHIN_S:g} s later")
+            pytest.fail(f"{when}: still there {SOON_S:g} s later")
         said = self.errors.read_text(errors="replace")
         assert "Traceback" not in said or _is_the_interpreters_own(said), f"{when}: {said}"
 
-    def leaves_no_ssh(self, within_s: float) -> None:
-        gone = comes_true(lambda: not marked(CLIENT, self.mark), within_s)
+    def leaves_no_ssh(self) -> None:
+        gone = comes_true(lambda: not marked(CLIENT, self.mark), SOON_S)
         assert gone, command_lines(marked(CLIENT, self.mark))
 
-    def leaves_no_job(self, within_s: float) -> None:
-        gone = comes_true(lambda: not marked(JOB, self.mark), within_s)
+    def leaves_no_job(self) -> None:
+        gone = comes_true(lambda: not marked(JOB, self.mark), SOON_S)
         assert gone, command_lines(marked(JOB, self.mark))
 
 
@@ -128,7 +126,7 @@ def test_a_stopped_sweep_is_gone_at_once_and_leaves_no_ssh(
     for after_s in _points(trials(few=3, full=50), _SWEEP_LASTS_S):
         call = calls.start(env, "load", "-w", f"node[1-{_SWEPT}]")
         call.hit(number, after_s)
-        call.leaves_no_ssh(within_s=5.0)  # what was killed last may still be exiting
+        call.leaves_no_ssh()  # what was killed last may still be exiting
 
 
 @pytest.mark.parametrize("number", _STOPPING, ids=lambda number: number.name)
@@ -138,10 +136,10 @@ def test_a_stopped_run_is_gone_at_once_and_its_whole_job_with_it(
     for after_s in _points(trials(few=3, full=50), _RUN_LASTS_S):
         call = _start_stubborn_job(calls, lab_env)
         call.hit(number, after_s)
-        call.leaves_no_ssh(within_s=5.0)
+        call.leaves_no_ssh()
         if number is signal.SIGHUP:
             _cancel_all(lab_env)
-        call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
+        call.leaves_no_job()
 
 
 def test_what_a_killed_client_has_started_or_not_is_gone_once_it_is_cancelled(
@@ -151,9 +149,9 @@ def test_what_a_killed_client_has_started_or_not_is_gone_once_it_is_cancelled(
         call = _start_stubborn_job(calls, lab_env)
         call.hit(signal.SIGKILL, after_s)
         _cancel_all(lab_env)
-        call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
+        call.leaves_no_job()
         # A probe that nobody reads any more holds its ssh until its own deadline of two seconds.
-        call.leaves_no_ssh(within_s=_CLEAN_WITHIN_S + 2.0)
+        call.leaves_no_ssh()
 
 
 @pytest.mark.parametrize("number", [*_STOPPING, signal.SIGKILL], ids=lambda number: number.name)
@@ -168,8 +166,8 @@ def test_a_job_in_full_flight_ends_with_its_run_or_when_it_is_cancelled(
     if number in {signal.SIGHUP, signal.SIGKILL}:
         assert len(marked(JOB, call.mark)) >= _STUBBORN_PROCESSES
         _cancel_all(lab_env)
-    call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
-    call.leaves_no_ssh(within_s=_CLEAN_WITHIN_S)
+    call.leaves_no_job()
+    call.leaves_no_ssh()
 
 
 def _runs(env: dict[str, str]) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ NOTHING: dict[str, object] = {
     "exclusive": False,
     "name": "test",
 }
+PATIENT = {"LOCK_WITHIN_S": 60, "ADMIT_WITHIN_S": 120}
+"""Limits for an agent that waits at admission as long as a busy machine may take."""
 START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from clbalance.node.agent.serve import main; main()"
 
 
@@ -47,12 +50,17 @@ def compiled(python: str, **limits: int) -> Path:
     `limits` of its protocol may be lower, so that a test need not make 100,000 files.
     """
     folder = Path(tempfile.mkdtemp(dir=_FOLDER.name))
-    for name, source in sources_of("agent").items():
-        place = folder / name.replace(".", "/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        file = place.with_suffix(".py") if source else place / "__init__.py"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(limited(source, limits) if name.endswith(".protocol") else source)
+    if limits:
+        shutil.copytree(compiled(python), folder, dirs_exist_ok=True)  # with their times: only one is compiled again
+        protocol = folder / "clbalance/node/agent/protocol.py"
+        protocol.write_text(limited(protocol.read_text(), limits))
+    else:
+        for name, source in sources_of("agent").items():
+            place = folder / name.replace(".", "/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file = place.with_suffix(".py") if source else place / "__init__.py"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(source)
     subprocess.run([python, "-I", "-S", "-m", "compileall", "-q", str(folder)], check=True, capture_output=True)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -67,8 +75,8 @@ def limited(text: str, limits: dict[str, int]) -> str:
 
 
 def plain(python: str = sys.executable, *, first: str = "pass", **limits: int) -> list[str]:
-    """The command that runs the agent. `first`: a Python statement to run before it."""
-    return [python, "-I", "-S", "-c", f"{first}\n{START}", str(compiled(python, **limits)), NONCE]
+    """The command that runs the agent, a patient one. `first`: a Python statement to run before it."""
+    return [python, "-I", "-S", "-c", f"{first}\n{START}", str(compiled(python, **{**PATIENT, **limits})), NONCE]
 
 
 def without_prctl() -> list[str]:

@@ -21,9 +21,6 @@ ALICE, BOB = 12345, 12346
 ME = user_name(os.geteuid())
 GPUS = [f"GPU-{n:08x}-0000-0000-0000-000000000000" for n in range(8)]
 
-PATIENT = {"LOCK_WITHIN_S": 60, "ADMIT_WITHIN_S": 120}
-"""Limits for an agent that waits for the node's lock as long as a test on a busy machine may hold it."""
-
 GOOD: dict[str, Any] = {
     "v": 1,
     "cpus": 1.0,
@@ -79,10 +76,11 @@ class Node:
 
     def client(self, uid: int | None = None, *, inside: Sequence[str] = (), **env: str) -> AgentClient:
         """An agent, of root or of another user; `inside`: a command that runs it."""
-        command = plain(**self.limits)
-        if uid is not None:
-            command = plain("/usr/bin/python3", **self.limits)  # for our own may lie where he cannot look
-            command[:0] = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+        if uid is None:
+            command = plain(**self.limits)
+        else:
+            command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+            command += plain("/usr/bin/python3", **self.limits)  # for our own may lie where he cannot look
         command[:0] = inside
         names = {"CLBALANCE_PROCFS": str(self.proc), "CLBALANCE_ADMINS": str(self.admins), **env}
         return AgentClient(self.base, command=command, env=names)

@@ -222,7 +222,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(garbage=st.lists(st.binary(max_size=200) | JSON.map(lambda v: json.dumps(v).encode()) | REQUESTS, max_size=5))
 def test_whatever_comes_in_only_whole_frames_go_out(patient: AgentClient, garbage: list[bytes]) -> None:
     patient.send(b"\n".join([*garbage, b""]))

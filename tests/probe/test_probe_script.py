@@ -299,7 +299,7 @@ def test_a_request_may_come_from_a_file(node: Node) -> None:
     (node.root / "request").write_bytes(REQUEST + b"echo after\n")
     with (node.root / "request").open("rb") as request:
         done = subprocess.run(
-            [*node.shell, "-s"], stdin=request, capture_output=True, env=node.env, timeout=30, check=True
+            [*node.shell, "-s"], stdin=request, capture_output=True, env=node.env, timeout=120, check=True
         )
     assert isinstance(heard(done.stdout.splitlines()), Answered)
     assert done.stdout.endswith(b"\nafter\n")

@@ -35,7 +35,7 @@ def test_no_report_lets_a_control_character_out(name: str, other: str) -> None:
         text.encode()
 
 
-@settings(deadline=None, max_examples=20)  # pyte is slow, and this is every report in every form
+@settings(deadline=None, max_examples=10)  # pyte is slow, and this is every report in every form
 @given(_TEXT, _TEXT)
 def test_a_terminal_that_shows_it_all_is_left_as_it_was(name: str, other: str) -> None:
     screen = pyte.Screen(200, 50)

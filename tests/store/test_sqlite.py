@@ -107,7 +107,7 @@ def test_a_number_that_was_told_survives_a_kill(tmp_path: Path) -> None:
         parts += [int(line) for line in process.stdout.read().splitlines()]
         process.stdin.close()
         process.stdout.close()
-        assert process.wait(timeout=10) == -signal.SIGKILL
+        assert process.wait(timeout=120) == -signal.SIGKILL
     with SqliteStore.open(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / "state.db")) as database:

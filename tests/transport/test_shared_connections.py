@@ -252,19 +252,19 @@ class TestOnNodes:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
         through = through_node2(lab, tmp_path, "")
         with SshTransport(options=through, keep_s=60.0).sessions() as first:
-            first.open(NODE, within_s=30)
+            first.open(NODE, within_s=60)
             first.send(NODE, b"echo $PPID\n")
             event = first.next(30)
             assert isinstance(event, Line)
             with SshTransport(options=through, keep_s=60.0).sessions() as second:
-                second.open(NODE, within_s=30)
+                second.open(NODE, within_s=60)
                 second.send(NODE, b"echo $PPID\n")
                 assert second.next(30) == event, "over the same connection"
                 (path,) = standing(base / "clbalance-ssh")
                 assert not is_stopped or stop_sharing(path)
                 first.close(NODE)
                 assert first.open_nodes() == frozenset()
-                first.open(NODE, within_s=30)
+                first.open(NODE, within_s=60)
                 first.send(NODE, b"echo $PPID\n")
                 assert (first.next(30) == event) is not is_stopped
                 second.send(NODE, b"echo two\n")
@@ -277,7 +277,7 @@ class TestOnNodes:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
         options = through_node2(lab, tmp_path, "-l nobody-of-that-name")
         with SshTransport(options=options, keep_s=60.0).sessions() as asked:
-            asked.open(NODE, within_s=30)
+            asked.open(NODE, within_s=60)
             event = asked.next(30)
         assert isinstance(event, Closed)
         assert event.cause is Cause.AUTH
@@ -286,7 +286,7 @@ class TestOnNodes:
     def test_one_in_use_is_not_closed_when_sharing_is_stopped(self, transport: SshTransport, base: Path) -> None:
         asked(transport)
         with transport.sessions() as sessions:
-            sessions.open(NODE, within_s=30)
+            sessions.open(NODE, within_s=60)
             sessions.send(NODE, b"echo one\n")
             assert isinstance(sessions.next(30), Line)
             (path,) = standing(base / "clbalance-ssh")
@@ -302,7 +302,7 @@ class TestOnNodes:
 def asked(transport: SshTransport) -> str:
     """The process that serves our session there: a connection's sshd."""
     with transport.sessions() as sessions:
-        sessions.open(NODE, within_s=30)
+        sessions.open(NODE, within_s=60)
         sessions.send(NODE, b"echo $PPID\n", last=True)
         event = sessions.next(30)
         return event.text.decode() if isinstance(event, Line) else ""

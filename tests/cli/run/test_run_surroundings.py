@@ -74,7 +74,7 @@ def test_a_folder_of_submission_that_the_node_lacks_is_replaced_by_home_with_a_w
     text = f"rmdir '{gone}'; exec \"$@\""
     done = subprocess.run(
         ["sh", "-c", text, "sh", *ARGV, "run", "-w", "node1", "--", "pwd"],
-        capture_output=True, env={**clbalance.env, "PWD": str(gone)}, cwd=gone, timeout=30, check=False,
+        capture_output=True, env={**clbalance.env, "PWD": str(gone)}, cwd=gone, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done
     assert done.stdout.decode().strip() == str(lab.node("node1").folder.home("root"))
@@ -86,7 +86,7 @@ def test_a_folder_of_submission_that_the_node_lacks_is_replaced_by_home_with_a_w
 def test_the_umask_is_kept(clbalance: Command, umask: str) -> None:
     done = subprocess.run(
         ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *ARGV, "run", *ON, "-c", "umask"],
-        capture_output=True, env=dict(clbalance.env), cwd=clbalance.folder, timeout=30, check=True,
+        capture_output=True, env=dict(clbalance.env), cwd=clbalance.folder, timeout=120, check=True,
     )  # fmt: skip
     assert done.stdout.decode().strip() == f"0{umask}"
 

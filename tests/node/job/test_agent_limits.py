@@ -169,7 +169,7 @@ def test_one_that_is_far_beyond_is_not_waited_for(client: AgentClient, take: str
 
 def test_one_that_is_a_little_beyond_has_its_grace(client: AgentClient, node: Node, take: str) -> None:
     script = f"trap 'echo saved; exit 0' TERM; {take} 64 stay & wait"
-    stdout, _, ended = finished(client, script, limit_mem_bytes=60 * MIB, spec={"grace_s": 20.0})
+    stdout, _, ended = finished(client, script, limit_mem_bytes=60 * MIB, spec={"grace_s": 200.0})
     assert "saved" in stdout
     assert ended["end"]["kind"] == "out_of_memory"
 

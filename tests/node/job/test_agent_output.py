@@ -56,11 +56,14 @@ def test_the_agent_is_never_further_ahead_than_the_window(client: AgentClient) -
 def test_the_end_waits_for_a_slow_reader(client: AgentClient) -> None:
     client.acks = False
     job = client.begin(argv=["printf", "0123456789"], window=4)
-    parts: list[str] = []
+    stdout = client.output.setdefault((job, "stdout"), bytearray())
+    seen: list[str] = []
     for offset in (4, 8):
-        client.until("output", job)
+        while len(stdout) < offset or "started" not in seen:  # that it has started may be told after its first output
+            seen.append(client.event()["ev"])
         assert client.line(0.1) is None
         client.ask("ack", job, stream="stdout", offset=offset)
+    parts: list[str] = []
     while not parts or parts[-1] != "ended":
         parts.append(client.event()["ev"])
     assert parts == ["output", "ended"]

@@ -14,7 +14,7 @@ import pytest
 
 from clbalance.engine.agent.job_messages import relay_line
 from clbalance.node import relay_source
-from tests.node.agent_client import NOTHING, AgentClient, gone, job_folder, new_job, pids_in
+from tests.node.agent_client import NOTHING, WAIT_S, AgentClient, gone, job_folder, new_job, pids_in
 from tests.node.lives import Lives
 from tests.node.nodes import Node, locker_of
 from tests.waiting import eventually
@@ -46,7 +46,7 @@ def joined(node: Node, job: str) -> Iterator[int]:
             os.close(folder)
 
 
-def heard(terminal: int, wanted: bytes, within_s: float = 10.0) -> bytes:
+def heard(terminal: int, wanted: bytes, within_s: float = WAIT_S) -> bytes:
     text, until = b"", time.monotonic() + within_s
     while wanted not in text:
         assert select.select([terminal], [], [], max(0.0, until - time.monotonic()))[0], text

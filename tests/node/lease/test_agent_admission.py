@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.node.agent_client import WAIT_S, AgentClient, gone, new_job, pids_in
-from tests.node.nodes import ALICE, GIB, GPUS, ME, PATIENT, Node, locked, locker_of, wait_until_void
+from tests.node.nodes import ALICE, GIB, GPUS, ME, Node, locked, locker_of, wait_until_void
 from tests.waiting import SOON_S
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -393,6 +393,7 @@ def test_what_a_supervisor_left_that_died_in_the_midst_of_it_is_swept(node: Node
 @as_root
 @pytest.mark.root
 def test_a_held_lock_refuses_in_time_and_tells_by_whom(node: Node) -> None:
+    node.limits = {"LOCK_WITHIN_S": 2}
     with node.client() as client, locked("flock", node.base, uid=ALICE) as pid:
         client.until("hello")
         began = time.monotonic()
@@ -402,6 +403,7 @@ def test_a_held_lock_refuses_in_time_and_tells_by_whom(node: Node) -> None:
 
 
 def test_an_agent_serves_its_other_jobs_while_one_waits_for_the_lock(node: Node) -> None:
+    node.limits = {"LOCK_WITHIN_S": 10}
     with node.client() as client:
         job = client.admit(cpus=1)
         with locked("flock", node.base):
@@ -413,7 +415,6 @@ def test_an_agent_serves_its_other_jobs_while_one_waits_for_the_lock(node: Node)
 
 
 def test_a_lock_that_is_let_go_in_time_is_taken(node: Node) -> None:
-    node.limits = PATIENT
     with node.client() as client:
         with locked("flock", node.base):
             job = client.ask_admission(cpus=1)
@@ -423,6 +424,7 @@ def test_a_lock_that_is_let_go_in_time_is_taken(node: Node) -> None:
 
 
 def test_a_supervisor_that_hangs_at_admission_is_ended_by_the_clock(node: Node) -> None:
+    node.limits = {"ADMIT_WITHIN_S": 4}
     (node.proc / "loadavg").unlink()
     os.mkfifo(node.proc / "loadavg")
     with node.client() as client:

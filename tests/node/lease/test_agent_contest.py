@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.node.agent_client import AgentClient
-from tests.node.nodes import GPUS, PATIENT, Node
+from tests.node.nodes import GPUS, Node
 
-ANSWER_WITHIN_S = 30.0  # admission has 5 s, the waiting for the lock included; a busy machine is slower
+ANSWER_WITHIN_S = 100.0  # an admission takes a moment; so long would be one that was forgotten
 ALL_WITHIN_S = 200.0
 
 # Says in a log that everybody appends to, whole lines at a time, what it has and that it gives it back.
@@ -121,7 +121,6 @@ def test_no_gpu_is_ever_held_twice(node: Node) -> None:
 
 
 def test_thirty_that_ask_at_once_for_eight_gpus_get_eight(node: Node) -> None:
-    node.limits = PATIENT
     granted: list[str] = []
     refused: Counter[str] = Counter()
     with ExitStack() as stack:

@@ -72,7 +72,7 @@ def counted_jobs(draw: st.DrawFn) -> list[Job]:
     return made
 
 
-@settings(patient, max_examples=400)
+@settings(patient, max_examples=200)
 @given(counted_jobs(), st.sampled_from(sorted(WAITING_LISTS)), st.sampled_from(["least", "pack", "random", "rr"]))
 def test_on_nodes_of_one_cpu_a_list_starts_what_a_count_of_processors_starts(
     jobs: list[Job], name: str, policy: str
@@ -150,7 +150,7 @@ def earliest(
     return next(at for at in times if fits_beside(nodes, [one.held for one in running if one.ends_s > at], request))
 
 
-@settings(patient, max_examples=400)
+@settings(patient, max_examples=200)
 @given(mixed(), st.sampled_from([name for name in WAITING_LISTS if name != "fcfs"]), st.integers(0, 3))
 def test_nobody_who_passes_delays_the_first_that_waits(
     drawn: tuple[list[Measured], list[QueuedJob], list[QueuedJob]], name: str, seed: int

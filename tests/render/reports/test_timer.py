@@ -79,7 +79,7 @@ def test_cron_and_its_shell_read_back_what_was_meant(words: tuple[str, str], val
     program = ("/bin/sh", "-c", 'printf "%s\\0" "$PWD" "$A" "$@"', "sh")
     report = replace(PLAIN, program=program, arguments=words, environment={"A": value}, folder="/var/tmp")
     command = by_cron(timer_parts(report)["cron"], collapses=collapses)
-    done = subprocess.run(["/bin/sh", "-c", command], env={}, capture_output=True, timeout=10, check=True)
+    done = subprocess.run(["/bin/sh", "-c", command], env={}, capture_output=True, timeout=120, check=True)
     assert done.stdout.decode().split("\0")[:-1] == ["/var/tmp", value, *words, "--jitter", "30s"]
 
 
@@ -96,7 +96,7 @@ def test_cron_and_systemd_run_it_as_often(every_s: int) -> None:
     if shutil.which("systemd-analyze"):
         command = ["systemd-analyze", "calendar", "--iterations=2", "--base-time=2026-01-05 00:00:01", calendar]
         message = subprocess.run(
-            command, env={"TZ": "UTC", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=20, check=True
+            command, env={"TZ": "UTC", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=120, check=True
         )
         times = re.findall(r"(\d\d):(\d\d):00 UTC", message.stdout)[-2:]
         first, second = (int(hours) * 3600 + int(minutes) * 60 for hours, minutes in times)
