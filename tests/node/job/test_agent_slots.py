@@ -55,6 +55,20 @@ def test_the_log_is_followed_from_the_order_to_start_on(slots: Slots) -> None:
     assert set(ends(entries(bytes(client.output[slot.job, "log"])))) == {1}
 
 
+def test_the_ends_of_short_tasks_are_told_while_a_long_one_runs(slots: Slots) -> None:
+    client = slots.agent()
+    slot = slots.open(client)
+    gate = slots.node.base / "gate"
+    client.output[slot.job, "log"] = bytearray()
+    client.ask("follow", slot.job, window=1 << 20, streams=STREAMS)
+    slots.give(client, slot, (1, "true"), (2, "true"), (3, f"until [ -e {gate} ]; do sleep 0.1; done"))
+    while set(ends(entries(bytes(client.output[slot.job, "log"])))) != {1, 2}:
+        assert client.event()["ev"] == "output"
+    gate.touch()
+    client.ask("finish", slot.job)
+    client.until("ended", slot.job)
+
+
 def test_a_start_is_in_the_log_before_the_task_runs(slots: Slots) -> None:
     client = slots.agent()
     slot = slots.open(client)

@@ -100,7 +100,7 @@ class Follower:
         """Send the next chunk of each stream. Sets `drained` if no stream has more, and the time of the next look.
 
         A slot's log is read last and sent first, so that it names every task in the output after it. If there is no
-        output, it is read only when its supervisor has told of it.
+        output, it is read when its supervisor has told of it, and else at the longest pause.
         """
         for name in self.missing:
             channel.complain("%s: its %s was removed" % (self.job, name), self.job)
@@ -108,7 +108,8 @@ class Follower:
         self.drained = True
         read = []  # type: list[tuple[Stream, bytes]]
         for stream in self.streams:
-            if stream.name != "log" or self.told or any(raw for _, raw in read):
+            is_due = self.told or self.pause_s >= POLL_LONGEST_S
+            if stream.name != "log" or is_due or any(raw for _, raw in read):
                 read.append((stream, self.read(stream, channel)))
         for stream, raw in sorted(read, key=lambda each: each[0].name != "log"):
             if raw:
