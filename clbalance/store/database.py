@@ -12,8 +12,8 @@ from types import TracebackType
 
 from clbalance.errors import StoreError
 
-BUSY_TIMEOUT_S = 2.0
-"""How long a process waits for the write of another, which takes milliseconds."""
+BUSY_TIMEOUT_S = 5.0
+"""How long a process waits for the write of another, which takes milliseconds, or seconds where the disk is busy."""
 _SMALLEST_BYTES = 1 << 16
 """A disk with less room is full: the index of a write-ahead log takes 32 KiB."""
 

@@ -135,7 +135,7 @@ def test_commits_are_synchronous_and_readers_do_not_wait(tmp_path: Path) -> None
 
 def test_a_locked_database_is_waited_for_and_then_told(tmp_path: Path) -> None:
     with SqliteStore.open(tmp_path) as store:
-        store._connection.execute("PRAGMA busy_timeout = 10")  # instead of 2 s of waiting
+        store._connection.execute("PRAGMA busy_timeout = 10")  # instead of seconds of waiting
         with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match="was locked by another process") as caught:
