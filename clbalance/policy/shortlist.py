@@ -132,4 +132,4 @@ def _why(answer: Answer, age_s: float, filters: FilterInput) -> str:
     verdict = unfit_reason(answer, filters)
     if isinstance(verdict, Unfit):
         return f"{age_s:.0f} s ago: {verdict.phrase}"
-    return f"{age_s:.0f} s ago others were better"
+    return f"{age_s:.0f} s ago others were at least as good"

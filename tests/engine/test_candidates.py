@@ -86,7 +86,7 @@ def test_the_nodes_that_were_not_asked_are_named_with_the_reason() -> None:
     unasked = {one.node: one for one in plan.unfit}
     assert set(unasked) == set(NAMES) - asked
     assert {(one.filter, one.reason, one.detail) for one in unasked.values()} == {
-        ("not asked", "not asked", "10 s ago others were better")
+        ("not asked", "not asked", "10 s ago others were at least as good")
     }
 
 

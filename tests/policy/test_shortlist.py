@@ -205,7 +205,7 @@ def test_no_more_are_asked_at_once_than_have_been_asked() -> None:
 @pytest.mark.parametrize(
     ("remembered", "words"),
     [
-        (node("a"), "7 s ago others were better"),
+        (node("a"), "7 s ago others were at least as good"),
         (node("a", drains=(drain(reason="disk", by="root"),)), "7 s ago: drained: disk"),
         (silent("a", Cause.AUTH, "Permission denied"), "7 s ago: authentication failed: Permission denied"),
         (unknown_node(NodeName("a"), 120.0), "nothing is known of it from the last 120 s; others will do"),

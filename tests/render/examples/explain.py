@@ -50,8 +50,8 @@ _FEW_ASKED = plan(
             Unfit(node=NodeName(f"node{number}"), filter="not asked", reason="not asked", detail=reason)
             for number, reason in (
                 (4, "7 s ago: drained: disk"),
-                (5, "7 s ago others were better"),
-                (6, "7 s ago others were better"),
+                (5, "7 s ago others were at least as good"),
+                (6, "7 s ago others were at least as good"),
                 (7, "nothing is known of it from the last 120 s; others will do"),
             )
         ),
