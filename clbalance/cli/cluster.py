@@ -14,6 +14,7 @@ from pathlib import Path
 
 from clbalance.cli.complete.names import remember_names
 from clbalance.cli.console import Console
+from clbalance.cli.kept_sessions import kept_if_wanted
 from clbalance.cli.node_settings import (
     facts_by_node,
     labels_of_nodes,
@@ -245,7 +246,7 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
     """A transport by ssh; nodes in `here` are reached without it. `UsageError` for bad ssh options."""
     ssh = settings.ssh
     ssh_words(ssh.path, "`ssh.path`")
-    return SshTransport(
+    transport = SshTransport(
         path=ssh.path,
         options=all_ssh_options(settings, options),
         user=ssh.user or "",
@@ -254,6 +255,7 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         keep_s=ssh.control_persist_s,
         here=here,
     )
+    return kept_if_wanted(transport, SystemClock(), connect_s=ssh.connect_timeout_s, answer_s=ssh.probe_timeout_s)
 
 
 def all_ssh_options(settings: Settings, typed_options: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Collection
 from types import FrameType
 
 from clbalance.errors import Interrupted
@@ -14,10 +15,16 @@ _RAISE_AGAIN_S = 0.01
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def raise_once() -> None:
+def heeded() -> tuple[signal.Signals, ...]:
+    """Those of these signals that are not ignored."""
+    return tuple(one for one in STOPPING if signal.getsignal(one) is not signal.SIG_IGN)
+
+
+def raise_once(heed: Collection[signal.Signals] | None = None) -> None:
     """Turn the next of these signals into `Interrupted`, and ignore them from then on: cleanup has its own time limit.
 
-    A signal that was ignored at start (nohup) stays ignored.
+    A signal that was ignored at start (nohup) stays ignored. `heed`: for one that goes on after such a signal, those
+    that were `heeded` at first.
     """
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -34,9 +41,9 @@ def raise_once() -> None:
         raise Interrupted(signum)
 
     sys.unraisablehook = _raise_again
-    for one in STOPPING:
-        if signal.getsignal(one) is not signal.SIG_IGN:
-            signal.signal(one, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for one in heeded() if heed is None else heed:
+        signal.signal(one, stop)
 
 
 def _raise_again(swallowed: "sys.UnraisableHookArgs") -> None:

@@ -205,6 +205,11 @@ KEYS: Mapping[str, ValueKind] = {
     "rebalance.confirm": Number(at_least=1, at_most=1000, whole=True),
     "rebalance.cooldown_s": Number(at_least=0, at_most=7 * 86_400),
     "rebalance.guaranteed": YesOrNo(),
+    "shell.confirm": Words(
+        expected='an array of commands such as `["reboot", "rm -r"]`',
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*( -[A-Za-z])?",
+    ),
+    "shell.confirm_nodes": Number(at_least=1, at_most=100_000, whole=True, can_be_off=True),
 }
 """The kinds of values by dotted key, as in TOML."""
 

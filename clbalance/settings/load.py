@@ -10,7 +10,7 @@ from clbalance.settings.clush_conf import clush_settings
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.user_folder import user_folder
-from clbalance.settings.values import GpuSettings, PolicySettings, Settings, SshSettings
+from clbalance.settings.values import GpuSettings, PolicySettings, Settings, ShellSettings, SshSettings
 
 # -- paths of settings files; nothing is opened here
 
@@ -123,6 +123,7 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         gpus=GpuSettings(hide=_text(values.get("gpus.hide")) or GpuSettings().hide),
         thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
         rebalance={name: number_of(value) for name, value in _below("rebalance.", values)},
+        shell=_shell(values),
         groups_conf=_text(values.get("groups_conf")),
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
     )
@@ -142,6 +143,14 @@ def _ssh(values: Mapping[str, Value]) -> SshSettings:
         fanout=plain.fanout if fanout is None else int(fanout),
         control_persist_s=number_of(values.get("ssh.control_persist_s", plain.control_persist_s)),
     )
+
+
+def _shell(values: Mapping[str, Value]) -> ShellSettings:
+    plain = ShellSettings()
+    words = values.get("shell.confirm", plain.confirm)
+    most = number_of(values.get("shell.confirm_nodes", plain.confirm_nodes))
+    assert isinstance(words, tuple)
+    return ShellSettings(confirm=words, confirm_nodes=None if most is None else int(most))
 
 
 def _policy(values: Mapping[str, Value]) -> PolicySettings:

@@ -45,6 +45,16 @@ class GpuSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShellSettings:
+    """What `clbalance shell` asks about before it does it."""
+
+    confirm: tuple[str, ...] = ("reboot", "shutdown", "poweroff", "halt", "mkfs", "wipefs", "dd", "rm -r")
+    """Commands by their first word, and perhaps an option."""
+    confirm_nodes: int | None = 100
+    """Commands on more nodes than this; None: on any number nothing is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupPolicy:
     """The policy for jobs of one group, if it differs from the general one."""
 
@@ -74,6 +84,7 @@ class Settings:
     ssh: SshSettings = SshSettings()
     policy: PolicySettings = field(default_factory=PolicySettings)
     gpus: GpuSettings = GpuSettings()
+    shell: ShellSettings = ShellSettings()
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     """By the keys of `[thresholds]`; None: switched off, whatever the default is."""
     rebalance: Mapping[str, float | bool | None] = field(default_factory=dict)

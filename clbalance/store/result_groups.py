@@ -81,7 +81,9 @@ def keep_results(folder: Path, number: int | None, sets: Mapping[str, str], *, w
     """Add the sets of one more job, or of another kind of work, to the file. `StoreError` if that fails."""
     try:
         with _alone(folder):
-            write_groups(folder, add_results(read_groups(folder), number, sets))
+            before = read_groups(folder)
+            if (now := add_results(before, number, sets)) != before:
+                write_groups(folder, now)
     except (OSError, FileRefusedError, FileFailedError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
         whose = "the call" if number is None else f"{what} {number}"

@@ -62,7 +62,8 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
     def hand_over(self, step: Callable[..., None], *arguments: object) -> None:
         """Have a method of this class called in the transport thread. In any thread."""
         self._steps.put((step, arguments))
-        if self._alarm is not None:
+        # If others wait before it, the loop was woken for them, and carries out this one as well.
+        if self._alarm is not None and self._steps.qsize() == 1:
             self._alarm.wake()
 
     def run(self) -> None:

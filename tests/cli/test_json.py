@@ -17,6 +17,7 @@ from tests.cli.held_jobs import detached, held, let_go
 
 WITHOUT = {
     "metrics": "its form is Prometheus' own; `load --json` has the same figures",
+    "shell": "its lines say so themselves, such as `load --json`",
     "completion": "its form is that of a shell",
     "help": "its form is that of a text to read",
     "lab load": "it says nothing",

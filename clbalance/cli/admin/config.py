@@ -52,6 +52,8 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in thresholds.bounds}
     rebalance = {**asdict(BalanceSettings()), **settings.rebalance}
     values |= {f"rebalance.{name}": off.get(value is None, value) for name, value in rebalance.items()}
+    most = settings.shell.confirm_nodes
+    values |= {"shell.confirm": list(settings.shell.confirm), "shell.confirm_nodes": off.get(most is None, most)}
     for key, origin in settings.origins.items():
         yield ShownKey(key=key, value=values[key], origin=origin)
 

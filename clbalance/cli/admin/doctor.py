@@ -13,6 +13,7 @@ from typing import assert_never
 
 from clbalance.cli.cluster import ClusterContext, all_ssh_options, cluster_context, ssh_transport
 from clbalance.cli.console import Console
+from clbalance.cli.kept_sessions import connecting_anew
 from clbalance.cli.node_settings import working_directory
 from clbalance.cli.option_values import ssh_words
 from clbalance.cli.options import NodeOptions, SshOptions
@@ -159,7 +160,8 @@ def _connecting_anew(cluster: ClusterContext) -> ClusterContext:
     """Without connections of earlier calls: over one of these, a login that is refused now would look well."""
     settings = replace(cluster.settings, ssh=replace(cluster.settings.ssh, control_persist_s=None))
     here = frozenset({this_node()} if cluster.is_here else ())
-    return replace(cluster, transport=ssh_transport(settings, cluster.ssh.ssh_options or (), here))
+    with connecting_anew():
+        return replace(cluster, transport=ssh_transport(settings, cluster.ssh.ssh_options or (), here))
 
 
 def _addresses(cluster: ClusterContext, silent: Sequence[NodeName]) -> Mapping[NodeName, SshAddress]:

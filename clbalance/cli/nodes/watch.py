@@ -38,7 +38,7 @@ def watch_load(view: LoadView, every_s: float) -> NoReturn:
 
     with (
         cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual,
-        keeping_sessions(cluster, usual) as kept,
+        keeping_sessions(usual) as kept,
     ):
         services = view.services(replace(usual, transport=kept))
         draft = partial(show, services, is_draft=True) if screen.is_drawn else None

@@ -55,7 +55,7 @@ def _show_rounds(
     from clbalance.cli.kept_sessions import keeping_sessions
     from clbalance.cli.top.rounds import Rounds
 
-    with keeping_sessions(cluster, services) as kept:
+    with keeping_sessions(services) as kept:
         rounds = Rounds(cluster, replace(services, transport=kept), groups, lambda: kept.count)
         while True:
             began = services.clock.monotonic()

@@ -62,7 +62,7 @@ class Worker:
         try:
             with (
                 self._cluster.services(meanwhile="clbalance.cli.top.rounds") as usual,
-                keeping_sessions(self._cluster, usual) as kept,
+                keeping_sessions(usual) as kept,
             ):
                 self._ask(replace(usual, transport=kept, listener=self), kept)
         except _EndedError:

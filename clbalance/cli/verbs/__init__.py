@@ -6,6 +6,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "load": ("nodes", "Show the load of nodes, least loaded first."),
     "top": ("nodes", "Show nodes, GPUs and jobs of many hosts, on a live screen."),
     "pick": ("nodes", "Print the least loaded nodes as a node set, for clush."),
+    "shell": ("nodes", "A prompt: commands on all nodes at once, and every verb."),
     "run": ("jobs", "Run a script or a command on the least loaded nodes."),
     "jobs": ("jobs", "Show your jobs: their states, nodes and exit codes."),
     "show": ("jobs", "Show everything that is known of a job."),

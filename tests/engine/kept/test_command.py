@@ -62,8 +62,7 @@ def test_what_a_command_leaves_in_the_background_lives_on_after_its_shell(tmp_pa
     with shell_of_this_machine() as shell:
         shell.stdin.write(command_request(left, NONCE))
         shell.stdin.flush()
-        while shell.stdout.readline() != f"{NONCE} 0\n".encode():
-            pass
+        assert f"{NONCE} 0\n".encode() in iter(shell.stdout.readline, b"")
         shell.stdin.write(AFTER_COMMAND)
     (tmp_path / "wait").unlink()
     assert eventually((tmp_path / "after").read_text) == "alive\n"
