@@ -1,5 +1,6 @@
 """The live screen of `top`: rounds come from a thread, keys from the terminal, frames go to it."""
 
+import contextlib
 import io
 import os
 import signal
@@ -100,15 +101,14 @@ class LiveTop:
         self._in_main_thread(lambda: self._screen.say(reason))
 
     def _in_main_thread(self, act: Callable[[], None]) -> None:
-        loop = self._app.loop
-        if loop is None or loop.is_closed():
-            return
-
         def do() -> None:
             act()
             self._app.invalidate()
 
-        loop.call_soon_threadsafe(do)
+        loop = self._app.loop
+        assert loop is not None  # the worker begins after it
+        with contextlib.suppress(RuntimeError):  # the screen is closed
+            loop.call_soon_threadsafe(do)
 
     # -- in the main thread
 
@@ -202,10 +202,10 @@ def show_live(
     screen.say(f"asking {counted(len(names), 'node')}")
     console = cluster.console
     live = LiveTop(screen, partial(act_on_terminal, cluster), every_s=every_s, color=console.display.color)
-    with io.BytesIO() as said:
-        aside = replace(console.outlets, stderr=Outlet(file=said))
-        quiet = replace(cluster, console=replace(console, outlets=aside))
-        try:
-            live.run(Worker(quiet, groups, live.told, live.failed))
-        finally:
-            console.outlets.stderr.send(said.getvalue())
+    said = io.BytesIO()
+    aside = replace(console.outlets, stderr=Outlet(file=said))
+    quiet = replace(cluster, console=replace(console, outlets=aside))
+    try:
+        live.run(Worker(quiet, groups, live.told, live.failed))
+    finally:
+        console.outlets.stderr.send(said.getvalue())

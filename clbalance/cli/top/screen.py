@@ -20,7 +20,7 @@ from clbalance.render.top.round import Round
 
 
 class Screen:
-    """The state of one screen. Rows are made once for each round, and sorted once for each key."""
+    """The state of one screen. Rows are made once for each round and view, and sorted when their order changes."""
 
     def __init__(
         self, state: TopState, first: Round, blocks: Blocks, labels: Collection[str], keys: Keys = KEYS
@@ -36,7 +36,8 @@ class Screen:
         self._by = Filter()
         self._made_of: Round | None = None
         self._made_by: tuple[object, ...] = ()
-        self._items = Items(columns=(), items=())
+        self._unsorted = self._items = Items(columns=(), items=())
+        self._order = state.place.order
         self._refresh()
 
     def take(self, found: Round, now_s: float) -> None:
@@ -106,12 +107,14 @@ class Screen:
     def _refresh(self) -> None:
         """Make the rows again, if what they depend on has changed."""
         state = self.state
-        depends = (state.view, state.filter, state.within, state.grouping, state.is_folded, state.place.order)
-        if self._made_of is not self._found or self._made_by != depends:
+        depends = (state.view, state.filter, state.within, state.grouping, state.is_folded)
+        is_new = self._made_of is not self._found or self._made_by != depends
+        if is_new:
             self._by = parse_filter(state.filter, self._labels)
-            items = items_of(selected_nodes(self._found, self._by), state, self._blocks)
-            self._items = visible(items, self._by, state)
+            self._unsorted = items_of(selected_nodes(self._found, self._by), state, self._blocks)
             self._made_of, self._made_by = self._found, depends
+        if is_new or self._order != state.place.order:
+            self._items, self._order = visible(self._unsorted, self._by, state), state.place.order
         self.state = settle(state, self._shown())
 
     def _shown(self) -> Shown:
