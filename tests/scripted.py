@@ -49,7 +49,7 @@ class ScriptedTransport:
         """The nodes as `user` finds them."""
         return self.users.get(user, self)
 
-    def sessions(self, *, most: int | None = None) -> "ScriptedSessions":
+    def sessions(self) -> "ScriptedSessions":
         """Fresh sessions over the same nodes."""
         return ScriptedSessions(self)
 

@@ -89,5 +89,6 @@ def _kept(transport: Transport, times: "KeptTimes", clock: Clock) -> "KeptTransp
     from clbalance.policy.kept_sessions import KeptLimits
     from clbalance.transport.reach import raise_file_limit
 
-    limits = KeptLimits(most=min(KeptLimits().most, raise_file_limit()))
+    at_most_half = max(1, raise_file_limit() // 2)  # other sessions, and links, need descriptors, too
+    limits = KeptLimits(most=min(KeptLimits().most, at_most_half))
     return KeptTransport(transport, clock=clock, rng=random.Random(), times=times, limits=limits)

@@ -23,7 +23,7 @@ class KeptLimits:
     """How many sessions there may be, for how long, and how soon a node that failed is tried again."""
 
     most: int = 512
-    """Each takes a process of ssh here, and a login shell on the node."""
+    """That are open and not in use. Each takes a process of ssh here, and a login shell on the node."""
     idle_s: float = 600.0
     first_wait_s: float = 1.0
     most_wait_s: float = 8.0

@@ -91,10 +91,8 @@ class Sessions(Protocol):
 class Transport(Protocol):
     """A way to reach nodes."""
 
-    def sessions(self, *, most: int | None = None) -> Sessions:
-        """A fresh, unopened set of sessions, to be used in a `with` block. At most `most` are open at once, and further
-        nodes wait; None: as many as the limit on open files allows.
-        """
+    def sessions(self) -> Sessions:
+        """A fresh, unopened set of sessions, to be used in a `with` block."""
         ...
 
     def terminal(self, node: NodeName, command: str) -> list[str]:

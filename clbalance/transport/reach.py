@@ -3,7 +3,6 @@
 import resource
 import shutil
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import field, replace
 from functools import partial
@@ -53,7 +52,7 @@ class SshTransport:
         """This transport with another login name."""
         return replace(self, user=user)
 
-    def sessions(self, *, most: int | None = None) -> "ClushSessions":
+    def sessions(self) -> "ClushSessions":
         """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
         from clbalance.transport.clush import ClushSessions
         from clbalance.transport.session_state import Retries
@@ -70,7 +69,7 @@ class SshTransport:
             partial(self._worker, self._shared()),
             info=info,
             fanout=self.fanout,
-            capacity=min(raise_file_limit(), most or sys.maxsize),
+            capacity=raise_file_limit(),
             retries=Retries(connect_timeout_s=self.connect_timeout_s),
         )
 

@@ -4,6 +4,7 @@ All calls come from one thread, and nothing here waits but `take`. What to open 
 `policy/kept_sessions.py`.
 """
 
+import contextlib
 import secrets
 from collections.abc import Callable
 
@@ -74,14 +75,20 @@ class SessionPool:
         return len(self._sessions)
 
     @property
+    def now_s(self) -> float:
+        """The time, by the monotonic clock."""
+        return self._clock.monotonic()
+
+    @property
     def is_begun(self) -> bool:
         """Whether there can be events."""
         return self._underneath is not None
 
     def tend(self) -> None:
         """Notice what has happened, without waiting."""
-        while self.is_begun and self.take(0.0) is not None:
-            pass
+        with contextlib.suppress(TransportError):  # all sessions have ended, and are begun anew when needed
+            while self.is_begun and self.take(0.0) is not None:
+                pass
 
     def end(self) -> None:
         """End all sessions."""
@@ -95,6 +102,8 @@ class SessionPool:
         self.tend()
         if self._underneath is None:
             self._underneath = self._begin_all().__enter__()
+        for node in self._sessions.keys() - self._underneath.open_nodes():
+            del self._sessions[node]  # a signal came between its end and our noticing it: there are no more events
         self.is_used = True
 
     def end_use(self) -> None:
@@ -115,7 +124,7 @@ class SessionPool:
 
     def open(self, node: NodeName, within_s: float) -> Failed | None:
         """Give a session to the view. None, or why there is none for now."""
-        now_s = self._clock.monotonic()
+        now_s = self.now_s
         self._asked_s[node] = now_s
         sessions = self.open_sessions
         match on_open(self._state(), node, self._limits, now_s):
@@ -158,7 +167,7 @@ class SessionPool:
                     self._lost(event, one)
                 case Line():
                     self._heard(event, one)
-        if self._clock.monotonic() - self._tended_s >= TEND_EVERY_S or isinstance(event, Closed):
+        if self.now_s - self._tended_s >= TEND_EVERY_S or isinstance(event, Closed):
             self._tend()
         return event
 
@@ -175,7 +184,7 @@ class SessionPool:
             cause,
             reason,
             limits=self._limits,
-            now_s=self._clock.monotonic(),
+            now_s=self.now_s,
             rng=self._rng,
         )
 
@@ -184,7 +193,7 @@ class SessionPool:
         return KeptSessions(uses=uses, asked_s=self._asked_s, failed=self._failed)
 
     def _tend(self) -> None:
-        self._tended_s = now_s = self._clock.monotonic()
+        self._tended_s = now_s = self.now_s
         todo = changes(self._state(), self._limits, now_s)
         for node in todo.close:
             self.drop(node)
@@ -195,8 +204,8 @@ class SessionPool:
 
     def _begin(self, node: NodeName, session: _Session, within_s: float) -> None:
         self.open_sessions.close(node)  # one that an interrupted step has left
-        self._sessions[node] = session
         self.open_sessions.open(node, within_s=within_s)
+        self._sessions[node] = session
 
     def _lost(self, event: Closed, session: _Session) -> None:
         """A session has ended. One that had worked is begun again at once; if that fails, the node has failed."""

@@ -1,5 +1,6 @@
 """A `Transport` whose sessions stay open for the next use (docs/design/kept-sessions.md)."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Self
 
 from clbalance.engine.kept.pool import TEND_EVERY_S, KeptTimes, SessionPool
 from clbalance.engine.kept.view import SessionsView
+from clbalance.errors import TransportError
 from clbalance.model import NodeName
 from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.policy.placement.select import Rng
@@ -23,8 +25,7 @@ class KeptTransport:
     def __init__(self, inner: Transport, *, clock: Clock, rng: Rng, times: KeptTimes, limits: KeptLimits) -> None:
         self._inner = inner
         self._clock = clock
-        begin = partial(inner.sessions, most=limits.most)
-        self._pool = SessionPool(begin, clock=clock, rng=rng, times=times, limits=limits)
+        self._pool = SessionPool(inner.sessions, clock=clock, rng=rng, times=times, limits=limits)
         self._keep = partial(KeptTransport, clock=clock, rng=rng, times=times, limits=limits)
         self._thread = threading.get_ident()
         self._others: dict[str, KeptTransport] = {}
@@ -42,10 +43,10 @@ class KeptTransport:
         finally:
             self._pool.end()
 
-    def sessions(self, *, most: int | None = None) -> Sessions:
-        """A view of the kept sessions; the limit of these holds, unless `most` is given."""
-        if most is not None or self._pool.is_used or threading.get_ident() != self._thread:
-            return self._inner.sessions(most=most)
+    def sessions(self) -> Sessions:
+        """A view of the kept sessions."""
+        if self._pool.is_used or threading.get_ident() != self._thread:
+            return self._inner.sessions()
         return SessionsView(self._pool)
 
     def terminal(self, node: NodeName, command: str) -> list[str]:
@@ -82,6 +83,7 @@ class KeptTransport:
         until_s = self._clock.monotonic() + seconds
         while (left_s := until_s - self._clock.monotonic()) > 0:
             if self._pool.is_begun:
-                self._pool.take(min(left_s, TEND_EVERY_S))
+                with contextlib.suppress(TransportError):  # all sessions have ended, and are begun anew when needed
+                    self._pool.take(min(left_s, TEND_EVERY_S))
             else:
                 self._clock.pause(left_s)

@@ -1,6 +1,5 @@
 """`ports.Sessions` over kept sessions: what is released goes back, the rest ends with the view."""
 
-import time
 from types import TracebackType
 from typing import Self
 
@@ -26,9 +25,11 @@ class SessionsView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.clear()
-        self._refused.clear()
-        self._pool.end_use()
+        try:
+            self._pool.end_use()
+        except BaseException:  # a signal came just now: what was sent to the shells must not reach the next use
+            self._pool.end_use()
+            raise
 
     def open(self, node: NodeName, *, within_s: float) -> None:
         self._open.add(node)
@@ -64,8 +65,8 @@ class SessionsView:
             node, refused = self._refused.popitem()
             self._open.discard(node)
             return refused
-        until_s = time.monotonic() + timeout_s
-        while (event := self._pool.take(max(0.0, until_s - time.monotonic()))) is not None:
+        until_s = self._pool.now_s + timeout_s
+        while (event := self._pool.take(max(0.0, until_s - self._pool.now_s))) is not None:
             if event.node in self._open:
                 if isinstance(event, Closed):
                     self._open.discard(event.node)

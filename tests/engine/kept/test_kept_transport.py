@@ -1,6 +1,7 @@
 """One process asks again and again: without a login, and without waiting for sick nodes."""
 
 import random
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,12 +11,13 @@ from clbalance.engine.kept.pool import KeptTimes
 from clbalance.engine.kept.transport import KeptTransport
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
+from clbalance.errors import Interrupted
 from clbalance.model import Cause, NodeName
 from clbalance.policy.kept_sessions import KeptLimits
-from clbalance.ports import Closed, Line
+from clbalance.ports import Closed, Line, SessionEvent
 from tests.engine.services import TransportClock, probed, world_of
 from tests.engine.test_sweep import loads
-from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
+from tests.scripted import HangUp, ScriptedNode, ScriptedSessions, ScriptedTransport
 
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 
@@ -173,6 +175,71 @@ def test_an_agent_that_ends_is_no_failure() -> None:
         sessions.send(A, b"echo y\n")
         told = [sessions.next(1.0), sessions.next(1.0)]
         assert Line(node=A, text=b"y") in told
+
+
+def test_more_nodes_than_are_kept_may_be_in_use() -> None:
+    transport, inner, services = kept(world_of({name: probed(0.5) for name in ("a", "b", "c")}), KeptLimits(most=2))
+    with transport:
+        assert loads(take_snapshot(services, [A, B, C], look_twice=True)) == {"a": 0.5, "b": 0.5, "c": 0.5}
+        assert transport.count == 2
+        assert inner.opened == [A, B, C]
+
+
+class Signalled(ScriptedTransport):
+    """A signal comes during one call of its sessions."""
+
+    def sessions(self) -> "SignalledSessions":
+        return SignalledSessions(self)
+
+
+class SignalledSessions(ScriptedSessions):
+    comes_in = ""
+
+    def close(self, node: NodeName, *, fault: str = "") -> None:
+        super().close(node, fault=fault)
+        self._signal("close")
+
+    def next(self, timeout_s: float) -> SessionEvent | None:
+        event = super().next(timeout_s)
+        self._signal("next")
+        return event
+
+    def _signal(self, called: str) -> None:
+        if self.comes_in == called:
+            self.comes_in = ""
+            raise Interrupted(signal.SIGINT)
+
+
+def signalled(transport: KeptTransport, comes_in: str) -> None:
+    underneath = transport._pool.open_sessions
+    assert isinstance(underneath, SignalledSessions)
+    underneath.comes_in = comes_in
+
+
+def test_a_signal_at_the_end_of_a_use_leaves_no_session_to_the_next_one() -> None:
+    inner = Signalled({A: echo})
+    transport, _, _ = kept(world_of({}, transport=inner))
+    with transport:
+        sessions = transport.sessions().__enter__()
+        sessions.open(A, within_s=15.0)
+        signalled(transport, "close")
+        with pytest.raises(Interrupted):
+            sessions.__exit__(None, None, None)
+        assert transport.count == 0
+        assert transport.sessions().keeps
+
+
+def test_a_session_whose_end_was_lost_to_a_signal_is_begun_again() -> None:
+    inner = Signalled({A: probed(0.5, after=echo)})
+    transport, _, services = kept(world_of({}, transport=inner))
+    with transport:
+        take_snapshot(services, [A])
+        hang_up(transport, A)
+        signalled(transport, "next")
+        with pytest.raises(Interrupted):
+            transport.rest(1.0)
+        assert loads(take_snapshot(services, [A])) == {"a": 0.5}
+        assert inner.opened == [A, A]
 
 
 def test_a_second_set_of_sessions_at_the_same_time_has_its_own() -> None:
