@@ -45,6 +45,8 @@ class OpenSweep:
         self._remembered: set[NodeName] = set()
         self._pending = pending
         self._unasked = dict(unasked)
+        self._asked_last_s = 0.0
+        """How many seconds after the first question the last nodes were asked."""
         self.overhear: Callable[[SessionEvent], object] = lambda _: None
         """Is told of events of nodes that are not pending."""
         services.listener.asked(len(pending))
@@ -58,6 +60,7 @@ class OpenSweep:
     def add(self, pending: Mapping[NodeName, PendingAnswer]) -> None:
         """These nodes have been asked now, too."""
         self._pending |= pending
+        self._asked_last_s = self._elapsed_s()
         for node in pending:
             del self._unasked[node]
         self._services.listener.asked(len(pending))
@@ -116,7 +119,7 @@ class OpenSweep:
     def _quorum(self, enough: Enough) -> Quorum:
         asked = [node for node in self._nodes if node not in self._unasked]
         trusted = len(asked) if enough.with_suspects else sum(map(self._is_trusted, asked))
-        quorum = Quorum(trusted, enough, self._services.grace_s)
+        quorum = Quorum(trusted, enough, self._services.grace_s, asked_s=self._asked_last_s)
         for answer, _ in self._came.values():
             self._add(quorum, self._marked(answer, self._changed_streaks([answer])))
         return quorum

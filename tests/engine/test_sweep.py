@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from clbalance.engine.sweep import sweep, take_snapshot
+from clbalance.engine.sweep import ask, send_probes, sweep, take_snapshot
 from clbalance.errors import StoreError
 from clbalance.model import Cause, Measured, NodeName, Reading, RunQueue, Silent, Snapshot, Unknown
 from clbalance.policy.indices.samples import R1M_PER_CPU
+from clbalance.policy.placement.quorum import ANY_NODE, GRACE_S
 from clbalance.ports import Remembered
 from clbalance.probe.frame import MAX_LINES
 from clbalance.store.in_memory import InMemoryStore
@@ -216,3 +217,16 @@ def test_without_a_memory_nothing_is_suspect_and_the_sweep_goes_on() -> None:
         assert suspects(take_snapshot(services, [A, B])) == {"a": "", "b": ""}
     assert isinstance(services.listener, Notes)
     assert services.listener.forgotten == ["disk full"] * 4
+
+
+def test_a_node_that_is_asked_after_a_wait_for_others_is_awaited() -> None:
+    late = NodeName("late")
+    services = world_of({"a": probed(1.5), "b": lambda _: [], "c": probed(2.5), "late": probed(0.5)})
+    unasked = {late: Silent(node=late, cause=Cause.NOT_ASKED, reason="others will do")}
+    with services.transport.sessions() as sessions:
+        asked = ask(services, sessions, [A, B, C, late], unasked=unasked)
+        asked.listen(ANY_NODE)
+        assert services.clock.monotonic() == pytest.approx(GRACE_S)
+        asked.add(send_probes(services, sessions, [late], last=True))
+        asked.listen(ANY_NODE)
+        assert loads(asked.snapshot()) == {"a": 1.5, "b": Cause.NOT_AWAITED.value, "c": 2.5, "late": 0.5}

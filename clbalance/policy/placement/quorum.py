@@ -56,21 +56,23 @@ def go_on_at(
     trusted_s: Sequence[float],
     measured_s: Sequence[float],
     enough_s: float | None,
+    asked_s: float = 0.0,
     grace_s: float = GRACE_S,
 ) -> float | None:
     """When to go on without the nodes that have not answered; None: each node has its full time.
 
     `trusted`: how many nodes were asked that are not suspect. `trusted_s`: when those answered or failed. `measured_s`:
-    when any node answered. Both are sorted. `enough_s`: when there were enough nodes that fit.
+    when any node answered. Both are sorted. `enough_s`: when there were enough nodes that fit. `asked_s`: when the last
+    of the nodes were asked, if not all were asked at once.
     """
     if not measured_s:
         return None
     moments = []
     if len(trusted_s) == trusted:  # only suspects are left
-        moments.append(max(measured_s[-1], _reached_at(trusted_s, trusted)) + grace_s)
+        moments.append(max(measured_s[-1], _reached_at(trusted_s, trusted), asked_s) + grace_s)
     half = (trusted + 1) // 2
     if enough_s is not None and len(trusted_s) >= half:
-        since_s = max(enough_s, _reached_at(trusted_s, half))
+        since_s = max(enough_s, _reached_at(trusted_s, half), asked_s)
         moments.append(max(since_s + grace_s, LATE_TIMES * _median(measured_s)))
     return min(moments, default=None)
 
@@ -87,7 +89,8 @@ def _median(ordered: Sequence[float]) -> float:
 class Quorum:
     """The answers of one sweep so far, as far as `go_on_at` needs them. Each answer costs the same."""
 
-    def __init__(self, trusted: int, enough: Enough, grace_s: float | None = None) -> None:
+    def __init__(self, trusted: int, enough: Enough, grace_s: float | None = None, *, asked_s: float = 0.0) -> None:
+        self._asked_s = asked_s
         self._grace_s = GRACE_S if grace_s is None else grace_s
         self._trusted = trusted
         self._enough = enough
@@ -112,6 +115,7 @@ class Quorum:
             trusted_s=self._trusted_s,
             measured_s=self._measured_s,
             enough_s=self._enough_s,
+            asked_s=self._asked_s,
             grace_s=self._grace_s,
         )
 

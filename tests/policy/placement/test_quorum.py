@@ -114,6 +114,12 @@ def test_a_node_has_at_least_three_times_the_median(times: list[float]) -> None:
     assert sum(LATE_TIMES * time <= at + 1e-9 for time in times) >= len(times) / 2
 
 
+def test_nodes_that_are_asked_later_have_their_grace_from_then() -> None:
+    times = [0.1, 0.1, 0.1]
+    at = go_on_at(trusted=5, trusted_s=times, measured_s=times, enough_s=0.1, asked_s=2.0)
+    assert at == pytest.approx(3.0)
+
+
 def test_enough_for_a_request_are_nodes_that_fit_it() -> None:
     enough = enough_for(Request(pick=2, cpus=4.0), LEAST, NOW)
     assert enough.wanted == 2
