@@ -1,6 +1,6 @@
 """The nodes of one sweep, and their answers as they come."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from clbalance.engine.answers import RememberedNodes, measured_answer, recall, remember
@@ -47,6 +47,8 @@ class OpenSweep:
         self._unasked = dict(unasked)
         self._asked_last_s = 0.0
         """How many seconds after the first question the last nodes were asked."""
+        self.sent_more: Collection[NodeName] = ()
+        """Nodes that were sent more than the probe: when it is answered, their shells are not free."""
         self.overhear: Callable[[SessionEvent], object] = lambda _: None
         """Is told of events of nodes that are not pending."""
         services.listener.asked(len(pending))
@@ -148,7 +150,8 @@ class OpenSweep:
         """A kept session loses its deadline: that was for the answer."""
         kept = len(self.sessions.open_nodes()) - len(self._pending)
         if kept > self._keep_open or not self._keep_if(answer):
-            self.sessions.release(answer.node)
+            end = self.sessions.close if answer.node in self.sent_more else self.sessions.release
+            end(answer.node)
         else:
             self.sessions.set_deadline(answer.node, None)
 

@@ -9,6 +9,7 @@ from clbalance.engine.sweep import take_snapshot
 from clbalance.model import Cause, NodeName
 from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import Exited
+from tests.engine.kept.test_kept_transport import echo, kept
 from tests.engine.services import ScriptedAgent, probed, slowly, world_of
 from tests.scripted import HangUp, ScriptedNode
 
@@ -144,3 +145,14 @@ def test_a_job_that_waits_for_room_starts_no_python_again_and_again() -> None:
     services = world_of({"a": node})
     assert ends(do(services, restart_policy=RestartPolicy(queue_for_s=3600.0))) == {"a": Exited(rc=0)}
     assert sent(services, "a").count("agent") == 2, "with the first probe, and for the job"
+
+
+def test_a_shell_with_an_agent_in_it_is_not_kept_for_others() -> None:
+    agent = ScriptedAgent()
+    node = probed(after=lambda text: echo(text) or agent(text))
+    transport, inner, services = kept(world_of({"a": node}, session_limit=1))
+    transport.nodes = inner.nodes  # type: ignore[attr-defined]  # `do` runs on all nodes of its transport
+    with transport:
+        assert ends(do(services)) == {"a": Exited(rc=0)}
+        assert inner.opened == ["a", "a"], "with this limit none stays open once the probe is answered"
+        assert transport.count == 0
