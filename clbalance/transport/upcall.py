@@ -73,7 +73,8 @@ def _read(
             left_s = until - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
-            ready = selector.select(min(left_s, _LOOK_AGAIN_S))
+            has_ended = process.poll() is not None  # before the look: what it has printed is there by then
+            ready = selector.select(0.0 if has_ended else min(left_s, _LOOK_AGAIN_S))
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 16)
                 key.data.extend(piece)
@@ -81,6 +82,6 @@ def _read(
                     selector.unregister(key.fileobj)
             if sum(map(len, read)) > MOST_BYTES:
                 raise UpcallLimitError(f"prints more than {MOST_BYTES >> 20} MiB")
-            if not ready and process.poll() is not None:
+            if has_ended and not ready:
                 break
     return read
