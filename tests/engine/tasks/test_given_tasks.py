@@ -29,6 +29,9 @@ class SlowLog:
     def events(self) -> tuple[TaskEvent, ...]:
         return ()
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def test_tasks_wait_for_their_entries_and_then_are_told_of() -> None:
     woken: list[bool] = []
