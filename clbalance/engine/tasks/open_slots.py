@@ -67,8 +67,9 @@ class OpenSlots:
                 self._open(node)
 
     def close(self) -> None:
-        """Send no more files, and give out no more tasks."""
+        """Send no more files, give out no more tasks, and write no more of them down."""
         self._files.close()
+        self.assignments.log.close()
         self.give_no_more(self._refused or "no node has a slot for it any more")
 
     @property
@@ -97,6 +98,7 @@ class OpenSlots:
         self._start_admitted()
         self._drop_refused()
         self._take_arrived()
+        self._stop_after_failures()
         self._feed()
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
@@ -191,7 +193,6 @@ class OpenSlots:
                 self._files.send_singly(parcel)
             else:
                 self.assignments.not_started(slot, parcel.tasks[0].number, reason)
-                self._stop_after_failures()
 
     def _arrived(self, slot: Slot, parcel: Parcel, sent: "Sent") -> None:
         if not parcel.tasks:
@@ -314,7 +315,6 @@ class OpenSlots:
     def finished(self, slot: Slot, entry: TaskFinished) -> None:
         self._stuck.moved(slot.claim)
         self.assignments.finished(slot, entry)
-        self._stop_after_failures()
         if not self._queue.with_slot(slot.claim):
             self._soon()
 
@@ -327,7 +327,6 @@ class OpenSlots:
         if not slot.has_run:
             self._files.forget(slot)
         self.assignments.slot_over(slot, outcome, log_is_whole=log_is_whole)
-        self._stop_after_failures()
         job = self._context.job.id
         with self._services.without_store():
             self._services.journal.ended(job, slot.claim, outcome)
@@ -342,6 +341,7 @@ class OpenSlots:
         self.nodes.soon()
 
     def _stop_after_failures(self) -> None:
+        """Give out no more tasks once too many have failed, nor those that slots have returned since."""
         left = self.assignments.may_fail
         if left is not None and left < 0:
             self.give_no_more("more tasks failed than `--max-fail` allows")
