@@ -250,7 +250,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # The run whose nodes this one rolls back; NULL: it carries out the steps of its playbook.
     ("ALTER TABLE play ADD COLUMN rolls_back INTEGER",),
-    # The last answer of each node, packed (engine/known_answers.py). `at_us`: when it came.
+    # The last answer of each node, packed (probe/kept_answer.py). `at_us`: when it came.
     ("CREATE TABLE answer (node TEXT PRIMARY KEY, at_us INTEGER NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",),
 )
 
