@@ -228,13 +228,13 @@ class OpenSlots:
 
     def _send(self, slot: Slot, tasks: Sequence[Task]) -> None:
         """Send tasks to a slot. If it takes none any more, they were never there, and other slots get them."""
-        if slot.takes_tasks and self._files.sends_to_tasks:
-            self._files.send(slot, tasks)
-        elif slot.takes_tasks:
-            slot.feed(tasks)
-        elif slot.claim in self._slots:
+        if not slot.takes_tasks:
             for task in tasks:
                 self.assignments.returned(slot, task.number)
+        elif self._files.sends_to_tasks:
+            self._files.send(slot, tasks)
+        else:
+            slot.feed(tasks)
 
     def _end_stuck(self) -> None:
         """End slots that owe something for too long. Their tasks may still be started, so no other slot gets them."""
@@ -326,6 +326,8 @@ class OpenSlots:
         slot.forget()
         if not slot.has_run:
             self._files.forget(slot)
+        for task in self._given.take_back(slot):
+            self.assignments.returned(slot, task.number)
         self.assignments.slot_over(slot, outcome, log_is_whole=log_is_whole)
         job = self._context.job.id
         with self._services.without_store():
