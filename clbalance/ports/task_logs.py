@@ -36,3 +36,7 @@ class TaskLog(Protocol):
     def events(self) -> tuple[TaskEvent, ...]:
         """All readable events, in order. One that a crash has cut short is skipped."""
         ...
+
+    def close(self) -> None:
+        """Free what this holds, without waiting; a sync that was asked for is still done. It may be used again."""
+        ...

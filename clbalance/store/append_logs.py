@@ -45,17 +45,21 @@ class FileTaskLog:
         self.add([], durable=False)  # opens it
         if self._syncs is None:
             self._syncs = SimpleQueue()
-            threading.Thread(target=self._sync_all, args=(self._syncs,), name="clbalance-log", daemon=True).start()
+            threading.Thread(
+                target=self._sync_all, args=(self._fd, self._syncs), name="clbalance-log", daemon=True
+            ).start()
         self._syncs.put(done)
 
-    def _sync_all(self, syncs: "SimpleQueue[Callable[[StoreError | None], None] | None]") -> None:
+    def _sync_all(self, fd: int, syncs: "SimpleQueue[Callable[[StoreError | None], None] | None]") -> None:
+        """Sync the file each time, and close it in the end."""
         while (done := syncs.get()) is not None:
             try:
-                os.fdatasync(self._fd)
+                os.fdatasync(fd)
             except OSError as error:
                 done(file_error(error, self._path))
             else:
                 done(None)
+        os.close(fd)
 
     def events(self) -> tuple[TaskEvent, ...]:
         try:
@@ -67,13 +71,12 @@ class FileTaskLog:
         return tuple(_events(content))
 
     def close(self) -> None:
-        """Close the file; `add` opens it again."""
         if self._syncs is not None:
-            self._syncs.put(None)
+            self._syncs.put(None)  # the thread closes the file, once it has done what was asked of it
             self._syncs = None
-        if self._fd >= 0:
+        elif self._fd >= 0:
             os.close(self._fd)
-            self._fd = -1
+        self._fd = -1
 
     def _open(self) -> None:
         """Open the file. If a crash has cut its last line short, end that line, or the next would be damaged, too."""

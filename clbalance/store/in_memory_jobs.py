@@ -22,9 +22,11 @@ class InMemoryTaskLog:
 
     def __init__(self) -> None:
         self._events: list[TaskEvent] = []
+        self.is_open = False
 
     def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
         del durable
+        self.is_open = True
         self._events += events
 
     def sync(self, done: Callable[[StoreError | None], None]) -> None:
@@ -32,6 +34,9 @@ class InMemoryTaskLog:
 
     def events(self) -> tuple[TaskEvent, ...]:
         return tuple(self._events)
+
+    def close(self) -> None:
+        self.is_open = False
 
 
 class MemoryWrittenTasks:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -47,6 +48,11 @@ def _list(commands: list[str]) -> Callable[[Place], AbstractContextManager[None]
     return lists
 
 
+def forget(place: Place) -> None:
+    """Remove what clbalance remembers: the second time, it would know how long each task takes."""
+    shutil.rmtree(place.folder / "state", ignore_errors=True)
+
+
 _PARALLEL = (
     "parallel --will-cite --ssh ssh --sshloginfile {folder}/logins --joblog {folder}/joblog -a {folder}/commands"
 )
@@ -67,6 +73,7 @@ def _sleeping(name: str, asks: str, seconds: list[float], limit: float | None, *
         (bound,) if started else (bound, *others),
         lab=LabSpec(nodes=_SLEEP_NODES, gpus=0, tied=True),
         around=_list([f"sleep {one}" for one in seconds]),
+        before=forget if seconds is _DRAWN else None,
         seconds=from_first_to_last_s if started else None,
     )
 

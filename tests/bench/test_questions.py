@@ -10,7 +10,7 @@ from .figure import Figure, Run, Skipped, Spread, table
 from .programs import ROOT, Programs, known_programs
 from .question import Peer, Question, chosen, listed, unknown
 from .site import Place, Site, WrongRunError, timed
-from .tasks import from_first_to_last_s, least_s, sleeps
+from .tasks import forget, from_first_to_last_s, least_s, sleeps
 
 QUESTION = Question("q", "something", "true", (Peer("one", "true", limit=0.5), Peer("slow", "true", rounds=1)))
 
@@ -149,3 +149,12 @@ def test_a_table_has_a_line_for_each_figure_and_marks_what_is_beyond_its_limit()
     assert first.split()[:3] == ["q", "one", "1.00"]
     assert " NO " in first
     assert "3.00 ms" in second
+
+
+def test_where_durations_are_not_known_nothing_is_remembered_from_the_round_before(tmp_path: Path) -> None:
+    before = {one.name: one.before for one in ASKED if isinstance(one, Question)}
+    assert before["sleeps"] is forget
+    (tmp_path / "state").mkdir()
+    for _ in range(2):
+        forget(Place(site=site(tmp_path), folder=tmp_path, lab=None))
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """What every log of tasks promises, and what the one in a file bears."""
 
 import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,6 +15,7 @@ from clbalance.model.task import TaskEnded, TaskGiven, TaskRequeued, TaskReturne
 from clbalance.ports import TaskLog
 from clbalance.store.append_logs import FileTaskLog
 from clbalance.store.in_memory_jobs import InMemoryTaskLog
+from tests.waiting import eventually
 
 from .build import NOON, node
 
@@ -64,8 +66,34 @@ def test_a_sync_ends_once_and_says_whether_it_could_be_done(log: TaskLog) -> Non
         log.sync(ended.put)
     assert [ended.get(timeout=60.0) for _ in range(2)] == [None, None]
     assert ended.empty()
-    if isinstance(log, FileTaskLog):
-        log.close()
+    log.close()
+
+
+def test_a_sync_that_was_asked_for_is_done_although_the_log_is_closed(log: TaskLog) -> None:
+    is_closed: SimpleQueue[None] = SimpleQueue()
+    ended: SimpleQueue[StoreError | None] = SimpleQueue()
+
+    def first(error: StoreError | None) -> None:
+        if isinstance(log, FileTaskLog):  # the other one syncs in `sync`
+            is_closed.get(timeout=60.0)
+        ended.put(error)
+
+    log.sync(first)
+    log.sync(ended.put)
+    log.close()
+    is_closed.put(None)
+    assert [ended.get(timeout=60.0) for _ in range(2)] == [None, None]
+    log.add([GIVEN], durable=True)
+    assert log.events() == (GIVEN,)
+    log.close()
+
+
+def test_a_closed_log_has_no_thread_and_no_open_file(path: Path) -> None:
+    log = FileTaskLog(path)
+    log.sync(lambda _: None)
+    log.close()
+    eventually(lambda: not any(thread.name == "clbalance-log" for thread in threading.enumerate()))
+    assert path not in {fd.resolve() for fd in Path("/proc/self/fd").iterdir()}
 
 
 def test_a_log_that_cannot_be_synced_says_why(path: Path) -> None:

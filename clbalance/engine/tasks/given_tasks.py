@@ -20,6 +20,7 @@ class GivenTasks:
         self._wake = wake
         self._written: list[tuple[Slot, list[Task]]] = []
         self._syncing: list[tuple[Slot, list[Task]]] = []
+        self._is_syncing = False
         self._synced: SimpleQueue[StoreError | None] = SimpleQueue()
 
     @property
@@ -35,17 +36,24 @@ class GivenTasks:
         """These were written to the log."""
         self._written += batches
 
+    def take_back(self, slot: Slot) -> list[Task]:
+        """The tasks of this slot that are not sent yet. They will not be."""
+        unsent = [task for one, some in (*self._written, *self._syncing) if one is slot for task in some]
+        self._written = [batch for batch in self._written if batch[0] is not slot]
+        self._syncing = [batch for batch in self._syncing if batch[0] is not slot]
+        return unsent
+
     def durable(self) -> Iterator[tuple[Slot, list[Task]]]:
         """Those to send now. One sync is for all that was written since the last one began."""
         while True:
             if not self._synced.empty():
                 if error := self._synced.get():
                     raise error
-                sent, self._syncing = self._syncing, []
+                sent, self._syncing, self._is_syncing = self._syncing, [], False
                 yield from sent
-            if self._syncing or not self._written:
+            if self._is_syncing or not self._written:
                 return
-            self._syncing, self._written = self._written, []
+            self._syncing, self._written, self._is_syncing = self._written, [], True
             self._log.sync(self._sync_ended)
 
     def _sync_ended(self, error: StoreError | None) -> None:

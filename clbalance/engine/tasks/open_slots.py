@@ -67,8 +67,9 @@ class OpenSlots:
                 self._open(node)
 
     def close(self) -> None:
-        """Send no more files, and give out no more tasks."""
+        """Send no more files, give out no more tasks, and write no more of them down."""
         self._files.close()
+        self.assignments.log.close()
         self.give_no_more(self._refused or "no node has a slot for it any more")
 
     @property
@@ -97,6 +98,7 @@ class OpenSlots:
         self._start_admitted()
         self._drop_refused()
         self._take_arrived()
+        self._stop_after_failures()
         self._feed()
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
@@ -191,7 +193,6 @@ class OpenSlots:
                 self._files.send_singly(parcel)
             else:
                 self.assignments.not_started(slot, parcel.tasks[0].number, reason)
-                self._stop_after_failures()
 
     def _arrived(self, slot: Slot, parcel: Parcel, sent: "Sent") -> None:
         if not parcel.tasks:
@@ -227,13 +228,13 @@ class OpenSlots:
 
     def _send(self, slot: Slot, tasks: Sequence[Task]) -> None:
         """Send tasks to a slot. If it takes none any more, they were never there, and other slots get them."""
-        if slot.takes_tasks and self._files.sends_to_tasks:
-            self._files.send(slot, tasks)
-        elif slot.takes_tasks:
-            slot.feed(tasks)
-        elif slot.claim in self._slots:
+        if not slot.takes_tasks:
             for task in tasks:
                 self.assignments.returned(slot, task.number)
+        elif self._files.sends_to_tasks:
+            self._files.send(slot, tasks)
+        else:
+            slot.feed(tasks)
 
     def _end_stuck(self) -> None:
         """End slots that owe something for too long. Their tasks may still be started, so no other slot gets them."""
@@ -314,7 +315,6 @@ class OpenSlots:
     def finished(self, slot: Slot, entry: TaskFinished) -> None:
         self._stuck.moved(slot.claim)
         self.assignments.finished(slot, entry)
-        self._stop_after_failures()
         if not self._queue.with_slot(slot.claim):
             self._soon()
 
@@ -326,8 +326,9 @@ class OpenSlots:
         slot.forget()
         if not slot.has_run:
             self._files.forget(slot)
+        for task in self._given.take_back(slot):
+            self.assignments.returned(slot, task.number)
         self.assignments.slot_over(slot, outcome, log_is_whole=log_is_whole)
-        self._stop_after_failures()
         job = self._context.job.id
         with self._services.without_store():
             self._services.journal.ended(job, slot.claim, outcome)
@@ -342,6 +343,7 @@ class OpenSlots:
         self.nodes.soon()
 
     def _stop_after_failures(self) -> None:
+        """Give out no more tasks once too many have failed, nor those that slots have returned since."""
         left = self.assignments.may_fail
         if left is not None and left < 0:
             self.give_no_more("more tasks failed than `--max-fail` allows")

@@ -29,6 +29,9 @@ class SlowLog:
     def events(self) -> tuple[TaskEvent, ...]:
         return ()
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def test_tasks_wait_for_their_entries_and_then_are_told_of() -> None:
     woken: list[bool] = []
@@ -57,6 +60,22 @@ def test_what_is_written_during_a_sync_waits_for_the_next() -> None:
     assert len(log.syncs) == 2
     log.syncs[1](None)
     assert list(some.durable()) == [(OTHER, TWO), (SLOT, THREE)]
+
+
+def test_what_is_taken_back_is_not_sent_and_the_next_sync_still_waits_for_the_one_before() -> None:
+    log = SlowLog()
+    some = GivenTasks(log, lambda: None)
+    some.add([(SLOT, ONE)])
+    assert list(some.durable()) == []
+    some.add([(SLOT, TWO), (OTHER, THREE)])
+    assert some.take_back(SLOT) == [*TWO, *ONE]
+    assert (some.have_some_for(SLOT), some.take_back(SLOT)) == (False, [])
+    assert list(some.durable()) == []
+    assert len(log.syncs) == 1
+    log.syncs[0](None)
+    assert list(some.durable()) == []
+    log.syncs[1](None)
+    assert list(some.durable()) == [(OTHER, THREE)]
 
 
 def test_nothing_is_sent_that_could_not_be_written() -> None:

@@ -15,6 +15,7 @@ from clbalance.model.job import Command, RestartPolicy, Submitted, TaskRules
 from clbalance.model.job_record import Lost
 from clbalance.model.task import Task, TaskProgress
 from clbalance.policy.placement.policies import LEAST
+from clbalance.store.in_memory_journal import InMemoryJournal
 from tests.engine.run.test_run import Input
 from tests.engine.services import ScriptedAgent, job, probed, world_of
 from tests.scripted import HangUp, Later, ScriptedNode
@@ -52,13 +53,17 @@ def did(request: dict[str, object]) -> list[dict[str, object]]:
     return log(request, '["s", 1]', '["e", 1, {"kind": "exited", "rc": 0}, 0.1, 0, 0]')
 
 
-def run(agent: ScriptedNode, *, count: int = 1) -> tuple[TaskJobResult, Watched, float]:
-    services = world_of({"a": probed(after=agent)}, answer_within_s=6.0, step_within_s=3.0)
+def run(
+    agent: ScriptedNode, *, count: int = 1, rules: TaskRules | None = None, journal: InMemoryJournal | None = None
+) -> tuple[TaskJobResult, Watched, float]:
+    rules = rules or TaskRules()
+    world = {"a": probed(after=agent)}
+    services = world_of(world, answer_within_s=6.0, step_within_s=3.0, journal=journal or InMemoryJournal())
     nodes = (NodeName("a"),)
     request = Request(needs_python=True)
     spec = job(Command(argv=("true",)), slots=True)
     tasks = tuple(Task(number=number) for number in range(1, count + 1))
-    asked = Submitted(job=spec, request=request, candidates=nodes, restart_policy=RestartPolicy(), rules=TaskRules())
+    asked = Submitted(job=spec, request=request, candidates=nodes, restart_policy=RestartPolicy(), rules=rules)
     number = services.journal.submit(services.clock.now(), asked, tasks=tasks)
     watched = Watched()
     context = TaskRunContext(
@@ -66,7 +71,7 @@ def run(agent: ScriptedNode, *, count: int = 1) -> tuple[TaskJobResult, Watched,
         query=PlacementQuery(candidates=nodes, request=request, policy=LEAST, rng=random.Random(0)),
         job=job(Command(argv=("true",)), slots=True, id=number),
         tasks=tasks,
-        rules=TaskRules(),
+        rules=rules,
         restart_policy=RestartPolicy(),
         stdin=Input(),
         listener=watched,
