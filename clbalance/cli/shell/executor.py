@@ -1,16 +1,18 @@
 """Carry out one line of the shell."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
+from clbalance.cli.shell.children import wait_for
 from clbalance.cli.shell.current_set import CurrentSet
 from clbalance.cli.shell.node_words import NodeWords
 from clbalance.cli.shell.own_verbs import run_verb
 from clbalance.cli.verbs import VERBS
-from clbalance.errors import ClbalanceError, ExitCode, UsageError
+from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 from clbalance.model import NodeName
 from clbalance.policy.shell.guard import dangerous_word, mistyped_verb
 from clbalance.policy.shell.line import (
@@ -165,5 +167,7 @@ class Executor:
 def _here(command: str) -> int:
     if not command:
         raise UsageError("`!` needs a command after it", hint="such as `!date`")
-    code = subprocess.run(["/bin/sh", "-c", command], check=False).returncode
+    code = wait_for(subprocess.Popen(["/bin/sh", "-c", command]))
+    if code == -signal.SIGINT:
+        raise Interrupted(signal.SIGINT)
     return code if code >= 0 else 128 - code

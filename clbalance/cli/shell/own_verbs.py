@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from clbalance.cli.app import app_for, carry_out
+from clbalance.cli.shell.children import wait_for
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.policy.shell.line import RunVerb
 
@@ -67,7 +68,7 @@ def _output_taken_by(text: str) -> Iterator["subprocess.Popen[bytes]"]:
         _flush_or_discard()
         os.dup2(before, 1)
         os.close(before)
-        taker.wait()
+        wait_for(taker)
 
 
 def _flush_or_discard() -> None:

@@ -23,7 +23,7 @@ def executor(ran: list[tuple[NodeName, ...]], *, can_ask: bool) -> Executor:
     def cluster() -> None:
         raise AssertionError("no selector was typed")
 
-    words = NodeWords(cluster, lambda _: False)  # type: ignore[arg-type,return-value]
+    words = NodeWords(cluster, lambda _: False)  # type: ignore[arg-type]
     return Executor(
         ALL,
         NodeSets(None).expand,

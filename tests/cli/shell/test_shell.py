@@ -102,10 +102,15 @@ def test_at_a_terminal_ctrl_c_ends_what_runs_on_the_nodes_and_ctrl_d_leaves(clba
     terminal.type(b"\x1b[200~use node1\n?\x1b[201~\r")
     at_prompt(terminal, 4)
     assert b"node1 (1 node)" in terminal.raw
+    terminal.type(b"!trap : INT; sleep 1000 & echo ready $((40 + 2)); wait; kill $!; echo after $((40 + 2))\r")
+    terminal.read_until(b"ready 42")
+    terminal.type(b"\x03")
+    at_prompt(terminal, 5)
+    assert b"after 42" in terminal.raw
     terminal.type(b"reboot\r")
     terminal.read_until(b"[y/N]")
     terminal.type(b"n\r")
-    at_prompt(terminal, 5)
+    at_prompt(terminal, 6)
     assert b"not run" in terminal.raw
     terminal.type(b"\x04")
     assert terminal.end() == 2
