@@ -1,5 +1,6 @@
 """What the Tab key offers: verbs, options and names that earlier commands have met. No node is asked."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from clbalance.cli.complete.line import Typed, typed_line
 from clbalance.cli.complete.table import command_table
 from clbalance.cli.complete.wanted import Wanted, wanted
 from clbalance.policy.shell.line import OWN_WORDS, USE
+from clbalance.policy.shell.selectors import SHORT_FORMS
 
 _NO_COMMAND = Command(help="", options=(), arguments=(), commands={}, mixed=True)
 
@@ -20,11 +22,11 @@ _NO_COMMAND = Command(help="", options=(), arguments=(), commands={}, mixed=True
 def candidates_for(line: str, folder: Path | None) -> tuple[Typed, Answer]:
     """What may stand at the end of the line."""
     table, known = command_table(folder), KnownNames(folder)
-    if line[:1] in {"+", "-", "&"} or line.startswith(f"{USE} "):
-        at = 1 if line[:1] in {"+", "-", "&"} else len(USE) + 1
+    if line[:1] in {"+", "-", "&", "@"} or line.startswith(f"{USE} "):
+        at = {"+": 1, "-": 1, "&": 1, "@": 0}.get(line[0], len(USE) + 1)
         text = line[at:].rpartition(" ")[2]
         asked = Wanted(_NO_COMMAND, text, value=Value("NODES"))
-        return Typed((), text), answer_for(asked, known, is_plain_word=True)
+        return Typed((), text), _with_selectors(asked, answer_for(asked, known, is_plain_word=True))
     typed = typed_line(f"clbalance {line}")
     if not typed.before:
         words = [*(Candidate(verb, one.help) for verb, one in table.commands.items()), *map(Candidate, OWN_WORDS)]
@@ -32,7 +34,18 @@ def candidates_for(line: str, folder: Path | None) -> tuple[Typed, Answer]:
         return typed, Answer("words", found)
     if typed.before[0] not in table.commands:
         return typed, Answer("words")
-    return typed, answer_for(wanted(table, typed), known, is_plain_word=typed.is_plain)
+    asked = wanted(table, typed)
+    return typed, _with_selectors(asked, answer_for(asked, known, is_plain_word=typed.is_plain))
+
+
+def _with_selectors(asked: Wanted, answer: Answer) -> Answer:
+    """In a node set, `@idle` and the like may stand wherever a group can."""
+    if asked.value is None or asked.value.kind != "NODES":
+        return answer
+    before, element = re.fullmatch(r"(.*[,!&^])?(.*)", asked.text, re.DOTALL).groups("")  # type: ignore[union-attr]  # matches everything
+    found = [Candidate(f"{asked.kept}{before}{one}", "nodes") for one in SHORT_FORMS if one.startswith(element)]
+    there = {one.word for one in answer.candidates}
+    return answer._replace(candidates=(*answer.candidates, *(one for one in found if one.word not in there)))
 
 
 class ShellCompleter(Completer):

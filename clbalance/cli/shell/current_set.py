@@ -52,5 +52,5 @@ class CurrentSet:
             case _:
                 left = tuple(node for node in self.nodes if node in named)
         if not left:
-            raise NodeNameError("no node would be left in the set; it stays as it was", hint="`?` shows it")
+            raise NodeNameError("no node would be left in the set")
         self.nodes = left

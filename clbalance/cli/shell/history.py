@@ -22,9 +22,10 @@ class FileHistory(History):
         self._tell = tell
 
     def load_history_strings(self) -> Iterable[str]:
-        """The newest first."""
+        """The newest first. As they were stored, no other character than a newline ends one."""
         content = self._with_file(os.O_RDONLY, _end_of)
-        return list(reversed((content or b"").decode("utf-8", "replace").splitlines()))
+        lines = (content or b"").decode("utf-8", "replace").split("\n")
+        return [line for line in reversed(lines) if line]
 
     def store_string(self, string: str) -> None:
         """Append the line."""

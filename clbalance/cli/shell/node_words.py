@@ -10,6 +10,8 @@ from clbalance.nodeset import fold
 from clbalance.policy.shell.selectors import in_long_form, replaced, selected, selectors_in
 
 _OPTIONS = frozenset({"-w", "--nodes", "-x", "--exclude"})
+_WITH_SET = ("--nodes=", "--exclude=", "-w", "-x")
+"""Begins a word that has the option's value in it."""
 _WORDS_OF_OTHERS = frozenset({"run", "play", "copy", "fetch", "help", "show", "logs", "attach", "wait", "cancel"})
 """Verbs whose words are no node sets."""
 
@@ -56,7 +58,7 @@ class NodeWords:
 def _is_set(words: Sequence[str], at: int) -> bool:
     if "@" not in words[at] or "--" in words[:at]:
         return False
-    if words[at - 1] in _OPTIONS or words[at].startswith(("--nodes=", "--exclude=")):
+    if words[at - 1] in _OPTIONS or words[at].startswith(_WITH_SET):
         return True
     return words[0] not in _WORDS_OF_OTHERS and not words[at].startswith("-") and not words[at - 1].startswith("--")
 

@@ -2,32 +2,46 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import typer
 
 from clbalance.cli.app import app_for, carry_out
-from clbalance.errors import UsageError
+from clbalance.cli.shell.children import wait_for
+from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.policy.shell.line import RunVerb
 
-_OF_THE_SET = frozenset({"load", "pick", "run", "drain", "resume", "history", "metrics", "copy", "fetch"})
+_OF_THE_SET = frozenset({
+    "load", "top", "pick", "run", "drain", "resume", "rebalance", "history", "metrics", "copy", "fetch",
+    "doctor", "reap",
+})  # fmt: skip
 _NAMING_NODES = ("nodes", "groups", "everything")
 
 
-def run_verb(asked: RunVerb, current: str | None) -> int:
+def run_verb(asked: RunVerb, current: Callable[[], str | None]) -> int:
     """The exit code. `current`: the current set, folded, if verbs are to be limited to it."""
     if asked.words[0] == "shell":
         raise UsageError("this is a shell already", hint="`exit` leaves it")
     words = list(asked.words)
-    if current is not None and words[0] in _OF_THE_SET and not _names_nodes(words):
-        words[1:1] = ["-w", current]
-    if not asked.taken_by:
-        return carry_out(words)
-    with _output_taken_by(asked.taken_by):
-        return carry_out(words)
+    if words[0] in _OF_THE_SET and not _names_nodes(words) and (nodes := current()) is not None:
+        words[1:1] = ["-w", nodes]
+    return _taken(asked.taken_by, words) if asked.taken_by else carry_out(words)
+
+
+def _taken(taken_by: str, words: Sequence[str]) -> int:
+    """The exit code of the verb; if that is 0, of what takes its output. That wants no more: no failure of the verb."""
+    code: int = ExitCode.DONE
+    with _output_taken_by(taken_by) as taker:
+        try:
+            code = carry_out(words)
+        except Interrupted as stop:
+            if stop.signum != signal.SIGPIPE:
+                raise
+    return code or (taker.returncode if taker.returncode >= 0 else 128 - taker.returncode)
 
 
 def _names_nodes(words: Sequence[str]) -> bool:
@@ -40,7 +54,7 @@ def _names_nodes(words: Sequence[str]) -> bool:
 
 
 @contextlib.contextmanager
-def _output_taken_by(text: str) -> Iterator[None]:
+def _output_taken_by(text: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Send standard output to what stands behind the verb, such as `| grep up` or `> file`; a shell reads that."""
     sys.stdout.flush()
     before = os.dup(1)
@@ -49,10 +63,20 @@ def _output_taken_by(text: str) -> Iterator[None]:
     os.dup2(taker.stdin.fileno(), 1)
     taker.stdin.close()
     try:
-        yield
+        yield taker
     finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
+        _flush_or_discard()
         os.dup2(before, 1)
         os.close(before)
-        taker.wait()
+        wait_for(taker)
+
+
+def _flush_or_discard() -> None:
+    """What nobody takes any more must not come out on the terminal later."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, 1)
+        os.close(null)
+        sys.stdout.flush()

@@ -11,6 +11,7 @@ from prompt_toolkit.completion import ThreadedCompleter
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.utils import is_dumb_terminal
 
 from clbalance.cli.console import Console
 from clbalance.cli.shell.completion import ShellCompleter
@@ -39,14 +40,12 @@ class Prompt:
             if folder is None
             else FileHistory(folder / HISTORY, lambda text: console.say(messages.warning(text)))
         )
-        output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
-        output.enable_cpr = False  # a terminal that does not answer where its cursor is would be complained about
         self._session: PromptSession[str] = PromptSession(
             history=history,
             completer=ThreadedCompleter(ShellCompleter(folder)),
             complete_while_typing=False,
             enable_suspend=True,
-            output=output,
+            output=None if is_dumb_terminal() else _output(),  # its plain prompt for such is used without one only
             color_depth=ColorDepth.from_env() or ColorDepth.DEPTH_4_BIT,  # the terminal's own colours, or NO_COLOR
         )
 
@@ -71,3 +70,9 @@ class Prompt:
             with contextlib.suppress(ClbalanceError):  # the next command will tell
                 self._tend()
             await asyncio.sleep(_TEND_EVERY_S)
+
+
+def _output() -> Vt100_Output:
+    output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
+    output.enable_cpr = False  # a terminal that does not answer where its cursor is would be complained about
+    return output

@@ -18,7 +18,7 @@ from clbalance.cli.shell.executor import Executor, LeaveShell
 from clbalance.cli.shell.node_words import NodeWords, is_group_of
 from clbalance.cli.shell.on_nodes import run_on_nodes, services_for_commands
 from clbalance.cli.signals import heeded, raise_once
-from clbalance.errors import ClbalanceError, ExitCode, Interrupted
+from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 from clbalance.model import NodeName
 
 if TYPE_CHECKING:  # scripts need none
@@ -56,7 +56,7 @@ def run_shell(nodes: NodeOptions, ssh: SshOptions, *, command: str | None, stops
             from clbalance.cli.shell.prompt import Prompt
 
             return _converse(executor, keeper, Prompt(console, keeper.tend))
-        lines = _script() if command is None else iter(command.splitlines())
+        lines = _script() if command is None else iter(command.split("\n"))
         return _carry_out_all(executor, keeper, lines, stops_at_failure=stops_at_failure)
 
 
@@ -69,7 +69,10 @@ def _converse(executor: Executor, keeper: SessionKeeper, prompt: "Prompt") -> in
             line = prompt.read(executor.current.short)
             if line is None:
                 return code
-            code = _carry_out(executor, keeper, line)
+            for one in line.split("\n"):  # of a pasted text there may be many
+                code = _carry_out(executor, keeper, one)
+                if code:
+                    break  # the next one may rest on it, such as on its `use`
         except LeaveShell as leave:
             return code if leave.code is None else leave.code
         except Interrupted as stop:
@@ -108,10 +111,12 @@ def _carry_out(executor: Executor, keeper: SessionKeeper, line: str) -> int:
 
 
 def _script() -> Iterator[str]:
-    """The lines of standard input. What the lines run does not read it."""
+    """The lines of standard input. What the lines run does not read it. `UsageError` for a line that is none."""
     with os.fdopen(os.dup(0), "rb", buffering=0 if sys.stdin.isatty() else -1) as script:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
-        while line := script.readline(_MOST_LINE_BYTES):
+        while line := script.readline(_MOST_LINE_BYTES + 1):
+            if len(line) > _MOST_LINE_BYTES:
+                raise UsageError("a line of more than 1 MiB: the script ends here", hint="is it a script?")
             yield line.decode("utf-8", "surrogateescape").rstrip("\n")

@@ -65,7 +65,7 @@ def _csv(headings: Sequence[str], rows: Sequence[Sequence[float | str | None]]) 
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(headings)
-    table.writerows(rows)
+    table.writerows([escape_line(value) if isinstance(value, str) else value for value in row] for row in rows)
     return out.getvalue()
 
 

@@ -6,7 +6,14 @@ from collections.abc import Collection, Iterable
 
 from clbalance.policy.shell.line import first_word
 
-_WRAPPERS = frozenset({"sudo", "doas", "exec", "command", "nohup", "time", "env", "ionice", "nice", "setsid"})
+_BEFORE_COMMAND = frozenset({
+    "sudo", "doas", "exec", "command", "nohup", "time", "env", "ionice", "nice", "setsid", "timeout", "xargs",
+    "!", "if", "then", "elif", "else", "while", "until", "do",
+})  # fmt: skip
+_TAKE_A_WORD = frozenset({"-u", "-g", "-I", "--user", "--group"})
+"""Options of these, such as in `sudo -u root reboot`."""
+_NUMBER = re.compile(r"[0-9.]+[smhd]?")
+"""As in `timeout 10s` and `nice -n 5`."""
 _PASSWORD = re.compile(
     rb"a terminal is required|no tty present|password is required|no askpass|must be run from a terminal"
     rb"|(?i:^\s*(?:\[sudo\] )?password(?: for [^:]*)?: *$)"
@@ -42,9 +49,7 @@ def dangerous_word(command: str, words: Iterable[str]) -> str | None:
     """
     wanted = [one.split() for one in words]
     for part in re.split(r"[;&|\n()`{}]+", command):
-        typed = part.split()
-        while typed and (typed[0] in _WRAPPERS or "=" in typed[0] or typed[0].startswith("-")):
-            del typed[0]
+        typed = _command(part.split())
         for first, *options in wanted:
             if typed and _name(typed[0]) == first and all(_has(typed[1:], one) for one in options):
                 return " ".join((first, *options))
@@ -54,6 +59,17 @@ def dangerous_word(command: str, words: Iterable[str]) -> str | None:
 def asks_for_password(line: bytes) -> bool:
     """Whether a line of output says that a program wanted a password, and had no terminal to ask on."""
     return _PASSWORD.search(line) is not None
+
+
+def _command(words: list[str]) -> list[str]:
+    """The words from the command on: without `sudo`, `then` and the like, their options, and assignments."""
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if not (word in _BEFORE_COMMAND or "=" in word or word.startswith("-") or _NUMBER.fullmatch(word)):
+            break
+        at += 2 if word in _TAKE_A_WORD else 1
+    return words[at:]
 
 
 def _name(word: str) -> str:

@@ -95,12 +95,16 @@ def _first(line: str, verbs: Collection[str]) -> tuple[Action, str]:
     if line[0] == "!":
         return RunHere(command=line[1:].strip()), ""
     word = first_word(line)
-    if word not in verbs and word not in OWN_WORDS and word != "?" and line[0] not in "+-&":
+    if word not in verbs and word not in OWN_WORDS and word != "?" and line[0] not in "+-&@":
         return RunOnNodes(command=line), ""
     own, taken_by, rest = _cut(line)
     if own[0] in "+-&":
-        return ChangeSet(operator=own[0], text=own[1:].strip()), rest
-    return _own_action(_words(own), taken_by, verbs), rest
+        action: Action = ChangeSet(operator=own[0], text=own[1:].strip())
+    else:
+        action = _own_action(_words(own), taken_by, verbs)
+    if taken_by and not isinstance(action, RunVerb):
+        raise UsageError(f"`{taken_by[0]}` takes the output of a verb only", hint="such as `load | grep up`")
+    return action, rest
 
 
 def _own_action(words: tuple[str, ...], taken_by: str, verbs: Collection[str]) -> Action:
@@ -110,6 +114,11 @@ def _own_action(words: tuple[str, ...], taken_by: str, verbs: Collection[str]) -
             action = ShowSet()
         case ("use", *nodes):
             action = UseNodes(text=",".join(nodes))
+        case (nodes,) if nodes.startswith("@"):
+            action = UseNodes(text=nodes)
+        case (nodes, *_) if nodes.startswith("@"):
+            hint = f"`{nodes}; COMMAND` makes them the current nodes, and runs it there"
+            raise UsageError(f"`{nodes}` is a node set, and no command", hint=hint)
         case ("exit" | "quit",):
             action = Leave(code=None)
         case ("exit" | "quit", code) if code.isdecimal() and len(code) < 4 and int(code) < 256:

@@ -16,8 +16,11 @@ from clbalance.policy.placement.select import Rng
 
 RESULTS: Final = ("ok", "failed", "timeout", "unreachable")
 """Of the last command; these are groups of the source `clb` already."""
+_NOW: Final = ("idle", "busy", "gpu-idle", "drained", "suspect")
+SHORT_FORMS: Final = tuple(f"@{name}" for name in (*_NOW, "best:", *RESULTS))
+"""As they are typed; a number follows `@best:`."""
 _IDLE_PER_CPU: Final = 0.1
-_WORDS = "idle|busy|gpu-idle|drained|suspect"
+_WORDS = "|".join(_NOW)
 _LONG = re.compile(rf"@clb:(best-[0-9]{{1,6}}|{_WORDS})(?![A-Za-z0-9_.-])")
 _SHORT = re.compile(rf"@(best:[0-9]{{1,6}}|{_WORDS}|{'|'.join(RESULTS)})(?![A-Za-z0-9_.:-])")
 

@@ -45,11 +45,23 @@ def test_with_e_it_stops_at_the_first_failure(clbalance: Command) -> None:
 
 
 def test_a_broken_line_ends_nothing_and_the_last_code_counts(clbalance: Command) -> None:
-    script = b"load 'x\nuse node[1\n&node9\nload --nonsense\ncancel 4711\n\0\n!exit 4\n?\n"
+    script = b"load 'x\nload --nonsense\nuse node[1\n&node9\ncancel 4711\n\0\n!exit 4\n?\n"
     done = clbalance("shell", "node[1-2]", stdin=script)
     assert done.text == "node[1-2] (2 nodes)\n"
     assert done.stderr.count("clbalance: ") == 6
     assert done.rc == 0
+
+
+def test_what_takes_the_output_of_a_verb_counts_and_its_end_ends_nothing(clbalance: Command) -> None:
+    script = "help load >/nowhere/x\n?\nhelp load | (cat >/dev/null; exit 3)"
+    done = clbalance("shell", "node1", "--command", script)
+    assert (done.rc, done.text) == (3, "node1 (1 node)\n")
+
+
+def test_no_part_of_a_line_that_is_too_long_is_carried_out(clbalance: Command) -> None:
+    done = clbalance("shell", "node1", stdin=b"#" + b" " * (1 << 20) + b"!echo run\n")
+    assert (done.rc, done.text) == (2, "")
+    assert "more than 1 MiB" in done.stderr
 
 
 def test_what_cannot_be_asked_about_is_refused_in_a_script(clbalance: Command, tmp_path: Path) -> None:
@@ -87,10 +99,18 @@ def test_at_a_terminal_ctrl_c_ends_what_runs_on_the_nodes_and_ctrl_d_leaves(clba
     terminal.type(b"echo still $((40 + 2))\r")
     at_prompt(terminal, 3)
     assert b"still 42" in terminal.raw
+    terminal.type(b"\x1b[200~use node1\n?\x1b[201~\r")
+    at_prompt(terminal, 4)
+    assert b"node1 (1 node)" in terminal.raw
+    terminal.type(b"!trap : INT; sleep 1000 & echo ready $((40 + 2)); wait; kill $!; echo after $((40 + 2))\r")
+    terminal.read_until(b"ready 42")
+    terminal.type(b"\x03")
+    at_prompt(terminal, 5)
+    assert b"after 42" in terminal.raw
     terminal.type(b"reboot\r")
     terminal.read_until(b"[y/N]")
     terminal.type(b"n\r")
-    at_prompt(terminal, 4)
+    at_prompt(terminal, 6)
     assert b"not run" in terminal.raw
     terminal.type(b"\x04")
     assert terminal.end() == 2
@@ -129,6 +149,16 @@ def test_a_history_that_cannot_be_used_is_told_and_done_without(clbalance: Comma
     assert b"continuing without a file for the history" in terminal.raw
     terminal.type(b"exit 5\r")
     assert terminal.end() == 5
+
+
+def test_a_terminal_that_cannot_be_drawn_on_gets_plain_text(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("shell", "node1", env={"TERM": "dumb"})
+    terminal.read_until(b"node1> ")
+    terminal.type(b"?\r")
+    terminal.read_until(b"node1 (1 node)\r\nnode1> ")
+    terminal.type(b"\x04")
+    assert terminal.end() == 0
+    assert b"\x1b" not in terminal.raw
 
 
 def test_selectors_stand_wherever_a_node_set_does(lab: Lab, clbalance: Command) -> None:

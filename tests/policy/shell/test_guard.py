@@ -45,13 +45,32 @@ def test_a_first_word_one_edit_from_a_verb_is_noticed(line: str, meant: str | No
         "X=1 nohup dd if=/dev/zero of=x",
         "(reboot)",
         "echo $(reboot)",
+        "sudo -u root reboot",
+        "if true; then reboot; fi",
+        "timeout 10s reboot",
+        "nice -n 5 reboot",
+        "find . -name x | xargs rm -r",
+        "! reboot",
     ],
 )
 def test_dangerous_commands_are_noticed(command: str) -> None:
     assert dangerous_word(command, ShellSettings().confirm) is not None
 
 
-@pytest.mark.parametrize("command", ["rm x", "rm -f x", "echo reboot", "last reboot", "grep -r dd .", "ls rm -r", ""])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm x",
+        "rm -f x",
+        "echo reboot",
+        "last reboot",
+        "grep -r dd .",
+        "ls rm -r",
+        "sudo -u reboot id",
+        "sudo -n last reboot",
+        "",
+    ],
+)
 def test_harmless_commands_are_not_asked_about(command: str) -> None:
     assert dangerous_word(command, ShellSettings().confirm) is None
 

@@ -50,6 +50,8 @@ def verb(*words: str, taken_by: str = "") -> RunVerb:
         ("use", (UseNodes(text=""),)),
         ("+node[1-4]", (ChangeSet(operator="+", text="node[1-4]"),)),
         ("- node1; &@gpu", (ChangeSet(operator="-", text="node1"), ChangeSet(operator="&", text="@gpu"))),
+        ("@failed", (UseNodes(text="@failed"),)),
+        ("@gpu&@idle; uptime", (UseNodes(text="@gpu&@idle"), RunOnNodes(command="uptime"))),
         ("?", (ShowSet(),)),
         ("!ls; date", (RunHere(command="ls; date"),)),
         ("exit; load", (Leave(code=None), verb("load"))),
@@ -61,7 +63,11 @@ def test_a_line_means(line: str, meant: tuple[Action, ...]) -> None:
     assert actions_of(line, VERBS) == meant
 
 
-@pytest.mark.parametrize("line", ["load 'x", 'pick "', "load \\", "load | grep 'x", "exit soon", "? x", "exit 256"])
+_SENSELESS = ["load 'x", 'pick "', "load \\", "load | grep 'x", "exit soon", "? x", "exit 256"]
+_TAKEN = ["use node1 | cat", "? >file", "+node1 > file", "help | cat"]
+
+
+@pytest.mark.parametrize("line", [*_SENSELESS, *_TAKEN, "@failed uptime"])
 def test_a_line_of_ours_that_makes_no_sense_is_told(line: str) -> None:
     with pytest.raises(UsageError):
         actions_of(line, VERBS)
