@@ -56,7 +56,8 @@ def _names_nodes(words: Sequence[str]) -> bool:
 @contextlib.contextmanager
 def _output_taken_by(text: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Send standard output to what stands behind the verb, such as `| grep up` or `> file`; a shell reads that."""
-    sys.stdout.flush()
+    stdout = sys.stdout
+    stdout.flush()
     before = os.dup(1)
     taker = subprocess.Popen(["/bin/sh", "-c", f"cat {text}"], stdin=subprocess.PIPE)
     assert taker.stdin is not None
@@ -65,14 +66,18 @@ def _output_taken_by(text: str) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield taker
     finally:
-        _flush_or_discard()
-        os.dup2(before, 1)
-        os.close(before)
-        wait_for(taker)
+        sys.stdout = stdout  # typer puts another in its place if nobody takes it, which tells no errors
+        try:
+            _flush_or_discard()
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+            wait_for(taker)
 
 
 def _flush_or_discard() -> None:
     """What nobody takes any more must not come out on the terminal later."""
+    handler = signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # else it is raised in the middle of this
     try:
         sys.stdout.flush()
     except OSError:
@@ -80,3 +85,5 @@ def _flush_or_discard() -> None:
         os.dup2(null, 1)
         os.close(null)
         sys.stdout.flush()
+    finally:
+        signal.signal(signal.SIGPIPE, handler)

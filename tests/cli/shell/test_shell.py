@@ -57,6 +57,11 @@ def test_the_exit_code_of_what_takes_the_output_of_a_verb_counts(clbalance: Comm
     assert (done.rc, done.text) == (1, "node1 (1 node)\n")
 
 
+def test_output_that_nothing_takes_is_gone_and_the_next_line_is_carried_out(clbalance: Command) -> None:
+    done = clbalance("shell", "node1", "--command", "help load >/nowhere/x\n?")
+    assert (done.rc, done.text) == (0, "node1 (1 node)\n")
+
+
 def test_no_part_of_a_line_that_is_too_long_is_carried_out(clbalance: Command) -> None:
     done = clbalance("shell", "node1", stdin=b"#" + b" " * (1 << 20) + b"!echo run\n")
     assert (done.rc, done.text) == (2, "")
