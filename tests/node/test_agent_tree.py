@@ -1,5 +1,6 @@
 """However a job ends, nothing of its process tree is left, and its end is on disk."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from clbalance.node.agent.job.life import Life
+from clbalance.node.agent.job.outcome import Usage
 from clbalance.node.agent.tree import below, carrying, read_processes
 from tests.waiting import SOON_S
 
@@ -295,3 +298,13 @@ def test_a_command_line_of_the_agent_holds_nothing_of_the_users(client: AgentCli
     job = client.begin(argv=["sleep", "600"], env={"SECRET": "s3cret"})
     pid = client.until("started", job)["pid"]
     assert psutil.Process(pid).parent().cmdline()[1:] == plain()[1:]  # type: ignore[union-attr]
+
+
+def test_where_processes_are_searched_for_the_search_is_repeated_although_one_has_found_none() -> None:
+    """A search may miss a process that is just being forked."""
+    life = Life("no-such-key", adopting=False, usage=Usage())
+    life.begin(os.getpid(), grace_s=1.0, limit_s=None)
+    now = time.monotonic()
+    assert life.patience_ms(now) is None, "its first process runs: a signal tells of its end"
+    life.first_ended_at = now
+    assert life.patience_ms(now) is not None

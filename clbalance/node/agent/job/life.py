@@ -144,8 +144,9 @@ class Life:
         due = self.deadline if self.kill_at is None else self.kill_at
         if self.memory is not None and self.memory.due is not None:
             due = self.memory.due if due is None else min(due, self.memory.due)
-        if due is not None and not self.adopting and self.first_ended_at is not None:
-            due = min(due, now + KILL_AGAIN_S)
+        if not self.adopting and self.first_ended_at is not None:
+            again = now + KILL_AGAIN_S  # a search may miss a process that another one finds
+            due = again if due is None else min(due, again)
         return None if due is None else min(max(0.0, due - now), LISTEN_LONGEST_S) * 1000 + 1
 
     def survivors(self) -> "list[str]":
