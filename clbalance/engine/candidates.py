@@ -12,7 +12,7 @@ from clbalance.ports import Sessions
 if TYPE_CHECKING:  # imported where few of many nodes may do
     from clbalance.engine.shortlisting import Shortlisting
 
-_MOST_FAVOURITES = 8  # more are not sent the agent before they have answered
+_MOST_PROBABLE = 8  # more are not sent the agent before they have answered
 
 
 class CandidateSweep:
@@ -35,12 +35,12 @@ class CandidateSweep:
         )
 
     @property
-    def favourites(self) -> tuple[NodeName, ...]:
+    def probably_chosen(self) -> tuple[NodeName, ...]:
         """The nodes that will probably be chosen, if that is known while they are being asked; else none."""
         everyone = self._query.candidates
         best = everyone if self._shortlisting is None else self._shortlisting.best
         is_known = self._shortlisting is not None or self._query.request.pick == len(everyone)
-        return best if is_known and len(best) <= _MOST_FAVOURITES else ()
+        return best if is_known and len(best) <= _MOST_PROBABLE else ()
 
     def look(self, request: Request, before: Snapshot | None = None) -> Snapshot:
         """The answers, once enough nodes fit `request`, or no other is left. `before`: what was found earlier."""

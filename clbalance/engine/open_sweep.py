@@ -7,7 +7,7 @@ from clbalance.engine.answers import RememberedNodes, measured_answer, recall, r
 from clbalance.engine.services import Services
 from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot
 from clbalance.model.node_history import FailureStreak
-from clbalance.policy.node_memory import marked_refused, marked_suspect, with_streaks
+from clbalance.policy.node_memory import marked, with_streaks
 from clbalance.policy.placement.quorum import Enough, Quorum, not_awaited
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
 from clbalance.probe.frame import Answered, Garbled, PendingAnswer, Section
@@ -174,7 +174,7 @@ class OpenSweep:
         known = self._earlier.failure_streaks.get(answer.node, _NO_FAILURES)
         streak = changed.get(answer.node, known)
         now_s = self._services.clock.now().timestamp()
-        return marked_refused(marked_suspect(answer, streak), streak, now_s=now_s)
+        return marked(answer, streak, now_s=now_s)
 
     def _changed_streaks(self, answers: Sequence[Answer]) -> dict[NodeName, FailureStreak]:
         return with_streaks(

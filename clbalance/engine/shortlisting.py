@@ -11,7 +11,7 @@ from clbalance.engine.answers import measured_answer, recall
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.model import Answer, NodeName, Request, Silent, Snapshot
 from clbalance.model.node_history import FailureStreak, KeptAnswer
-from clbalance.policy.node_memory import marked_refused, marked_suspect
+from clbalance.policy.node_memory import marked
 from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.place import place
 from clbalance.policy.shortlist import Memory, first_asked, next_asked, not_asked, unknown_node
@@ -72,4 +72,4 @@ class Shortlisting:
         now_s = self._services.clock.now().timestamp()
         streak = self.earlier.failure_streaks.get(node, _NO_FAILURES)
         measured = replace(measured_answer(self._services, node, found.sections, 0.0, self.earlier), rates=found.rates)
-        return marked_refused(marked_suspect(measured, streak), streak, now_s=now_s)
+        return marked(measured, streak, now_s=now_s)

@@ -124,3 +124,8 @@ def marked_refused(answer: Answer, streak: FailureStreak, *, now_s: float) -> An
     if not streak.refused or not 0.0 <= ago_s < REFUSED_FOR_S or isinstance(answer, Silent):
         return answer
     return replace(answer, refused=f"{streak.refused} ({ago_s:.0f} s ago)")
+
+
+def marked(answer: Answer, streak: FailureStreak, *, now_s: float) -> Answer:
+    """The answer, with the reasons why its node is suspect, and why it could take no job, as far as that is so."""
+    return marked_refused(marked_suspect(answer, streak), streak, now_s=now_s)

@@ -1,7 +1,6 @@
 """Run one command on many nodes at once, in their open shells. It ends with us, on the nodes too."""
 
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
@@ -94,11 +93,11 @@ class _Running:
 
     def end(self) -> None:
         """End the command where it runs; it does not outlive its shell."""
-        until_s = time.monotonic() + _ENDS_WITHIN_S
+        until_s = self._services.clock.monotonic() + _ENDS_WITHIN_S
         for node in self._outputs:
             self._sessions.send(node, END_COMMAND)
         self._on_result = lambda _: None
-        while self._outputs and (left_s := until_s - time.monotonic()) > 0:
+        while self._outputs and (left_s := until_s - self._services.clock.monotonic()) > 0:
             self._take(left_s)
 
     def _take(self, timeout_s: float) -> None:

@@ -67,8 +67,8 @@ def _send_early(services: Services, candidates: CandidateSweep, *, has_waited: b
     early = EarlyAgents(services, candidates.asked.sessions)
     candidates.asked.overhear = early.hear
     if not has_waited:
-        candidates.asked.sent_more = favourites = candidates.favourites
-        early.send(favourites)
+        candidates.asked.sent_more = probably_chosen = candidates.probably_chosen
+        early.send(probably_chosen)
     return early
 
 
