@@ -66,6 +66,7 @@ class Shortlisting:
         return Memory(
             answers=tuple(known.get(node) or unknown_node(node, self._within_s) for node in self._query.candidates),
             age_s={node: (now - past[node].at).total_seconds() for node in known},
+            within_s=self._within_s,
         )
 
     def _answer(self, node: NodeName, kept: KeptAnswer) -> Answer | None:

@@ -19,8 +19,6 @@ from clbalance.policy.placement.quorum import was_not_asked
 from clbalance.policy.placement.score_all import score_all
 from clbalance.policy.placement.select import Rng
 
-FRESH_S: Final = 30.0
-"""For so long what is remembered of a node is hardly worse than a new answer."""
 SPARE_FRESH: Final = 1
 """So many of the best are asked beyond those that are wanted, if what is remembered of them is fresh."""
 SPARE: Final = 2
@@ -38,6 +36,8 @@ class Memory:
     answers: tuple[Answer, ...]
     age_s: Mapping[NodeName, float]
     """Of those of which something is known."""
+    within_s: float
+    """How old it may be."""
 
     @property
     def is_enough(self) -> bool:
@@ -45,8 +45,8 @@ class Memory:
         return 2 * len(self.age_s) >= len(self.answers)
 
     def is_fresh(self, node: NodeName) -> bool:
-        """Whether the node was asked lately."""
-        return self.age_s.get(node, math.inf) <= FRESH_S
+        """Whether what is known of it is hardly worse than a new answer."""
+        return self.age_s.get(node, math.inf) <= self.within_s / 2
 
 
 def unknown_node(node: NodeName, within_s: float) -> Silent:
@@ -111,7 +111,7 @@ def _connected_first(
 
 
 def _drawn(memory: Memory, fitting: frozenset[NodeName], rng: Rng) -> list[NodeName]:
-    """Of the others that fit or are unknown, and were not asked lately: the one asked longest ago, and any other."""
+    """Of the others that fit or are unknown, and of which that is not fresh: the one asked longest ago, and any other."""
     others = sorted(
         answer.node
         for answer in memory.answers

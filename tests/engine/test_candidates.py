@@ -32,8 +32,8 @@ def world(nodes: dict[str, ScriptedNode] | None = None, **changes: object) -> Se
     return world_of(CALM | (nodes or {}), **{"shortlist_age_s": AGE_S, **changes})
 
 
-def known_world(asked_s_ago: float = 60.0, **changes: object) -> Services:
-    """Every node was asked a minute ago."""
+def known_world(asked_s_ago: float = 70.0, **changes: object) -> Services:
+    """Every node was asked so long ago, by default long enough to look at a few others."""
     services = world(**changes)
     take_snapshot(services, [NodeName(name) for name in NAMES])
     services.clock.pause(asked_s_ago)
@@ -97,7 +97,7 @@ def test_the_nodes_that_were_not_asked_are_named_with_the_reason() -> None:
     unasked = {one.node: one for one in plan.unfit}
     assert set(unasked) == set(NAMES) - asked
     assert {(one.filter, one.reason, one.detail) for one in unasked.values()} == {
-        ("not asked", "not asked", "60 s ago others were at least as good")
+        ("not asked", "not asked", "70 s ago others were at least as good")
     }
 
 
@@ -137,7 +137,7 @@ def test_a_node_that_did_not_answer_is_not_asked_while_others_fit() -> None:
     assert plan.chosen == ("n01",)
     assert "n00" not in asked
     (one,) = [one for one in plan.unfit if one.node == "n00"]
-    assert one.detail == "60 s ago: connection refused: Connection refused"
+    assert one.detail == "70 s ago: connection refused: Connection refused"
 
 
 def test_a_node_that_was_not_asked_has_neither_failed_nor_answered() -> None:

@@ -15,7 +15,6 @@ from clbalance.policy.placement.policies import LEAST, Policy, policy_named
 from clbalance.policy.placement.quorum import was_not_asked
 from clbalance.policy.shortlist import (
     DRAWN,
-    FRESH_S,
     MARGIN,
     SPARE,
     SPARE_FRESH,
@@ -41,12 +40,13 @@ def answer(number: int, load: float | None) -> Answer:
     return silent(name) if load is None else node(name, r1m=load, cpus=16)
 
 
-def memory_of(loads: list[float | None], *, unknown: int = 0, age_s: float = 2 * FRESH_S) -> Memory:
+def memory_of(loads: list[float | None], *, unknown: int = 0, age_s: float = 90.0) -> Memory:
     """Nothing is known of the last `unknown` nodes. What is known of the others is not fresh."""
     answers = [answer(number, load) for number, load in enumerate(loads)]
     known = len(answers) - unknown
     lost = [unknown_node(one.node, 120.0) for one in answers[known:]]
-    return Memory(answers=(*answers[:known], *lost), age_s={one.node: age_s for one in answers[:known]})
+    ages_s = {one.node: age_s for one in answers[:known]}
+    return Memory(answers=(*answers[:known], *lost), age_s=ages_s, within_s=120.0)
 
 
 def first(
@@ -123,19 +123,19 @@ def test_the_best_are_asked_and_two_others() -> None:
 
 def test_one_of_the_others_is_the_one_asked_longest_ago() -> None:
     memory = memory_of([number / 2 for number in range(20)])
-    memory = replace(memory, age_s={**memory.age_s, NodeName("n17"): 3 * FRESH_S})
+    memory = replace(memory, age_s={**memory.age_s, NodeName("n17"): 100.0})
     assert all("n17" in first(memory, seed=seed) for seed in range(20))
 
 
 def test_while_what_is_remembered_is_fresh_only_the_best_and_the_next_are_asked() -> None:
-    fresh = memory_of([9.0] * 20 + [0.0, 0.1, 0.2], age_s=FRESH_S)
+    fresh = memory_of([9.0] * 20 + [0.0, 0.1, 0.2], age_s=60.0)
     assert first(fresh) == ["n20", "n21"]
     assert len(first(fresh, Request(pick=3))) == 3 + SPARE_FRESH
 
 
 def test_a_node_that_was_not_asked_lately_is_asked_beside_the_best() -> None:
     memory = memory_of([9.0] * 20 + [0.0, 0.1, 0.2], age_s=1.0)
-    memory = replace(memory, age_s={**memory.age_s, NodeName("n07"): 2 * FRESH_S})
+    memory = replace(memory, age_s={**memory.age_s, NodeName("n07"): 61.0})
     assert first(memory) == ["n20", "n21", "n07"]
 
 
