@@ -46,7 +46,7 @@ class CandidateSweep:
         """The answers, once enough nodes fit `request`, or no other is left. `before`: what was found earlier."""
         services, policy = self._services, self._query.policy
         while True:
-            self.asked.listen(enough_for(request, policy, services.clock.now()))
+            self.asked.listen(enough_for(request, policy, services.clock.now(), are_few=not self.asked.is_of_all))
             snapshot = self.asked.snapshot()
             snapshot = snapshot if before is None else with_late(before, snapshot)
             more = () if self._shortlisting is None else self._shortlisting.next(snapshot, request)

@@ -111,7 +111,7 @@ def _connected_first(
 
 
 def _drawn(memory: Memory, fitting: frozenset[NodeName], rng: Rng) -> list[NodeName]:
-    """Of the others that fit or are unknown, and of which that is not fresh: the one asked longest ago, and any other."""
+    """Of the others that fit or are unknown, and are not fresh: the one asked longest ago, and any other."""
     others = sorted(
         answer.node
         for answer in memory.answers
