@@ -159,7 +159,7 @@ def few(site: Site) -> Iterator[Figure]:
     del site
     for nodes, trials in ((32, _TRIALS), (1000, _TRIALS // 10)):
         for history in HISTORIES:
-            for age_s in (5.0, 30.0, 60.0, 120.0):
+            for age_s in (5.0, 30.0, 60.0, 120.0, 300.0):
                 one = regret(history, nodes=nodes, age_s=age_s, trials=trials, seed=1)
                 yield Figure(
                     name=f"{nodes} nodes, {history.name}, age {age_s:g} s",

@@ -95,8 +95,8 @@ class Quorum:
 
     def __init__(self, trusted: int, enough: Enough, grace_s: float | None = None, *, asked_s: float = 0.0) -> None:
         self._asked_s = asked_s
-        usual_s = GRACE_S if grace_s is None else grace_s
-        self._grace_s = min(usual_s, GRACE_OF_FEW_S) if enough.are_few else usual_s
+        usual_s = GRACE_OF_FEW_S if enough.are_few else GRACE_S
+        self._grace_s = usual_s if grace_s is None else grace_s
         self._trusted = trusted
         self._enough = enough
         self._trusted_s: list[float] = []
