@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from clbalance.engine.agent.protocol import bootstrap
+from clbalance.engine.agent.bootstrap import bootstrap
 from clbalance.node import agent_source
 from tests.node.agent_client import NONCE, AgentClient
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import vermin
 
-from clbalance.engine.agent.protocol import bootstrap
+from clbalance.engine.agent.bootstrap import bootstrap
 from clbalance.node import agent_source
 from clbalance.node.packing import loader_source, sources_of
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.engine.agent.protocol import bootstrap
+from clbalance.engine.agent.bootstrap import bootstrap
 from clbalance.node import agent_source
 from clbalance.node.agent.fields import parse_request
 from clbalance.node.agent.protocol import Lines, MisfitError

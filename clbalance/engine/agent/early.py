@@ -7,7 +7,7 @@ it ends with its session without a trace. If its session ends before, the node i
 import secrets
 from collections.abc import Iterable
 
-from clbalance.engine.agent.protocol import Hello, bootstrap, decode
+from clbalance.engine.agent.bootstrap import bootstrap
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -39,6 +39,8 @@ class EarlyAgents:
 
     def hear(self, event: SessionEvent) -> None:
         """What came from a node that has answered the probe."""
+        from clbalance.engine.agent.protocol import Hello, decode  # deferred import: docs/design/startup.md
+
         early = self._by_node.get(event.node)
         if early is not None and isinstance(event, Line) and isinstance(decode(event.text, early.nonce), Hello):
             early.hello = event

@@ -248,15 +248,6 @@ NotForFollow: TypeAlias = (
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
 
 
-def bootstrap(nonce: str, source: str, owner: int | None = None) -> bytes:
-    """Shell text that replaces an open `sh -s` by the agent. The source is a here-document on descriptor 3.
-
-    `owner`: the uid that an agent of root becomes first.
-    """
-    words = nonce if owner is None else f"{nonce} {owner}"
-    return f"exec python3 -I -S /dev/fd/3 {words} 3<<'CLB_{nonce}'\n{source}CLB_{nonce}\n".encode()
-
-
 def decode(line: bytes, nonce: str) -> AgentEvent | None:
     """The event in `line`; None if the line is not a valid event."""
     frame = b"\x1eCLB1 " + nonce.encode() + b" "

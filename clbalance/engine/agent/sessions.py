@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
+from clbalance.engine.agent.bootstrap import bootstrap
 from clbalance.engine.agent.early import EarlyAgents
-from clbalance.engine.agent.protocol import AgentEvent, Hello, bootstrap, decode, encode
+from clbalance.engine.agent.protocol import AgentEvent, Hello, decode, encode
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
-from clbalance.engine.agent.protocol import bootstrap
+from clbalance.engine.agent.bootstrap import bootstrap
 from clbalance.engine.files import frames
 from clbalance.engine.files.frames import GarbledError
 from clbalance.engine.files.read_file import ReadFile
