@@ -25,12 +25,14 @@ class CandidateSweep:
         self._keep_open = keep_open
         self._shortlisting = _shortlisting(services, sessions, query)
         few = self._shortlisting
+        unasked = None if few is None else few.unasked_at_first()
         self.asked = ask(
             services,
             sessions,
             query.candidates,
             keep_open=keep_open,
-            unasked=None if few is None else few.unasked_at_first(),
+            unasked=unasked,
+            first=() if few is None else few.best,
             earlier=None if few is None else few.earlier,
         )
 

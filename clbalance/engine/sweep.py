@@ -29,14 +29,16 @@ def ask(
     keep_open: int = 0,
     keep_if: Callable[[Measured], bool] = lambda _: True,
     unasked: Mapping[NodeName, Silent] | None = None,
+    first: Sequence[NodeName] = (),
     earlier: "RememberedNodes | None" = None,
 ) -> "OpenSweep":
     """Ask `nodes` for their load. Sessions are kept as in `sweep`, but only of answers that `keep_if` accepts.
 
-    `unasked`: nodes that are not asked, with the answer that they have as long as that is so. `earlier`: what the store
-    has of the nodes, if it was read already.
+    `unasked`: nodes that are not asked, with the answer that they have as long as that is so. `first`: those that are
+    asked before the others. `earlier`: what the store has of the nodes, if it was read already.
     """
     asked = [node for node in nodes if node not in unasked] if unasked else nodes
+    asked = [*first, *(node for node in asked if node not in first)] if first else asked
     pending = send_probes(services, sessions, asked, last=keep_open == 0 and not sessions.keeps)
     # Import only now: that takes about as long as the connections, which are being made meanwhile
     # (docs/design/startup.md).

@@ -69,6 +69,12 @@ def test_who_has_asked_a_moment_ago_asks_the_best_and_the_next() -> None:
     assert placed(known_world(10.0))[1] == {"n00", "n01"}
 
 
+def test_the_node_that_is_probably_chosen_is_asked_first() -> None:
+    services = known_world(10.0, nodes={"n19": probed(0.0), "n00": probed(2.0), "n01": probed(0.1)})
+    placed(services)
+    assert services.transport.opened == ["n19", "n01"]  # type: ignore[attr-defined]
+
+
 def test_a_node_with_a_connection_is_asked_in_place_of_one_that_is_as_good() -> None:
     calm = dict.fromkeys(NAMES, probed(0.0))
     services = known_world(10.0, nodes=calm)
