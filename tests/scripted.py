@@ -44,6 +44,7 @@ class ScriptedTransport:
     clock_s: float = 0.0
     users: "dict[str, ScriptedTransport]" = field(default_factory=dict)
     """Who finds other nodes under the same names."""
+    connected: frozenset[NodeName] = frozenset()
 
     def as_user(self, user: str) -> "ScriptedTransport":
         """The nodes as `user` finds them."""
@@ -117,6 +118,9 @@ class ScriptedSessions:
 
     def open_nodes(self) -> frozenset[NodeName]:
         return frozenset(self._ends_at) | {event.node for event in self._events if isinstance(event, Closed)}
+
+    def connected(self) -> frozenset[NodeName]:
+        return self._transport.connected
 
     def next(self, timeout_s: float) -> SessionEvent | None:
         if self._events:

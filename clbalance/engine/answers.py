@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Measured, NodeName, Reading, Silent, Trend, Unknown
+from clbalance.model import Answer, Measured, NodeName, Rates, Reading, Silent, Trend, Unknown
 from clbalance.model.node_history import FailureStreak
 from clbalance.policy.indices.samples import index_values
 from clbalance.policy.node_memory import node_sample
 from clbalance.ports import Remembered
 from clbalance.probe.frame import Section
-from clbalance.probe.kept_answer import pack
+from clbalance.probe.kept_answer import KeptSections, pack, unpack
 from clbalance.probe.reading import parse_reading, rates
 
 # What the store knows of nodes before a sweep, and what of their answers is stored.
@@ -28,6 +28,17 @@ class RememberedNodes:
     readings: Mapping[NodeName, Remembered]
     trends: Mapping[NodeName, Mapping[str, Trend]]
     failure_streaks: Mapping[NodeName, FailureStreak]
+    rates: Mapping[NodeName, Rates]
+    """Where the last reading is too young to be compared with: the rates at that time."""
+
+    def rates_up_to(self, node: NodeName, reading: Reading, at: datetime) -> Rates | Unknown:
+        """The rates from the last reading to this one, or those of a moment ago."""
+        before = self.readings.get(node)
+        if before is None:
+            return _NEVER_ASKED
+        if node in self.rates and _is_too_soon(before, reading, at):
+            return self.rates[node]
+        return rates(before.reading, before.at, reading, at)
 
     def trends_since_boot(self, node: NodeName, boot_id: str | Unknown) -> Mapping[str, Trend]:
         """The trends of the node; empty if it was booted after its last reading."""
@@ -35,19 +46,35 @@ class RememberedNodes:
         return {} if before is None or before.reading.boot_id != boot_id else self.trends.get(node, {})
 
 
-_NOTHING_KNOWN = RememberedNodes({}, {}, {})
+_NEVER_ASKED = Unknown(reason="no earlier measurement to compare with")
+_NOTHING_KNOWN = RememberedNodes({}, {}, {}, {})
 
 
 def recall(services: Services, nodes: Sequence[NodeName]) -> RememberedNodes:
     """Read what the store has of `nodes`. If it cannot be read: a warning, and nothing is known."""
-    store = services.store
+    store, now = services.store, services.clock.now()
     try:
+        readings = store.last_readings(nodes)
+        young = [node for node, one in readings.items() if now - one.at < _COMPARED_AFTER]
         return RememberedNodes(
-            store.last_readings(nodes), store.trends(nodes, services.clock.now()), store.failure_streaks(nodes)
+            readings, store.trends(nodes, now), store.failure_streaks(nodes), _rates_then(services, young)
         )
     except StoreError as error:
         services.listener.store_failed(error.message)
         return _NOTHING_KNOWN
+
+
+def _rates_then(services: Services, nodes: Sequence[NodeName]) -> dict[NodeName, Rates]:
+    """The rates that these nodes had when they were last asked, a moment ago."""
+    if not nodes:
+        return {}
+    kept = services.store.last_answers(nodes, services.clock.now() - _COMPARED_AFTER)
+    answers = {node: unpack(node, one.content) for node, one in kept.items()}
+    return {
+        node: answer.rates
+        for node, answer in answers.items()
+        if isinstance(answer, KeptSections) and isinstance(answer.rates, Rates)
+    }
 
 
 def remember(
@@ -136,19 +163,15 @@ def forget_refusals(services: Services, nodes: Sequence[NodeName]) -> None:
             services.store.save_failure_streaks(services.clock.now(), changed)
 
 
-_NEVER_ASKED = Unknown(reason="no earlier measurement to compare with")
-
-
 def measured_answer(
     services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: RememberedNodes
 ) -> Measured:
     """The answer of a node that sent these sections."""
     reading = parse_reading(sections)
-    before = earlier.readings.get(node)
     return Measured(
         node=node,
         reading=reading,
-        rates=_NEVER_ASKED if before is None else rates(before.reading, before.at, reading, services.clock.now()),
+        rates=earlier.rates_up_to(node, reading, services.clock.now()),
         rtt_s=rtt_s,
         cpu_factor=services.cpu_factors.get(node, 1.0),
         slots=services.slots.get(node),

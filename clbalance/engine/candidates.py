@@ -23,7 +23,7 @@ class CandidateSweep:
         self._sessions = sessions
         self._query = query
         self._keep_open = keep_open
-        self._shortlisting = _shortlisting(services, query)
+        self._shortlisting = _shortlisting(services, sessions, query)
         few = self._shortlisting
         self.asked = ask(
             services,
@@ -46,7 +46,7 @@ class CandidateSweep:
         """The answers, once enough nodes fit `request`, or no other is left. `before`: what was found earlier."""
         services, policy = self._services, self._query.policy
         while True:
-            self.asked.listen(enough_for(request, policy, services.clock.now()))
+            self.asked.listen(enough_for(request, policy, services.clock.now(), are_few=not self.asked.is_of_all))
             snapshot = self.asked.snapshot()
             snapshot = snapshot if before is None else with_late(before, snapshot)
             more = () if self._shortlisting is None else self._shortlisting.next(snapshot, request)
@@ -56,10 +56,10 @@ class CandidateSweep:
             self.asked.add(send_probes(services, self._sessions, more, last=is_last))
 
 
-def _shortlisting(services: Services, query: PlacementQuery) -> "Shortlisting | None":
+def _shortlisting(services: Services, sessions: Sessions, query: PlacementQuery) -> "Shortlisting | None":
     within_s = services.shortlist_age_s
     if within_s is None or not may_ask_few(query.request, query.policy, len(query.candidates)):
         return None
     from clbalance.engine.shortlisting import Shortlisting  # most groups are small: docs/design/startup.md
 
-    return Shortlisting(services, query, within_s)
+    return Shortlisting(services, query, within_s, sessions.connected())

@@ -59,6 +59,11 @@ class OpenSweep:
         """Whether no node is pending."""
         return not self._pending
 
+    @property
+    def is_of_all(self) -> bool:
+        """Whether every node was asked."""
+        return not self._unasked
+
     def add(self, pending: Mapping[NodeName, PendingAnswer]) -> None:
         """These nodes have been asked now, too."""
         self._pending |= pending

@@ -23,7 +23,11 @@ _NO_FAILURES = FailureStreak()
 class Shortlisting:
     """The nodes to ask for one query: first a few, then more where those will not do."""
 
-    def __init__(self, services: Services, query: PlacementQuery, within_s: float) -> None:
+    def __init__(
+        self, services: Services, query: PlacementQuery, within_s: float, connected: frozenset[NodeName]
+    ) -> None:
+        """`connected`: nodes that can be asked without a login."""
+        self._connected = connected
         self._services = services
         self._query = query
         self._within_s = within_s
@@ -35,7 +39,7 @@ class Shortlisting:
     def unasked_at_first(self) -> Mapping[NodeName, Silent]:
         """The nodes that are not asked at first, with the reasons."""
         now, query = self._services.clock.now(), self._query
-        in_order = first_asked(self._memory, query.request, query.policy, now, query.rng)
+        in_order = first_asked(self._memory, query.request, query.policy, now, query.rng, self._connected)
         if len(in_order) == len(query.candidates):
             return {}
         self.best, first = in_order[: query.request.pick], frozenset(in_order)
@@ -62,6 +66,7 @@ class Shortlisting:
         return Memory(
             answers=tuple(known.get(node) or unknown_node(node, self._within_s) for node in self._query.candidates),
             age_s={node: (now - past[node].at).total_seconds() for node in known},
+            within_s=self._within_s,
         )
 
     def _answer(self, node: NodeName, kept: KeptAnswer) -> Answer | None:

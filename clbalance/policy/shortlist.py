@@ -19,10 +19,12 @@ from clbalance.policy.placement.quorum import was_not_asked
 from clbalance.policy.placement.score_all import score_all
 from clbalance.policy.placement.select import Rng
 
+SPARE_FRESH: Final = 1
+"""So many of the best are asked beyond those that are wanted, if what is remembered of them is fresh."""
 SPARE: Final = 2
-"""So many of the best are asked beyond those that are wanted."""
+"""So many are, if it is not."""
 DRAWN: Final = 2
-"""So many are asked whatever is remembered of them: one drawn, and the one that was asked longest ago."""
+"""So many are asked because what is remembered of them is not fresh: one drawn, and the one asked longest ago."""
 MARGIN: Final = 5.0
 """Points by which a node must have been better than those that have answered to be asked, too."""
 
@@ -34,11 +36,17 @@ class Memory:
     answers: tuple[Answer, ...]
     age_s: Mapping[NodeName, float]
     """Of those of which something is known."""
+    within_s: float
+    """How old it may be."""
 
     @property
     def is_enough(self) -> bool:
         """Whether at least half of the candidates are known. Otherwise all are asked, and known again."""
         return 2 * len(self.age_s) >= len(self.answers)
+
+    def is_fresh(self, node: NodeName) -> bool:
+        """Whether what is known of it is hardly worse than a new answer."""
+        return self.age_s.get(node, math.inf) <= self.within_s / 2
 
 
 def unknown_node(node: NodeName, within_s: float) -> Silent:
@@ -60,15 +68,28 @@ def may_ask_few(request: Request, policy: Policy, candidates: int) -> bool:
     )
 
 
-def first_asked(memory: Memory, request: Request, policy: Policy, now: datetime, rng: Rng) -> tuple[NodeName, ...]:
-    """The nodes to ask first: the best as far as is remembered, and a few others; or all."""
+def first_asked(
+    memory: Memory,
+    request: Request,
+    policy: Policy,
+    now: datetime,
+    rng: Rng,
+    connected: frozenset[NodeName] = frozenset(),
+) -> tuple[NodeName, ...]:
+    """The nodes to ask first: the best as far as is remembered, and others of which that is not fresh; or all.
+
+    `connected`: nodes that can be asked without a login. Of nodes that are as good as each other, these are asked.
+    """
     everyone = tuple(answer.node for answer in memory.answers)
     if not memory.is_enough or request.pick is None or not may_ask_few(request, policy, len(everyone)):
         return everyone
-    best = request.pick + SPARE
     fitting = _fitting(memory, request, policy, now, rng)
-    if len(fitting) < best:
+    if len(fitting) < request.pick + SPARE:
         return everyone
+    if not connected.isdisjoint(fitting):
+        fitting = _connected_first(fitting, connected, memory, request, policy)
+    are_fresh = all(memory.is_fresh(node) for node in fitting[: request.pick + SPARE_FRESH])
+    best = request.pick + (SPARE_FRESH if are_fresh else SPARE)
     return (*fitting[:best], *_drawn(memory, frozenset(fitting[best:]), rng))
 
 
@@ -78,9 +99,24 @@ def _fitting(memory: Memory, request: Request, policy: Policy, now: datetime, rn
     return place(remembered, replace(request, pick=None), policy, now, rng).chosen
 
 
+def _connected_first(
+    fitting: Sequence[NodeName], connected: frozenset[NodeName], memory: Memory, request: Request, policy: Policy
+) -> tuple[NodeName, ...]:
+    """Before all others, the connected nodes that are worse than the best by no more than what counts."""
+    assert request.pick is not None
+    totals = score_all(memory.answers, request, policy)
+    total_of = {answer.node: total for answer, total in zip(memory.answers, totals, strict=True)}
+    least = total_of[fitting[request.pick - 1]] - MARGIN
+    return tuple(sorted(fitting, key=lambda node: node not in connected or total_of[node] < least))
+
+
 def _drawn(memory: Memory, fitting: frozenset[NodeName], rng: Rng) -> list[NodeName]:
-    """Of the others that fit or are unknown: the one that was asked longest ago, and any other."""
-    others = sorted(answer.node for answer in memory.answers if answer.node in fitting or was_not_asked(answer))
+    """Of the others that fit or are unknown, and are not fresh: the one asked longest ago, and any other."""
+    others = sorted(
+        answer.node
+        for answer in memory.answers
+        if (answer.node in fitting or was_not_asked(answer)) and not memory.is_fresh(answer.node)
+    )
     ages_s = {node: memory.age_s.get(node, math.inf) for node in others}
     longest_s = max(ages_s.values(), default=math.inf)
     oldest = _draw([node for node in others if ages_s[node] == longest_s], rng)

@@ -79,6 +79,10 @@ class Sessions(Protocol):
         """Nodes that were opened, and since then neither closed by `close` nor reported `Closed`."""
         ...
 
+    def connected(self) -> frozenset[NodeName]:
+        """Nodes that are asked without a login, as far as is known: earlier calls have left a connection or a shell."""
+        ...
+
     def next(self, timeout_s: float) -> SessionEvent | None:
         """The next event, or None when there was none within `timeout_s`, or `wake` was called."""
         ...

@@ -32,8 +32,16 @@ class ClushSessions:
     keeps = False
 
     def __init__(
-        self, make_worker: MakeWorker, *, info: dict[str, Any], fanout: int, capacity: int, retries: Retries
+        self,
+        make_worker: MakeWorker,
+        *,
+        info: dict[str, Any],
+        fanout: int,
+        capacity: int,
+        retries: Retries,
+        connected: Callable[[], frozenset[NodeName]],
     ) -> None:
+        self.connected = connected
         self._loop = SessionLoop(make_worker, info=info, fanout=fanout, capacity=capacity, retries=retries)
         self._thread = threading.Thread(target=self._loop.run, name="clbalance-transport", daemon=True)
         self._known_open: set[NodeName] = set()

@@ -65,12 +65,14 @@ class SshTransport:
             "ssh_user": self.user,
             "connect_timeout": self.connect_timeout_s,
         }
+        shared = self._shared()
         return ClushSessions(
-            partial(self._worker, self._shared()),
+            partial(self._worker, shared),
             info=info,
             fanout=self.fanout,
             capacity=raise_file_limit(),
             retries=Retries(connect_timeout_s=self.connect_timeout_s),
+            connected=lambda: self.here if shared is None else self.here | shared.nodes(),
         )
 
     def terminal(self, node: NodeName, command: str) -> list[str]:

@@ -32,11 +32,11 @@ def world(nodes: dict[str, ScriptedNode] | None = None, **changes: object) -> Se
     return world_of(CALM | (nodes or {}), **{"shortlist_age_s": AGE_S, **changes})
 
 
-def known_world(**changes: object) -> Services:
-    """Every node was asked ten seconds ago."""
+def known_world(asked_s_ago: float = 70.0, **changes: object) -> Services:
+    """Every node was asked so long ago, by default long enough to look at a few others."""
     services = world(**changes)
     take_snapshot(services, [NodeName(name) for name in NAMES])
-    services.clock.pause(10.0)
+    services.clock.pause(asked_s_ago)
     services.transport.opened.clear()  # type: ignore[attr-defined]
     return services
 
@@ -65,6 +65,17 @@ def test_who_remembers_all_nodes_asks_few_of_them() -> None:
     assert {"n00", "n01", "n02"} < asked
 
 
+def test_who_has_asked_a_moment_ago_asks_the_best_and_the_next() -> None:
+    assert placed(known_world(10.0))[1] == {"n00", "n01"}
+
+
+def test_a_node_with_a_connection_is_asked_in_place_of_one_that_is_as_good() -> None:
+    calm = dict.fromkeys(NAMES, probed(0.0))
+    services = known_world(10.0, nodes=calm)
+    services.transport.connected = frozenset({NodeName("n04"), NodeName("n13")})  # type: ignore[attr-defined]
+    assert placed(services)[1] == {"n04", "n13"}
+
+
 def test_who_remembers_nothing_asks_all() -> None:
     assert len(placed(world())[1]) == 20
 
@@ -86,7 +97,7 @@ def test_the_nodes_that_were_not_asked_are_named_with_the_reason() -> None:
     unasked = {one.node: one for one in plan.unfit}
     assert set(unasked) == set(NAMES) - asked
     assert {(one.filter, one.reason, one.detail) for one in unasked.values()} == {
-        ("not asked", "not asked", "10 s ago others were at least as good")
+        ("not asked", "not asked", "70 s ago others were at least as good")
     }
 
 
@@ -126,7 +137,7 @@ def test_a_node_that_did_not_answer_is_not_asked_while_others_fit() -> None:
     assert plan.chosen == ("n01",)
     assert "n00" not in asked
     (one,) = [one for one in plan.unfit if one.node == "n00"]
-    assert one.detail == "10 s ago: connection refused: Connection refused"
+    assert one.detail == "70 s ago: connection refused: Connection refused"
 
 
 def test_a_node_that_was_not_asked_has_neither_failed_nor_answered() -> None:

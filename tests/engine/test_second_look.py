@@ -58,6 +58,28 @@ def test_a_node_that_was_asked_before_is_asked_once() -> None:
     assert len(services.transport.sent[A]) == 2
 
 
+def test_a_node_that_was_asked_a_moment_ago_has_the_rates_of_then_and_is_not_waited_for() -> None:
+    services = world_of({"a": counting(30)})
+    take_snapshot(services, [A])
+    services.clock.pause(60.0)
+    take_snapshot(services, [A])
+    services.clock.pause(0.3)
+    assert rates(take_snapshot(services, [A], look_twice=True)) == {"a": 30.0}
+    assert services.clock.monotonic() == 60.3
+
+
+def test_but_not_if_it_was_booted_since() -> None:
+    before = counting(30)
+    services = world_of({"a": before})
+    for pause_s in (60.0, 0.3):
+        take_snapshot(services, [A])
+        services.clock.pause(pause_s)
+    services.transport.nodes[A] = lambda text: [  # type: ignore[attr-defined]
+        line.replace(b"8f0c2b1e", b"00000000") if isinstance(line, bytes) else line for line in before(text)
+    ]
+    assert rates(take_snapshot(services, [A])) == {"a": "rebooted since the last reading"}
+
+
 def test_nothing_is_placed_by_so_short_a_look() -> None:
     services = world_of({"a": counting(30)})
     assert rates(take_snapshot(services, [A])) == {"a": "no earlier measurement to compare with"}

@@ -17,6 +17,7 @@ from clbalance.policy.shortlist import (
     DRAWN,
     MARGIN,
     SPARE,
+    SPARE_FRESH,
     Memory,
     first_asked,
     may_ask_few,
@@ -39,16 +40,23 @@ def answer(number: int, load: float | None) -> Answer:
     return silent(name) if load is None else node(name, r1m=load, cpus=16)
 
 
-def memory_of(loads: list[float | None], *, unknown: int = 0, age_s: float = 5.0) -> Memory:
-    """Nothing is known of the last `unknown` nodes."""
+def memory_of(loads: list[float | None], *, unknown: int = 0, age_s: float = 90.0) -> Memory:
+    """Nothing is known of the last `unknown` nodes. What is known of the others is not fresh."""
     answers = [answer(number, load) for number, load in enumerate(loads)]
     known = len(answers) - unknown
     lost = [unknown_node(one.node, 120.0) for one in answers[known:]]
-    return Memory(answers=(*answers[:known], *lost), age_s={one.node: age_s for one in answers[:known]})
+    ages_s = {one.node: age_s for one in answers[:known]}
+    return Memory(answers=(*answers[:known], *lost), age_s=ages_s, within_s=120.0)
 
 
-def first(memory: Memory, request: Request | None = None, policy: Policy = LEAST, seed: int = 1) -> list[NodeName]:
-    return list(first_asked(memory, request or Request(), policy, NOW, Random(seed)))
+def first(
+    memory: Memory,
+    request: Request | None = None,
+    policy: Policy = LEAST,
+    seed: int = 1,
+    connected: frozenset[NodeName] = frozenset(),
+) -> list[NodeName]:
+    return list(first_asked(memory, request or Request(), policy, NOW, Random(seed), connected))
 
 
 def asked_in_the_end(memory: Memory, truth: list[Answer], seed: int) -> Snapshot:
@@ -115,8 +123,43 @@ def test_the_best_are_asked_and_two_others() -> None:
 
 def test_one_of_the_others_is_the_one_asked_longest_ago() -> None:
     memory = memory_of([number / 2 for number in range(20)])
-    memory = replace(memory, age_s={**memory.age_s, NodeName("n17"): 60.0})
+    memory = replace(memory, age_s={**memory.age_s, NodeName("n17"): 100.0})
     assert all("n17" in first(memory, seed=seed) for seed in range(20))
+
+
+def test_while_what_is_remembered_is_fresh_only_the_best_and_the_next_are_asked() -> None:
+    fresh = memory_of([9.0] * 20 + [0.0, 0.1, 0.2], age_s=60.0)
+    assert first(fresh) == ["n20", "n21"]
+    assert len(first(fresh, Request(pick=3))) == 3 + SPARE_FRESH
+
+
+def test_a_node_that_was_not_asked_lately_is_asked_beside_the_best() -> None:
+    memory = memory_of([9.0] * 20 + [0.0, 0.1, 0.2], age_s=1.0)
+    memory = replace(memory, age_s={**memory.age_s, NodeName("n07"): 61.0})
+    assert first(memory) == ["n20", "n21", "n07"]
+
+
+def test_of_equal_nodes_those_with_a_connection_are_asked() -> None:
+    memory = memory_of([0.0] * 20, age_s=1.0)
+    assert all(set(first(memory, seed=seed, connected=names("n07", "n11"))) == {"n07", "n11"} for seed in range(20))
+
+
+def test_a_connection_does_not_make_up_for_a_load_that_counts() -> None:
+    memory = memory_of([9.0] * 20 + [0.0, 0.1, 0.2], age_s=1.0)
+    assert first(memory, connected=names("n07", "n21")) == ["n21", "n20"]
+
+
+@patient
+@given(LOADS, st.sets(st.integers(0, 23)), st.integers(0, 3))
+def test_connections_change_neither_how_many_are_asked_nor_that_the_best_is_within_the_margin(
+    loads: list[float | None], connected: set[int], seed: int
+) -> None:
+    memory = memory_of(loads)
+    found = first(memory, seed=seed, connected=names(*(f"n{number:02}" for number in connected)))
+    assert len(found) == len(first(memory, seed=seed))
+    best = place(Snapshot(taken_at=NOW, answers=memory.answers), Request(pick=None), LEAST, NOW, Random(seed)).ranked
+    if best:
+        assert max(one.total for one in best if one.node in found) >= best[0].total - MARGIN - 1e-6
 
 
 def test_a_node_of_which_nothing_is_known_gets_its_chance_before_any_other() -> None:

@@ -62,6 +62,15 @@ class TestWhoShares:
         assert f"-oControlPath={found.folder / 'node1'}" in session.options
         assert not session.stands
 
+    def test_it_is_known_which_nodes_have_a_connection(self, base: Path, config: Path) -> None:
+        found = shared(base, config)
+        assert found is not None
+        assert found.nodes() == frozenset()
+        (found.folder / NODE).touch()
+        assert found.nodes() == {NODE}
+        found.folder.rename(base / "gone")
+        assert found.nodes() == frozenset()
+
     def test_nobody_does_when_it_is_off(self, base: Path, config: Path) -> None:
         assert shared(base, config, keep_s=None) is None
 

@@ -75,6 +75,11 @@ class SessionPool:
         return len(self._sessions)
 
     @property
+    def nodes(self) -> frozenset[NodeName]:
+        """The nodes with a session that is open or begins."""
+        return frozenset(self._sessions)
+
+    @property
     def now_s(self) -> float:
         """The time, by the monotonic clock."""
         return self._clock.monotonic()

@@ -60,6 +60,9 @@ class SessionsView:
     def open_nodes(self) -> frozenset[NodeName]:
         return frozenset(self._open)
 
+    def connected(self) -> frozenset[NodeName]:
+        return self._pool.nodes | self._pool.open_sessions.connected()
+
     def next(self, timeout_s: float) -> SessionEvent | None:
         if self._refused:
             node, refused = self._refused.popitem()

@@ -56,19 +56,20 @@ def attempt(
 
 
 def _send_early(services: Services, candidates: CandidateSweep, *, has_waited: bool) -> "EarlyAgents":
-    """Load what starts a job, and pack the agent, while the nodes work; send it to those that will probably be chosen.
+    """Send the agent to the nodes that will probably be chosen, and load what starts a job, while the nodes work.
 
     `has_waited`: none has fitted so far.
     """
-    import clbalance.engine.run.dispatch  # noqa: F401 - deferred import: docs/design/startup.md
-    from clbalance.engine.agent.early import EarlyAgents
+    from clbalance.engine.agent.early import EarlyAgents  # deferred imports: docs/design/startup.md
 
-    services.agent_source()
     early = EarlyAgents(services, candidates.asked.sessions)
     candidates.asked.overhear = early.hear
     if not has_waited:
         candidates.asked.sent_more = probably_chosen = candidates.probably_chosen
         early.send(probably_chosen)
+    import clbalance.engine.run.dispatch  # noqa: F401 - python3 starts there meanwhile
+
+    services.agent_source()  # packed, for the nodes that are chosen
     return early
 
 

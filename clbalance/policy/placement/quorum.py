@@ -17,8 +17,10 @@ from clbalance.policy.placement.policies import Policy
 
 GRACE_S: Final = 1.0
 """How much longer the rest is waited for once enough nodes have answered."""
+GRACE_OF_FEW_S: Final = 0.1
+"""The same, where few of many nodes were asked: others can take the place of one that is late."""
 LATE_TIMES: Final = 3.0
-"""A node may take so many times the median of the answers."""
+"""A node may take so many times the median of the answers, from when it was asked."""
 
 PoolOf: TypeAlias = Callable[[Measured], str | None]
 """Which nodes can be used together: those with the same result. None: the node does not fit."""
@@ -32,13 +34,15 @@ class Enough:
     pool_of: PoolOf
     with_suspects: bool = False
     """Suspects are waited for like all others, because they may be chosen."""
+    are_few: bool = False
+    """Few of many nodes were asked."""
 
 
 ANY_NODE: Final = Enough(wanted=1, pool_of=lambda _: "")
 
 
-def enough_for(request: Request, policy: Policy, now: datetime) -> Enough:
-    """Enough nodes to place `request` on. With `--same`, each value of the label is a pool."""
+def enough_for(request: Request, policy: Policy, now: datetime, *, are_few: bool = False) -> Enough:
+    """Enough nodes to place `request` on. With `--same`, each value of the label is a pool. `are_few`: see `Enough`."""
     asked = filter_input(Snapshot(taken_at=now, answers=()), request, policy, now)
     label = request.constraints.same
 
@@ -47,7 +51,7 @@ def enough_for(request: Request, policy: Policy, now: datetime) -> Enough:
             return None
         return answer.labels[label] if label else ""
 
-    return Enough(wanted=request.pick, pool_of=pool_of, with_suspects=request.constraints.force)
+    return Enough(wanted=request.pick, pool_of=pool_of, with_suspects=request.constraints.force, are_few=are_few)
 
 
 def go_on_at(
@@ -73,7 +77,7 @@ def go_on_at(
     half = (trusted + 1) // 2
     if enough_s is not None and len(trusted_s) >= half:
         since_s = max(enough_s, _reached_at(trusted_s, half), asked_s)
-        moments.append(max(since_s + grace_s, LATE_TIMES * _median(measured_s)))
+        moments.append(max(since_s + grace_s, asked_s + LATE_TIMES * _median(measured_s)))
     return min(moments, default=None)
 
 
@@ -91,7 +95,8 @@ class Quorum:
 
     def __init__(self, trusted: int, enough: Enough, grace_s: float | None = None, *, asked_s: float = 0.0) -> None:
         self._asked_s = asked_s
-        self._grace_s = GRACE_S if grace_s is None else grace_s
+        usual_s = GRACE_S if grace_s is None else grace_s
+        self._grace_s = min(usual_s, GRACE_OF_FEW_S) if enough.are_few else usual_s
         self._trusted = trusted
         self._enough = enough
         self._trusted_s: list[float] = []

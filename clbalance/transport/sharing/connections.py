@@ -65,6 +65,12 @@ class SharedConnections:
         options = ("-oControlMaster=auto", f"-oControlPath={path}", f"-oControlPersist={max(1, round(self.keep_s))}")
         return SharedSession(path, options, place, stands(path))
 
+    def nodes(self) -> frozenset[NodeName]:
+        """The nodes that have a socket. A process that died may have left it: that is found out by who uses it."""
+        with contextlib.suppress(OSError):
+            return frozenset(NodeName(path.name) for path in self.folder.iterdir())
+        return frozenset()
+
     def leave(self, session: SharedSession) -> None:
         """Let another session have this one's place."""
         self._taken.give_back(session.place)

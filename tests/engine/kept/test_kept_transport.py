@@ -54,6 +54,9 @@ def test_the_second_round_needs_no_login() -> None:
             assert loads(take_snapshot(services, [A, B])) == {"a": 0.5, "b": 1.5}
         assert inner.opened == [A, B]
         assert transport.count == 2
+        inner.connected = frozenset({C})
+        with transport.sessions() as further:
+            assert further.connected() == {A, B, C}
     assert transport.count == 0
 
 

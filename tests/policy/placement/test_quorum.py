@@ -11,6 +11,7 @@ from clbalance.model.request import Constraints
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.placement.quorum import (
     ANY_NODE,
+    GRACE_OF_FEW_S,
     GRACE_S,
     LATE_TIMES,
     Quorum,
@@ -118,6 +119,22 @@ def test_nodes_that_are_asked_later_have_their_grace_from_then() -> None:
     times = [0.1, 0.1, 0.1]
     at = go_on_at(trusted=5, trusted_s=times, measured_s=times, enough_s=0.1, asked_s=2.0)
     assert at == pytest.approx(3.0)
+
+
+def test_where_few_were_asked_the_rest_has_three_times_as_long_and_no_second() -> None:
+    quorum = Quorum(2, replace(ANY_NODE, are_few=True))
+    quorum.add(*answered("a", 0.2), trusted=True)
+    assert quorum.go_on_at == pytest.approx(LATE_TIMES * 0.2)
+    quick = Quorum(2, replace(ANY_NODE, are_few=True))
+    quick.add(*answered("a", 0.01), trusted=True)
+    assert quick.go_on_at == pytest.approx(0.01 + GRACE_OF_FEW_S)
+
+
+def test_three_times_as_long_is_counted_from_when_the_last_were_asked() -> None:
+    quorum = Quorum(4, replace(ANY_NODE, are_few=True), asked_s=5.0)
+    for _ in range(2):
+        quorum.add(*answered("a", 0.2), trusted=True)
+    assert quorum.go_on_at == pytest.approx(5.0 + LATE_TIMES * 0.2)
 
 
 def test_enough_for_a_request_are_nodes_that_fit_it() -> None:
