@@ -1,5 +1,6 @@
 """The Slurm of a lab: one real cluster, asked as a user asks it."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from clbalance.lab.config_files import SYSTEM_PATH, find_programs
 from clbalance.lab.namespaces import Isolation
 from clbalance.lab.slurm import DAEMONS, find_daemons
 from clbalance.lab.spec import LabSpec
-from tests.conftest import bring_up
+from tests.cli.command import THIS_TREE, Command
+from tests.conftest import bring_up, environment_of
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.sshd, pytest.mark.root]
@@ -57,6 +59,20 @@ def test_a_node_that_boots_again_is_idle_again(cluster: Lab) -> None:
     eventually(is_idle)  # it takes Slurm a minute to give up a job that was ending
     cluster.node("node3").boot()
     eventually(is_idle)
+
+
+def test_a_node_that_is_drained_in_slurm_gets_no_job_of_ours(cluster: Lab, tmp_path: Path) -> None:
+    told(cluster, "scontrol", "update", "nodename=node4", "state=drain", "reason=a new disk")
+    (tmp_path / "clbalance.toml").write_text("[slurm]\nnodes = true\n")
+    command = Command(env={**environment_of(cluster, tmp_path), **THIS_TREE}, folder=tmp_path)
+    with command.opened:
+        (row,) = json.loads(command("load", "--json", "node4").text)["nodes"]
+        assert (row["state"], row["reason"].partition(" [")[0]) == ("drained", "Slurm: IDLE+DRAIN: a new disk")
+        refused = command("run", "-w", "node4", "--", "true")
+        assert (refused.rc, "out of service in Slurm" in refused.stderr) == (125, True)
+        forced = command("run", "-w", "node4", "--force", "--", "true")
+        assert (forced.rc, "ignored because of `--force`: out of service in Slurm" in forced.stderr) == (0, True)
+    told(cluster, "scontrol", "update", "nodename=node4", "state=resume")
 
 
 def test_slurm_survives_a_boot_of_its_controller(cluster: Lab) -> None:
