@@ -43,7 +43,7 @@ from clbalance.nodeset import Candidates, NodeSets, candidates
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.ports import JobLock, Journal, Store, Transport
+from clbalance.ports import JobLock, Journal, SlurmNodes, Store, Transport
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
@@ -178,7 +178,13 @@ class ClusterContext:
             labels=self.labels,
             taints=self.taints,
             hidden_gpus=HiddenGpus(self.settings.gpus.hide),
+            slurm=self._slurm_nodes() if self.settings.slurm.nodes else None,
         )
+
+    def _slurm_nodes(self) -> SlurmNodes:
+        from clbalance.transport.programs.slurm import ScontrolNodes  # few clusters have both
+
+        return ScontrolNodes(lambda text: self.console.say(messages.warning(text)))
 
 
 def cluster_context(

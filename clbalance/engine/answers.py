@@ -178,4 +178,5 @@ def measured_answer(
         trends=earlier.trends_since_boot(node, reading.boot_id),
         labels=services.labels.get(node, {}),
         taints=services.taints.get(node, frozenset()),
+        slurm=None if services.slurm is None else services.slurm.nodes().get(node),
     )

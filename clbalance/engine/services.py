@@ -13,7 +13,7 @@ from clbalance.model.job_record import JobRecord
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
-from clbalance.ports import Clock, FileListener, Journal, Store, SweepListener, Transport
+from clbalance.ports import Clock, FileListener, Journal, SlurmNodes, Store, SweepListener, Transport
 
 if TYPE_CHECKING:  # few jobs have files that travel (docs/design/startup.md)
     from clbalance.engine.files.transfers import Transfers
@@ -59,6 +59,8 @@ class Services:
     """Where few of many nodes are needed, what answered within this time decides which are asked. None: all are."""
     suspect_after: int | None = 3
     """A node is suspect after so many failed probes in a row. None: never."""
+    slurm: SlurmNodes | None = None
+    """Says which nodes Slurm gives no jobs. None: it is not asked."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)
     slots: Mapping[NodeName, int] = field(default_factory=dict)
     """Only for nodes with a configured number of slots."""

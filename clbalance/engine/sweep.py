@@ -39,6 +39,8 @@ def ask(
     """
     asked = [node for node in nodes if node not in unasked] if unasked else nodes
     asked = [*first, *(node for node in asked if node not in first)] if first else asked
+    if services.slurm is not None:
+        services.slurm.ask()
     pending = send_probes(services, sessions, asked, last=keep_open == 0 and not sessions.keeps)
     # Import only now: that takes about as long as the connections, which are being made meanwhile
     # (docs/design/startup.md).

@@ -6,7 +6,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,11 +14,11 @@ import clbalance
 from clbalance.errors import LabError
 from clbalance.lab import config_files, nvidia_smi, reboot
 from clbalance.lab.config_files import Programs
-from clbalance.lab.layout import NodeConfig, NodeFolder
+from clbalance.lab.layout import NodeConfig, NodeFolder, Service
 from clbalance.lab.namespaces import Isolation
 from clbalance.lab.node import LabNode
 from clbalance.lab.record import Record
-from clbalance.lab.spec import LabSpec, LabUser, current_user, group_text, has_login_shell, passwd_text, shadow_text
+from clbalance.lab.spec import LabSpec, current_user, group_text, has_login_shell, passwd_text, shadow_text
 
 _PRIVSEP = Path("/run/sshd")  # compiled into Debian's sshd; used only by root's
 # The host's login records. Each node gets its own instead.
@@ -60,6 +60,8 @@ def _settle_isolation(spec: LabSpec) -> Isolation:
         )
     if spec.users and not (allowed and os.getuid() == 0):
         raise LabError("several users need root and namespaces", hint="run as root, or leave `--users` out")
+    if spec.slurm and not allowed:
+        raise LabError("a lab with Slurm needs namespaces, so that each node has a name of its own", hint="run as root")
     return Isolation.NAMESPACES if allowed else Isolation.SUBREAPER
 
 
@@ -97,14 +99,20 @@ def _all_free(addresses: Iterable[str]) -> bool:
     return True
 
 
-def lay_out(directory: Path, record: Record, programs: Programs, nodes: Sequence[LabNode]) -> None:
-    """Write all files of a lab, before its first boot."""
+def lay_out(
+    directory: Path,
+    record: Record,
+    programs: Programs,
+    nodes: Sequence[LabNode],
+    services: Mapping[str, tuple[Service, ...]],
+) -> None:
+    """Write all files of a lab, before its first boot. `services`: by node, what its init starts beside sshd."""
     for name in ("keys", "clustershell", "bin", "state"):
         (directory / name).mkdir()
     _lay_out_keys(directory / "keys", record, programs)
     host_keys = {}
     for node in nodes:
-        _lay_out_node(node, record)
+        _lay_out_node(node, record, services.get(node.name, ()))
         host_keys[node.name] = config_files.make_key(programs, node.listener.host_key)
         config_files.make_key(programs, node.folder.other_host_key)
     (directory / "known_hosts").write_text(config_files.known_hosts(host_keys))
@@ -132,7 +140,7 @@ def _lay_out_client(directory: Path, record: Record, programs: Programs) -> None
     (cluster / "clush.conf").write_text(config_files.clush_conf(config))
 
 
-def _lay_out_node(node: LabNode, record: Record) -> None:
+def _lay_out_node(node: LabNode, record: Record, services: tuple[Service, ...]) -> None:
     folder = node.folder
     for place in _NODE_PLACES:
         (folder.path / place).mkdir(parents=True)
@@ -152,7 +160,8 @@ def _lay_out_node(node: LabNode, record: Record) -> None:
         isolation=record.isolation,
         sshd=record.sshd,
         sshd_options=config_files.sshd_options(record.sshd_version),
-        binds=(*_stand_ins(folder, owner, spec.users), *reboot.stand_ins(folder)),
+        binds=(*_stand_ins(folder, owner, record), *reboot.stand_ins(folder)),
+        services=services,
     )
     folder.config.write_text(config.to_json())
     for name in reboot.NAMES:
@@ -163,13 +172,15 @@ def _lay_out_node(node: LabNode, record: Record) -> None:
         _write_program(folder.bin / nvidia_smi.KERNEL_LOG_TOOL, nvidia_smi.kernel_log_tool_text(folder))
 
 
-def _stand_ins(folder: NodeFolder, owner: pwd.struct_passwd, users: Sequence[LabUser]) -> tuple[tuple[str, str], ...]:
-    """Write the node's own accounts and login records. Pairs of such a file and the system's file that it replaces."""
+def _stand_ins(folder: NodeFolder, owner: pwd.struct_passwd, record: Record) -> tuple[tuple[str, str], ...]:
+    """Write the node's own accounts, host names and login records. Pairs: such a file, the system's it replaces."""
+    users = record.spec.users
     passwd = passwd_text(owner, users, folder.home)
     texts = {
         Path("/etc/passwd"): passwd,
         Path("/etc/group"): group_text(users),
         Path("/etc/shadow"): shadow_text(passwd),
+        Path("/etc/hosts"): config_files.hosts(record.addresses()),
     } | dict.fromkeys(_LOGIN_RECORDS, "")
     binds = []
     for system, text in texts.items():

@@ -14,6 +14,7 @@ from clbalance.lab.config_files import find_programs
 from clbalance.lab.node import LabNode, boot_nodes
 from clbalance.lab.processes import end_strays
 from clbalance.lab.record import Record
+from clbalance.lab.slurm import LabSlurm, find_daemons
 from clbalance.lab.spec import LabSpec
 from clbalance.lazy_dataclass import dataclass
 
@@ -34,6 +35,7 @@ class Lab:
     def up(cls, directory: Path, spec: LabSpec = _DEFAULT_SPEC) -> "Lab":
         """Bring up a lab in `directory`. If this fails, nothing of it is left."""
         programs = find_programs()
+        daemons = find_daemons() if spec.slurm else {}
         directory = folders.absolute(directory)
         record = build.settle(spec, programs)
         # Other users must reach their homes and keys, but need not list the folder.
@@ -42,8 +44,15 @@ class Lab:
         read_end, write_end = os.pipe() if spec.tied else (None, None)
         lab = cls(directory=directory, record=record, nodes=record.nodes(directory, read_end), tie=write_end)
         try:
-            build.lay_out(directory, record, programs, lab.nodes)
+            slurm = lab.slurm
+            names = [node.name for node in lab.nodes]
+            services = {name: slurm.services(name, daemons) for name in names} if slurm else {}
+            build.lay_out(directory, record, programs, lab.nodes, services)
+            if slurm:
+                slurm.lay_out()
             boot_nodes(lab.nodes)
+            if slurm:
+                slurm.await_idle()
         except BaseException:
             lab.down()
             raise
@@ -101,14 +110,20 @@ class Lab:
 
     @property
     def groups_conf(self) -> Path:
-        """The lab's groups: all, cpu, gpu-nodes, rack1, rack2."""
+        """The lab's groups: all, cpu, gpu-nodes, rack1, rack2; with Slurm also batch."""
         return self.directory / "clustershell" / "groups.conf"
+
+    @property
+    def slurm(self) -> LabSlurm | None:
+        """Its Slurm, if it has one."""
+        return LabSlurm.of(self.directory, self.record)
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Environment variables that make clbalance, clush, ssh and scp use this lab. PATH extends that of `base`."""
         own_bin = str(self.directory / "bin")
         path = [part for part in base.get("PATH", os.defpath).split(":") if part != own_bin]
-        return {
+        slurm = {"SLURM_CONF": str(self.slurm.config)} if self.slurm else {}
+        return slurm | {
             "CLBALANCE_LAB_DIR": str(self.directory),
             "CLBALANCE_SSH_OPTIONS": self.ssh_options,
             "CLBALANCE_GROUPS_CONF": str(self.groups_conf),

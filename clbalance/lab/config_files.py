@@ -155,6 +155,11 @@ def known_hosts(host_keys: Mapping[str, str]) -> str:
     return "".join(f"{name} {key}\n" for name, key in host_keys.items())
 
 
+def hosts(addresses: Mapping[str, str]) -> str:
+    """The file of host names, /etc/hosts, of each node: the nodes find each other by name."""
+    return "".join(f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **addresses}.items())
+
+
 def wrapper(program: str, config: Path) -> str:
     """A script that runs `program` with the lab's configuration, which a later `-F` overrides."""
     return f"#!/bin/sh\nexec {program} -F '{config}' \"$@\"\n"

@@ -10,9 +10,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn, assert_never
 
 from clbalance.lab import namespaces, processes
@@ -67,6 +69,8 @@ class Init:
                 parts = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
                 raise OSError("sshd does not start: " + ("; ".join(parts) or f"{log} is empty or missing"))
             time.sleep(0.005)
+        for service in self._config.services:
+            self._spawn(list(service.argv), env=service.env, log=service.log)
 
     def run(self) -> None:
         """Run until the node ends."""
@@ -139,11 +143,13 @@ class Init:
         while len(self._spinners) < wanted:
             self._spinners.append(self._spawn(["/bin/sh", "-c", "while :; do :; done"]))
 
-    def _spawn(self, argv: list[str]) -> int:
+    def _spawn(self, argv: list[str], *, env: Mapping[str, str] = MappingProxyType({}), log: str = "") -> int:
         # The init blocks signals and Python ignores SIGPIPE; the node's programs must inherit neither.
         caught = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-        env = {"PATH": os.defpath, "CLBALANCE_LAB_NODE": str(self._folder.path)}
-        return os.posix_spawn(argv[0], argv, env, setsigmask=(), setsigdef=caught)
+        all_env = {"PATH": os.defpath, "CLBALANCE_LAB_NODE": str(self._folder.path), **env}
+        appended = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        output = [(os.POSIX_SPAWN_OPEN, fd, log, appended, 0o644) for fd in (1, 2) if log]
+        return os.posix_spawn(argv[0], argv, all_env, file_actions=output, setsigmask=(), setsigdef=caught)
 
     def _count(self) -> None:
         now = time.monotonic()

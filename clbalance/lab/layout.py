@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, field
 from pathlib import Path
 
 from clbalance.lab.namespaces import Isolation
@@ -106,6 +107,15 @@ class NodeFolder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A program that the node's init starts at each boot, and ends with the node. `log`: the file of its output."""
+
+    argv: tuple[str, ...]
+    log: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
     """The configuration of one node."""
 
@@ -117,6 +127,8 @@ class NodeConfig:
     sshd_options: tuple[str, ...] = ()
     binds: tuple[tuple[str, str], ...] = ()
     """Pairs: a file of the lab, and the system's file that it replaces."""
+    services: tuple[Service, ...] = ()
+    """In this order, after sshd."""
 
     def to_json(self) -> str:
         """The text of `node.json`."""
@@ -129,7 +141,8 @@ class NodeConfig:
         isolation = Isolation(raw.pop("isolation"))
         binds = tuple((source, target) for source, target in raw.pop("binds"))
         sshd_options = tuple(raw.pop("sshd_options", ()))
-        return cls(**raw, isolation=isolation, sshd_options=sshd_options, binds=binds)
+        services = tuple(Service(**(one | {"argv": tuple(one["argv"])})) for one in raw.pop("services", ()))
+        return cls(**raw, isolation=isolation, sshd_options=sshd_options, binds=binds, services=services)
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from clbalance.nodeset import check_user_name
 
 GIB = 2**30
 MAX_NODES = 250  # one last octet of 127.x.y.z per node
+SLURM_PARTITION = "batch"
 _MAX_CPUS = 1024
 _MAX_GPUS = 16
 _FIRST_UID = 2001
@@ -46,6 +47,8 @@ class LabSpec:
     """None: the best one that is allowed here."""
     tied: bool = False
     """Whether the nodes end when the process that brought them up ends, in any way."""
+    slurm: bool = False
+    """Whether the second half of the nodes are also nodes of a Slurm, whose controller runs on the first one."""
 
     def __post_init__(self) -> None:
         _within("the number of nodes", self.nodes, 1, MAX_NODES)
@@ -64,11 +67,12 @@ class LabSpec:
         return tuple(f"node{number}" for number in range(1, self.nodes + 1))
 
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """Group name to members: the first half in `cpu` and `rack1`, the rest in `gpu-nodes` and `rack2`."""
+        """Nodes by group: `cpu` and `rack1` the first half; `gpu-nodes`, `rack2` and, with Slurm, `batch` the rest."""
         names = self.node_names()
         half = len(names) // 2
         first, second = (names[:half], names[half:]) if half else (names, names)
-        return {"all": names, "cpu": first, "gpu-nodes": second, "rack1": first, "rack2": second}
+        groups = {"all": names, "cpu": first, "gpu-nodes": second, "rack1": first, "rack2": second}
+        return groups | ({SLURM_PARTITION: second} if self.slurm else {})
 
 
 def _within(what: str, value: int, least: int, most: int) -> None:

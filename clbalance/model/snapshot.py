@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.reading import Allocation, NodeName, Reading, Unknown
+from clbalance.model.slurm import SlurmNode
 
 
 class Cause(StrEnum):
@@ -89,6 +90,8 @@ class Measured:
     """Why it is still suspect although it answers; empty: it is not suspect."""
     refused: str = ""
     """Why it could take no job a short while ago, whatever that job needs; empty: it is not known to be so."""
+    slurm: SlurmNode | None = None
+    """What Slurm says of it; None: Slurm was not asked, did not answer, or does not have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

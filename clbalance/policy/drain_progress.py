@@ -14,6 +14,7 @@ from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
+from clbalance.policy.slurm_nodes import why_no_jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,19 +151,20 @@ Verdict: TypeAlias = AboveMinAvailable | Undecided | BelowMinAvailable
 
 
 def availability_of(answer: Answer, now: datetime) -> NodeAvailability:
-    """Busy nodes are available; drained, suspect and unknown nodes are not."""
+    """Busy nodes are available; drained, suspect and unknown nodes, and those that Slurm gives no jobs, are not."""
     match answer:
         case Silent(node=node, cause=cause, reason=reason):
             return NodeAvailability(node=node, unavailable=f"unknown: {cause.because(reason)}")
-        case Measured(node=node, reading=reading, suspect=suspect):
+        case Measured(node=node, reading=reading, suspect=suspect, slurm=slurm):
             if isinstance(reading.drains, Unknown):
                 return NodeAvailability(node=node, unavailable=f"drain marks unknown: {reading.drains.reason}")
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
             mark = binding_drain(reading)
             firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
+            in_slurm = "" if slurm is None else why_no_jobs(slurm)
             return NodeAvailability(
                 node=node,
-                unavailable=firmly or (suspect and f"suspect: {suspect}"),
+                unavailable=firmly or (in_slurm and f"Slurm: {in_slurm}") or (suspect and f"suspect: {suspect}"),
                 is_drained=bool(firmly),
                 proposals=tuple(mark.proposal for mark in proposed if mark.proposal),
             )

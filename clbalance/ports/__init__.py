@@ -13,7 +13,7 @@ from clbalance.ports.listeners import (
 from clbalance.ports.returns import Returns
 from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store
 from clbalance.ports.task_logs import TaskLog, WrittenTasks
-from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
+from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, SlurmNodes, Transport
 
 __all__ = [
     "Clock",
@@ -36,6 +36,7 @@ __all__ = [
     "Sftp",
     "SftpFacts",
     "SftpWriter",
+    "SlurmNodes",
     "Store",
     "SweepListener",
     "TaskListener",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
+from clbalance.model.slurm import SlurmNode
 from clbalance.ports.links import Link, Sftp
 
 
@@ -137,4 +138,16 @@ class Clock(Protocol):
 
     def pause(self, seconds: float) -> None:
         """Sleep; a signal that stops us ends it."""
+        ...
+
+
+class SlurmNodes(Protocol):
+    """What Slurm says of its nodes, beside what they say of themselves."""
+
+    def ask(self) -> None:
+        """Begin to ask Slurm. Called as often as nodes are asked."""
+        ...
+
+    def nodes(self) -> Mapping[NodeName, SlurmNode]:
+        """What it says, by node, at most about as old as the sweep; empty if it does not answer."""
         ...

@@ -198,6 +198,7 @@ KEYS: Mapping[str, ValueKind] = {
         if (limit := index.threshold) is not None
     },
     "gpus.hide": Text(expected='"leased", "used" or "never"', pattern="leased|used|never"),
+    "slurm.nodes": YesOrNo(),
     "rebalance.high": _LEVEL,
     "rebalance.low": _LEVEL,
     "rebalance.deviation": _LEVEL,

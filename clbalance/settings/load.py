@@ -10,7 +10,7 @@ from clbalance.settings.clush_conf import clush_settings
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.user_folder import user_folder
-from clbalance.settings.values import GpuSettings, PolicySettings, Settings, ShellSettings, SshSettings
+from clbalance.settings.values import GpuSettings, PolicySettings, Settings, ShellSettings, SlurmSettings, SshSettings
 
 # -- paths of settings files; nothing is opened here
 
@@ -123,6 +123,7 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         gpus=GpuSettings(hide=_text(values.get("gpus.hide")) or GpuSettings().hide),
         thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
         rebalance={name: number_of(value) for name, value in _below("rebalance.", values)},
+        slurm=SlurmSettings(nodes=values.get("slurm.nodes") is True),
         shell=_shell(values),
         groups_conf=_text(values.get("groups_conf")),
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},

@@ -47,6 +47,14 @@ class GpuSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmSettings:
+    """What is asked of Slurm."""
+
+    nodes: bool = False
+    """Whether it is asked which nodes it gives no jobs; those count as drained, or as unfit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShellSettings:
     """What `clbalance shell` asks about before it does it."""
 
@@ -86,6 +94,7 @@ class Settings:
     ssh: SshSettings = SshSettings()
     policy: PolicySettings = field(default_factory=PolicySettings)
     gpus: GpuSettings = GpuSettings()
+    slurm: SlurmSettings = SlurmSettings()
     shell: ShellSettings = ShellSettings()
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     """By the keys of `[thresholds]`; None: switched off, whatever the default is."""

@@ -11,7 +11,7 @@ from ClusterShell.NodeUtils import GroupSource, GroupSourceNoUpcall, GroupSource
 
 from clbalance.errors import NodeNameError, SettingsError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.transport.upcall import UpcallLimitError, run_upcall
+from clbalance.transport.programs.upcall import UpcallLimitError, run_upcall
 
 _MOST_SAID = 200  # characters of an upcall, and of its complaints
 # Put in place of `$GROUP`, unquoted, into a shell command: one word, no option, no `..`.

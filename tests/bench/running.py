@@ -8,7 +8,7 @@ from clbalance.lab.spec import LabSpec
 from .masters import KEPT, ends_kept
 from .question import Peer, Question
 from .site import Place
-from .slurm import slurm
+from .slurm import CONFIG, slurm
 
 _MANY = LabSpec(nodes=32, gpus=0, tied=True)
 _ALL = "node[1-32]"
@@ -40,7 +40,7 @@ QUESTIONS = (
         f"clbalance run -w {_ALL} -- true",
         (
             Peer("ssh", "ssh node3 true", limit=2.5),
-            Peer("Slurm", "srun true", around=slurm, environment={"SLURM_CONF": "{folder}/slurm/slurm.conf"}),
+            Peer("Slurm", "srun true", around=slurm, environment={"SLURM_CONF": CONFIG}),
         ),
         lab=_MANY,
     ),

@@ -14,7 +14,7 @@ from clbalance.nodeset import NodeSets
 from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.group_sources import Upcalls
 from clbalance.transport.groups import load_groups
-from clbalance.transport.upcall import UpcallLimitError, UpcallResult, run_upcall
+from clbalance.transport.programs.upcall import UpcallLimitError, UpcallResult, run_upcall
 from tests.waiting import SOON_S, eventually
 
 

@@ -12,6 +12,7 @@ from clbalance.policy.placement.capacity import insufficient_resource
 from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_of
+from clbalance.policy.slurm_nodes import has_jobs, is_drained, why_no_jobs
 
 
 class NodeState(StrEnum):
@@ -55,7 +56,11 @@ def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: floa
         case Silent(cause=cause, reason=reason):
             return _silent_state(cause, cause.because(reason), answer.suspect)
         case Measured():
-            return _drained_state(answer, now) or _measured_state(answer, thresholds, Request(cpus=cpus))
+            return (
+                _drained_state(answer, now)
+                or _state_in_slurm(answer)
+                or _measured_state(answer, thresholds, Request(cpus=cpus))
+            )
         case _:
             assert_never(answer)
 
@@ -75,6 +80,15 @@ def _drained_state(answer: Measured, now: datetime) -> Condition | None:
     # With unknown leases, jobs may still be running.
     state = NodeState.DRAINED if answer.reading.leases == () else NodeState.DRAINING
     return Condition(state=state, reason=drain_reason(mark, now))
+
+
+def _state_in_slurm(answer: Measured) -> Condition | None:
+    if answer.slurm is None or not (said := why_no_jobs(answer.slurm)):
+        return None
+    if not is_drained(answer.slurm):
+        return Condition(state=NodeState.UNFIT, reason=f"Slurm: {said}")
+    is_free = answer.reading.leases == () and not has_jobs(answer.slurm)
+    return Condition(state=NodeState.DRAINED if is_free else NodeState.DRAINING, reason=f"Slurm: {said}")
 
 
 def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) -> Condition:

@@ -15,6 +15,7 @@ from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
+from clbalance.policy.slurm_nodes import why_no_jobs
 
 NOT_ASKED: Final = "not asked"
 """The filter that nodes fail which were not asked: a few others were enough."""
@@ -57,11 +58,8 @@ def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | 
 
 
 def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Unknown | None) -> NodeLoad | Unfit:
-    force = asked.request.constraints.force
-    if mark := binding_drain(answer.reading, force=force):
-        return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
-    if answer.suspect and not force:
-        return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
+    if unused := _out_of_use(answer, asked):
+        return unused
     if asked.request.needs_python and (lacking := unfit_for_jobs(answer)):
         return Unfit(node=answer.node, filter=lacking.filter, reason=lacking.reason, detail=lacking.detail)
     load = effective_load(answer) if known is None else known
@@ -75,6 +73,20 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
     ):
         return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
     return load
+
+
+def _out_of_use(answer: Measured, asked: FilterInput) -> Unfit | None:
+    """Why nobody should use it now, although it answers."""
+    force = asked.request.constraints.force
+    if mark := binding_drain(answer.reading, force=force):
+        return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
+    if force:
+        return None
+    if answer.slurm is not None and (said := why_no_jobs(answer.slurm)):
+        return Unfit(node=answer.node, filter="slurm", reason="out of service in Slurm", detail=said)
+    if answer.suspect:
+        return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
+    return None
 
 
 def _past_limits(load: NodeLoad, limits: tuple[SetLimit, ...]) -> InsufficientResource | None:

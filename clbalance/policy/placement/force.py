@@ -34,9 +34,10 @@ def set_aside(
         if not isinstance(answer, Measured) or answer.node not in chosen:
             continue
         undrained = replace(answer, reading=replace(answer.reading, drains=_NO_MARKS))
-        trusted = replace(undrained, suspect="")
+        in_service = replace(undrained, slurm=None)
+        trusted = replace(in_service, suspect="")
         # The first failed filter hides the others, so each is taken away once it was found.
-        found = (unfit_reason(answer, asked), unfit_reason(undrained, asked), unfit_reason(trusted, asked))
+        found = [unfit_reason(one, asked) for one in (answer, undrained, in_service, trusted)]
         by_filter = {one.filter: one for one in found if isinstance(one, Unfit)}
         if "thresholds" not in by_filter and isinstance(full := unfit_reason(trusted, without_limits), Unfit):
             by_filter[full.filter] = full

@@ -45,6 +45,10 @@ class ClusterOptions:
     max_startups: Annotated[
         str, Option("--max-startups", metavar="A:B:C", help="How sshd throttles; sshd's own is 10:30:100.")
     ] = "100:30:200"
+    slurm: Annotated[
+        bool,
+        Option("--slurm", help="The second half are nodes of a Slurm, too: partition and group `batch`."),
+    ] = False
     isolation: Annotated[
         str, Option("--isolation", metavar="KIND", help="namespaces or subreaper. [the best that is allowed]")
     ] = ""
@@ -83,6 +87,7 @@ def up(
         users=parse_users(options.users),
         max_startups=options.max_startups,
         isolation=parse_isolation(options.isolation),
+        slurm=options.slurm,
     )
     lab = Lab.up(_directory(directory), spec)
     console = Console.of(output)
