@@ -1,7 +1,6 @@
 """Carry out `run` of one job: submit it, run it, show it, and report how it ended."""
 
 import contextlib
-import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -24,6 +23,7 @@ from clbalance.errors import ExitCode
 from clbalance.model.job import JobSpec, RestartPolicy, Submitted, TaskRules
 from clbalance.model.task import Task
 from clbalance.ports import Journal, RunListener
+from clbalance.random_hex import random_hex
 from clbalance.render import messages
 from clbalance.user_files import CheckedFiles
 
@@ -237,7 +237,7 @@ def new_job(submitted: Submission, cluster: ClusterContext) -> JobSpec:
     options = submitted.options
     return JobSpec(
         id=0,
-        key=secrets.token_hex(16),
+        key=random_hex(),
         name=submitted.name,
         payload=submitted.payload,
         chdir=submitted.chdir,
