@@ -13,7 +13,7 @@ from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.shown_run import ShownRun
 from clbalance.cli.run.followed_results import has_results_here, mode_of
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.submission import Submission
+from clbalance.cli.run.submission import Submission, query_of
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.jobs.conclude import accept, refuse
 from clbalance.engine.run.run import Run
@@ -201,16 +201,6 @@ def submit_job(
     at, kept = services.clock.now(), asked.kept_stdin
     number = services.journal.submit(at, whole, tasks, accepted=accepted, stdin=kept)
     return replace(job, id=number), restart_policy
-
-
-def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> PlacementQuery:
-    """The placement query for `pick` copies; None: on all nodes that fit."""
-    return cluster.query(
-        pick=pick,
-        resources=asked.resources,
-        constraints=asked.constraints,
-        name=asked.name,
-    )
 
 
 def _login_of(cluster: ClusterContext) -> str | None:
