@@ -1,8 +1,8 @@
 """The standard library's `dataclass`, at a fraction of its cost at start-up.
 
 The standard one generates and compiles up to eight methods for each class: 1.1 ms a class, which was 0.18 of the 0.6
-seconds of `load`, whose imports define 141 classes (docs/design/startup.md). Here only `__init__` is compiled, when
-the first instance is made, and most classes never have one. The other methods are shared functions.
+seconds of `load`, whose imports define 141 classes (docs/design/startup.md). Here only `__init__` is compiled, once a
+class has many instances: most have a few, or none. The other methods are shared functions.
 
 Fields, defaults, `replace`, `match`, comparison, hashes and pickling behave as in the standard library;
 tests/test_lazy_dataclass.py compares the two. Unused features are left out: `order`, `InitVar`, `init=False`.
@@ -16,6 +16,7 @@ from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
 
 _NOT_GIVEN = object()
+_FEW = 32  # instances. To compile `__init__` takes as long as to make 60 without
 
 
 def _dataclass(
@@ -44,12 +45,40 @@ else:
 
 
 def _first_init(made: type[Any], *, frozen: bool) -> Callable[..., None]:
+    """The `__init__` of the first instances. It is slower than a compiled one, and tells less of what is mistyped."""
+    fields, left = dataclasses.fields(made), _FEW
+    positional = [field.name for field in fields if not field.kw_only]
+
     def init(self: object, /, *args: object, **kwargs: object) -> None:
-        written = _written_init(made, frozen=frozen)
-        made.__init__ = written
+        nonlocal left
+        left -= 1
+        if left >= 0 and len(args) <= len(positional):
+            given = dict(zip(positional, args, strict=False)) | kwargs
+            if len(given) == len(args) + len(kwargs) and _has_set(self, fields, given):
+                return
+        written = made.__init__ = _written_init(made, frozen=frozen)
         written(self, *args, **kwargs)
 
     return init
+
+
+def _has_set(instance: object, fields: Iterable[dataclasses.Field[Any]], given: dict[str, object]) -> bool:
+    """Set what is given, and the rest by default. False if something is missing, or is no field."""
+    for field in fields:
+        if field.name in given:
+            value = given.pop(field.name)
+        elif field.default is not dataclasses.MISSING:
+            value = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        else:
+            return False
+        object.__setattr__(instance, field.name, value)
+    if given:
+        return False
+    if hasattr(instance, "__post_init__"):
+        instance.__post_init__()
+    return True
 
 
 def _written_init(made: type[Any], *, frozen: bool) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clbalance.cli.complete.names import remember_names
 from clbalance.cli.console import Console
@@ -41,17 +42,18 @@ from clbalance.model.request import Constraints, HiddenGpus
 from clbalance.node import agent_source, probe_script
 from clbalance.nodeset import Candidates, NodeSets, candidates
 from clbalance.policy.placement.policies import Policy
-from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.ports import JobLock, Journal, SlurmNodes, Store, Transport
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
-from clbalance.store.state import SqliteStore
 from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
 from clbalance.units import parse_duration
+
+if TYPE_CHECKING:  # nodes are selected once they have answered
+    from clbalance.policy.placement.select import Rng
 
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
@@ -64,7 +66,7 @@ class ClusterContext:
     candidates: Candidates
     policy: Policy
     transport: Transport
-    rng: Rng
+    rng: "Rng"
     console: Console
     is_here: bool
     """There is no cluster: this machine is the only node."""
@@ -280,6 +282,8 @@ def open_store(
     If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded. Jobs that the database
     has lost are told, once. `lock`: of a job that another process has handed over.
     """
+    from clbalance.store.state import SqliteStore  # nodes are being connected to: docs/design/startup.md
+
     with contextlib.ExitStack() as stack:
         store: Store
         journal: Journal

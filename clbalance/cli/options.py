@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -214,14 +214,15 @@ class RebalanceOptions:
 
 def takes(body: Callable[..., Any]) -> Callable[..., Any]:
     """`body` with the signature that typer needs: each parameter that is a group is replaced by the group's options."""
-    hints = get_type_hints(body, include_extras=True)
-    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    parameters = inspect.signature(body).parameters.values()
+    kinds = {one.name: one.annotation for one in parameters}
+    groups = {name: kind for name, kind in kinds.items() if is_dataclass(kind) and isinstance(kind, type)}
     spread: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(body).parameters.items():
-        if name in groups:
-            spread += _options_of(groups[name])
+    for parameter in parameters:
+        if parameter.name in groups:
+            spread += _options_of(groups[parameter.name])
         else:
-            spread.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            spread.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     @functools.wraps(body)
     def command(**values: Any) -> Any:
@@ -239,9 +240,8 @@ def takes(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _options_of(group: type) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
     return [
-        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name])
+        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
         for one in fields(group)
     ]
 

@@ -4,7 +4,6 @@ The load is that of a usual probe. The clock is asked for last, over a session t
 time includes neither connecting nor a section that hangs.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -18,6 +17,7 @@ from clbalance.ports import Closed, Sessions
 from clbalance.probe.checkup import CLOCK_QUESTION, parse_checkup, parse_clock
 from clbalance.probe.frame import Answered, Frame, Garbled, Section, probe_request
 from clbalance.probe.reading import parse_reading
+from clbalance.random_hex import random_hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
 
 
 def _ask(services: Services, sessions: Sessions, node: NodeName, script: str, before: _Answers) -> _PendingAnswer:
-    nonce = secrets.token_hex(16)
+    nonce = random_hex()
     at = services.clock.now()
     sessions.send(node, probe_request(script, nonce), last=before.reading is not None)
     return _PendingAnswer(frame=Frame(nonce), at=at, before=before)

@@ -3,7 +3,6 @@
 Only where a person looks at the nodes. Nothing is placed by so short a look, and none is remembered.
 """
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from clbalance.model import Measured, NodeName, Rates, Reading, Snapshot, Unknow
 from clbalance.ports import Closed, Sessions
 from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
 from clbalance.probe.reading import SECOND_LOOK_S, parse_reading, rates
+from clbalance.random_hex import random_hex
 
 _MOST_LOOKS = 2
 
@@ -50,7 +50,7 @@ def _look(
     frames: dict[NodeName, Frame] = {}
     found: dict[NodeName, tuple[Reading, datetime]] = {}
     for node in nodes:
-        nonce = secrets.token_hex(16)
+        nonce = random_hex()
         frames[node] = Frame(nonce)
         sessions.set_deadline(node, services.answer_within_s)
         sessions.send(node, probe_request(services.probe_script, nonce))

@@ -12,11 +12,11 @@ from clbalance.model.job import JobSpec
 from clbalance.model.job_record import JobRecord
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
-from clbalance.policy.placement.select import Rng
 from clbalance.ports import Clock, FileListener, Journal, SlurmNodes, Store, SweepListener, Transport
 
-if TYPE_CHECKING:  # few jobs have files that travel (docs/design/startup.md)
+if TYPE_CHECKING:  # few jobs have files that travel, and nodes are selected once they have answered
     from clbalance.engine.files.transfers import Transfers
+    from clbalance.policy.placement.select import Rng
 
 
 def no_file_listener() -> FileListener:
@@ -112,4 +112,4 @@ class PlacementQuery:
     candidates: tuple[NodeName, ...]
     request: Request
     policy: Policy
-    rng: Rng
+    rng: "Rng"

@@ -1,6 +1,5 @@
 """Probe a set of nodes at once. Each node answers or is silent with a reason; none delays another."""
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ from clbalance.engine.services import Services
 from clbalance.model import Measured, NodeName, Silent, Snapshot, Unknown
 from clbalance.ports import Sessions
 from clbalance.probe.frame import Frame, PendingAnswer, probe_request
+from clbalance.random_hex import random_hex
 
 if TYPE_CHECKING:  # imported once nodes have been asked
     from clbalance.engine.answers import RememberedNodes
@@ -64,7 +64,7 @@ def send_probes(
     """Open a session on each node, and ask for its load. `last`: nothing else is asked."""
     pending = {}
     for node in nodes:
-        nonce = secrets.token_hex(16)
+        nonce = random_hex()
         sessions.open(node, within_s=services.answer_within_s)
         sessions.send(node, probe_request(services.probe_script, nonce), last=last)
         pending[node] = PendingAnswer(Frame(nonce), services.clock.monotonic())

@@ -1,6 +1,5 @@
 """Ask nodes for the names of users that this host does not know. It costs a login on each node that has any."""
 
-import secrets
 from collections.abc import Callable, Mapping
 
 from clbalance.engine.services import Services
@@ -8,6 +7,7 @@ from clbalance.model import Measured, NodeName, Snapshot, Unknown
 from clbalance.ports import Closed
 from clbalance.probe.frame import Answered, Frame, Garbled, Section, probe_request
 from clbalance.probe.user_names import parse_user_names
+from clbalance.random_hex import random_hex
 
 _MOST_UIDS = 64  # of one node
 _CUT_OFF = Section(text="", status=None)
@@ -43,7 +43,7 @@ def _ask(
     frames: dict[NodeName, Frame] = {}
     with services.transport.sessions() as sessions:
         for node, uids in asked.items():
-            nonce = secrets.token_hex(16)
+            nonce = random_hex()
             sessions.open(node, within_s=services.answer_within_s)
             sessions.send(node, probe_request(script(uids), nonce), last=not sessions.keeps)
             frames[node] = Frame(nonce)

@@ -3,13 +3,13 @@
 import contextlib
 import fcntl
 import os
-import secrets
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 from clbalance.model.job_record import MigrationRequest, MigrationStage
 from clbalance.ports import JobLock
+from clbalance.random_hex import random_hex
 from clbalance.store.database import as_store_error, file_error, storable, transaction
 from clbalance.store.job_rows import ACTIVE, NO_OPEN_COPY, from_text, to_text
 from clbalance.store.journal_outputs import JournalOutputs
@@ -147,7 +147,7 @@ class Controllers:
         if not self._nonce:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._tidy()
-            nonce = secrets.token_hex(16)
+            nonce = random_hex()
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._fd = os.open(self._folder / nonce, flags, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX)

@@ -47,8 +47,12 @@ class ClushSessions:
         self._known_open: set[NodeName] = set()
         self._opened: dict[NodeName, int] = {}
         """How often each node was opened: distinguishes the events of a session from those of the previous one."""
+        self._begun: set[NodeName] = set()
+        """Nodes that are connected to already, and not open yet."""
 
     def __enter__(self) -> Self:
+        if self._thread.ident is not None:
+            return self  # with nodes that were begun
         try:
             self._thread.start()
             self._loop.ready.get(timeout=_STARTED_WITHIN_S)
@@ -68,8 +72,18 @@ class ClushSessions:
             self._shut_down()
             raise
 
+    def begin(self, node: NodeName) -> None:
+        """Connect to a node that will be opened. Its deadline starts when it is."""
+        self._begun.add(node)
+        self._opened[node] = 1
+        self._post(self._loop.open_session, node, None, 1)
+
     def open(self, node: NodeName, *, within_s: float) -> None:
         self._known_open.add(node)
+        if node in self._begun:
+            self._begun.remove(node)
+            self._post(self._loop.put_first_deadline, node, within_s)
+            return
         self._opened[node] = self._opened.get(node, 0) + 1
         self._post(self._loop.open_session, node, within_s, self._opened[node])
 

@@ -1,35 +1,43 @@
-"""ClusterShell's `Task`, without the HTTP client that it imports and never uses.
+"""ClusterShell's `Task`, without its tree mode, which we do not use.
 
-Its tree mode, which we do not use, imports an XML writer from `xml.sax.saxutils`. That imports `urllib.request`, for
-documents named by URLs, and with it `http`, `email` and `ssl`: 16 ms (docs/design/speed.md).
+Tree mode brings along `pickle`, `tarfile`, `tempfile` and an XML reader and writer, and these `urllib.request`, `http`,
+`email` and `ssl`: together a tenth of what `load` would do before its first connection (docs/design/speed.md).
 """
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 # Each new `Task` loads this module, unless it is among `sys.modules`: also while another thread still imports it.
 from ClusterShell.Worker import Ssh  # noqa: F401
 
+_TREE_MODE = {
+    "ClusterShell.Worker.Tree": ("TreeWorker",),
+    "ClusterShell.Propagation": ("PropagationTreeRouter", "PropagationChannel"),
+}
+"""The modules of tree mode, and what `Task` imports from them: it looks at these names where it has a topology."""
+
 
 @contextlib.contextmanager
-def _without(name: str) -> Iterator[None]:
-    """Have imports in this block find an empty module; later ones find the real one.
+def _without(modules: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
+    """Have imports in this block find modules in which these names are None; later ones find the real modules.
 
-    No other thread may import it meanwhile: steps of playbooks use it, and are imported before any node is reached.
+    No other thread may import them meanwhile; nothing here does.
     """
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = ModuleType(name)
+    missing = modules.keys() - sys.modules.keys()
+    for name in missing:
+        stand_in = ModuleType(name)
+        stand_in.__dict__.update(dict.fromkeys(modules[name]))
+        sys.modules[name] = stand_in
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in missing:
+            del sys.modules[name]
 
 
-with _without("urllib.request"):
+with _without(_TREE_MODE):
     from ClusterShell.Task import Task, task_self, task_terminate
 
 __all__ = ["Task", "task_self", "task_terminate"]

@@ -1,9 +1,10 @@
 """The transport, by ssh or to this machine itself, and the number of sessions that may be open at once."""
 
+import contextlib
 import resource
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -47,13 +48,38 @@ class SshTransport:
     """Options that this ssh turned out to be too old for."""
     unshared: set[NodeName] = field(default_factory=set)
     """Nodes to which a link by a shared connection (ControlMaster) has failed."""
+    begun: "list[ClushSessions]" = field(default_factory=list, repr=False)
+    """Sessions that connect already, for the next caller of `sessions`."""
 
     def as_user(self, user: str) -> "SshTransport":
         """This transport with another login name."""
-        return replace(self, user=user)
+        return replace(self, user=user, begun=[])
+
+    @contextlib.contextmanager
+    def connecting(self, nodes: Iterable[NodeName]) -> Iterator[None]:
+        """Begin to connect to nodes that the next sessions will open: the block imports what it needs meanwhile.
+
+        Not where connections are shared: those that stand take no time, and are taken for dead if nothing is asked.
+        """
+        if self.keep_s:
+            yield
+            return
+        with self.sessions() as sessions:
+            for node in nodes:
+                sessions.begin(node)
+            self.begun.append(sessions)
+            try:
+                yield
+            finally:
+                self.begun.clear()
 
     def sessions(self) -> "ClushSessions":
-        """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
+        """New sessions, or those that `connecting` has begun.
+
+        `UsageError` if `user` is no user name, or there is no ssh program and no node is here.
+        """
+        if self.begun:
+            return self.begun.pop()
         from clbalance.transport.clush import ClushSessions
         from clbalance.transport.session_state import Retries
 

@@ -169,6 +169,13 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
             if last:
                 session.worker.set_write_eof()
 
+    def put_first_deadline(self, node: NodeName, within_s: float) -> None:
+        """Of a session that has none yet. It starts now; or with the connection, if that is still to be begun."""
+        session = self._sessions.get(node)
+        if session is not None:
+            session.within_s = within_s
+            session.ends_at = None if session.worker is None else time.monotonic() + within_s
+
     def put_deadline(self, node: NodeName, within_s: float | None) -> None:
         session = self._sessions.get(node)
         if session is not None:

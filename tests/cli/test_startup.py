@@ -14,8 +14,8 @@ def packages(command: Command, *arguments: str) -> set[str]:
     return {name.partition(".")[0] for name in modules(command, *arguments)}
 
 
-def modules(command: Command, *arguments: str) -> set[str]:
-    """Every module that the call imports."""
+def modules(command: Command, *arguments: str) -> list[str]:
+    """Every module that the call imports, in the order in which they are ready."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "clbalance", *arguments],
         env=dict(command.env),
@@ -26,7 +26,7 @@ def modules(command: Command, *arguments: str) -> set[str]:
         check=True,
     )
     lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))
-    return {line.rpartition("|")[2].strip() for line in lines}
+    return [line.rpartition("|")[2].strip() for line in lines]
 
 
 def test_the_version_is_told_before_anything_heavy_is_packages(alone: Command) -> None:
@@ -59,13 +59,13 @@ def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
     assert packages(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
 
 
-def test_sessions_import_no_http_client(alone: Command) -> None:
+def test_sessions_import_nothing_of_tree_mode(alone: Command) -> None:
     names = "import sys, clbalance.transport.clush; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", names], env=dict(alone.env), capture_output=True, text=True, timeout=30, check=True
     )
     assert "ClusterShell.Task" in done.stdout.split()
-    assert {"http.client", "ssl", "email", "urllib.request"}.isdisjoint(done.stdout.split())
+    assert {"ClusterShell.Propagation", "pickle", "tarfile", "xml.sax", "http.client"}.isdisjoint(done.stdout.split())
 
 
 def test_copy_imports_paramiko_only_where_a_node_has_no_python(clbalance: Command) -> None:
@@ -102,9 +102,29 @@ def test_a_verb_imports_its_own_report_and_no_other(
 
 
 def test_load_does_not_import_what_tells_of_jobs(clbalance: Command) -> None:
-    assert modules(clbalance, "load", "-w", "node1").isdisjoint({"clbalance.model.task", "clbalance.model.checkup"})
+    found = modules(clbalance, "load", "-w", "node1")
+    assert {"clbalance.model.task", "clbalance.model.checkup"}.isdisjoint(found)
 
 
 def test_pick_does_not_import_what_submits_jobs(clbalance: Command) -> None:
     found = modules(clbalance, "pick", "-w", "node1")
     assert not {name for name in found if name.startswith(("clbalance.cli.run", "clbalance.cli.output"))}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "at_most"),
+    [
+        (("load", "-w", "node1"), 100),
+        (("pick", "-w", "node1"), 94),
+        (("run", "-w", "node1", "-c", "true"), 118),
+    ],
+    ids=["load", "pick", "run"],
+)
+def test_nodes_are_connected_to_before_the_rest_is_imported(
+    clbalance: Command, arguments: tuple[str, ...], at_most: int
+) -> None:
+    """The modules of ours that come first are counted, so that nobody adds to them unawares."""
+    found = modules(clbalance, *arguments)
+    first = found[: found.index("clbalance.transport.clush")]
+    assert {"sqlite3", "hashlib", "msgspec", "clbalance.store.state", "clbalance.engine.run.run"}.isdisjoint(first)
+    assert len([name for name in first if name.startswith("clbalance.")]) <= at_most

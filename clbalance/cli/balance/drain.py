@@ -1,7 +1,6 @@
 """Carry out `drain`: mark nodes, with `--min-available` in agreement with other drains, and wait if asked to."""
 
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,6 +37,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodeset import fold
 from clbalance.policy.drain_progress import BelowMinAvailable, DrainProgress, Undecided, min_available_of
+from clbalance.random_hex import random_hex
 from clbalance.render import messages
 from clbalance.render.reports.balance.marks import MarkRow, MarksReport
 from clbalance.units import parse_duration
@@ -171,7 +171,7 @@ class Draining:
             return mark(services, nodes, drain_message(self.request))
         min_available = self.min_available.of(pool)
         end = drain_with_min_available(
-            services, nodes, pool, min_available, self.request, secrets.token_hex(16), partial(tell_doubt, self.console)
+            services, nodes, pool, min_available, self.request, random_hex(), partial(tell_doubt, self.console)
         )
         match end:
             case DrainCommitted(marked=marked, left=left):

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clbalance.cli.cluster import cluster_context
+from clbalance.cli.connecting import connecting
 from clbalance.cli.console import Console
 from clbalance.cli.nodes.load_view import LoadView, View, grouping
 from clbalance.cli.options import ExpressionOptions, LoadOptions, NodeOptions, SshOptions
@@ -43,7 +44,7 @@ def show_load(
 
         watch_load(view, every_s)
     table = _LoadTable(view)
-    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual:
+    with connecting(cluster), cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual:
         services = view.services(usual)
         draft = partial(table.draw_draft, services) if _shows_drafts(console) and not shown.strict else None
         snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft, look_twice=True)

@@ -1,7 +1,6 @@
 """Carry out `run` of one job: submit it, run it, show it, and report how it ended."""
 
 import contextlib
-import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +13,7 @@ from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.shown_run import ShownRun
 from clbalance.cli.run.followed_results import has_results_here, mode_of
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.submission import Submission
+from clbalance.cli.run.submission import Submission, query_of
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.jobs.conclude import accept, refuse
 from clbalance.engine.run.run import Run
@@ -24,6 +23,7 @@ from clbalance.errors import ExitCode
 from clbalance.model.job import JobSpec, RestartPolicy, Submitted, TaskRules
 from clbalance.model.task import Task
 from clbalance.ports import Journal, RunListener
+from clbalance.random_hex import random_hex
 from clbalance.render import messages
 from clbalance.user_files import CheckedFiles
 
@@ -203,16 +203,6 @@ def submit_job(
     return replace(job, id=number), restart_policy
 
 
-def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> PlacementQuery:
-    """The placement query for `pick` copies; None: on all nodes that fit."""
-    return cluster.query(
-        pick=pick,
-        resources=asked.resources,
-        constraints=asked.constraints,
-        name=asked.name,
-    )
-
-
 def _login_of(cluster: ClusterContext) -> str | None:
     """The login user, as typed or from the present settings; None also for a job that runs here without ssh."""
     return None if cluster.is_here else cluster.settings.ssh.user
@@ -237,7 +227,7 @@ def new_job(submitted: Submission, cluster: ClusterContext) -> JobSpec:
     options = submitted.options
     return JobSpec(
         id=0,
-        key=secrets.token_hex(16),
+        key=random_hex(),
         name=submitted.name,
         payload=submitted.payload,
         chdir=submitted.chdir,

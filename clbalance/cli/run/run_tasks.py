@@ -16,8 +16,8 @@ from clbalance.cli.output.job_files import conclude_task_files, write_task_files
 from clbalance.cli.run.followed_results import has_task_results_here
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.run_job import query_of, submit_detached, submit_job
-from clbalance.cli.run.submission import Submission, submission
+from clbalance.cli.run.run_job import submit_detached, submit_job
+from clbalance.cli.run.submission import Submission, query_of, submission
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.cli.run.work import CommandLine
 from clbalance.engine.jobs.conclude_tasks import recorded_tasks

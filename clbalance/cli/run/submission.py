@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clbalance.cli.node_settings import working_directory
 from clbalance.cli.option_values import FutureTime, check_job_name, check_priority, parse_begin_time, parse_signal
@@ -27,6 +28,10 @@ from clbalance.policy.jobs.names import default_name
 from clbalance.ports import JobInput
 from clbalance.units import parse_duration
 from clbalance.user_files import CheckedFile, CheckedFiles
+
+if TYPE_CHECKING:  # for their types alone
+    from clbalance.cli.cluster import ClusterContext
+    from clbalance.engine.services import PlacementQuery
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -70,6 +75,11 @@ class Submission:
     def may_wait(self) -> bool:
         """Whether the caller has asked to wait: if nothing fits now, for other jobs, or for a time."""
         return self.restart_policy.may_wait or bool(self.options.after) or self.begin is not None
+
+    @property
+    def is_placed_at_once(self) -> bool:
+        """Whether this process asks the nodes at once."""
+        return not (self.options.detach or self.may_wait)
 
     @property
     def needs_controller(self) -> bool:
@@ -167,6 +177,11 @@ def submission(
         inputs=tuple(path for path in (script, task_list, options.stdin) if path not in (None, "-")),
         job_files=job_files_of(options, str(folder), [one.number for one in tasks]),
     )
+
+
+def query_of(cluster: "ClusterContext", asked: Submission, *, pick: int | None) -> "PlacementQuery":
+    """The placement query for `pick` copies; None: on all nodes that fit."""
+    return cluster.query(pick=pick, resources=asked.resources, constraints=asked.constraints, name=asked.name)
 
 
 def check_shown_once(options: JobOptions, *, as_json: bool) -> None:

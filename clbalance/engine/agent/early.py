@@ -4,7 +4,6 @@ Their python3 starts while the probe's answer travels and is read. Until it is c
 it ends with its session without a trace. If its session ends before, the node is called as if none had been sent.
 """
 
-import secrets
 from collections.abc import Iterable
 
 from clbalance.engine.agent.bootstrap import bootstrap
@@ -12,6 +11,7 @@ from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.ports import Line, SessionEvent, Sessions
+from clbalance.random_hex import random_hex
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class EarlyAgents:
     def send(self, nodes: Iterable[NodeName]) -> None:
         """Send one to each of these nodes, behind the probe."""
         for node in nodes:
-            early = self._by_node[node] = EarlyAgent(secrets.token_hex(16))
+            early = self._by_node[node] = EarlyAgent(random_hex())
             text = bootstrap(early.nonce, self._services.agent_source(), self._services.owner)
             self._sessions.send(node, text)
 

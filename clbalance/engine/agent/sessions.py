@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import field, replace
@@ -15,6 +14,7 @@ from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
+from clbalance.random_hex import random_hex
 
 PROTOCOL = 2
 
@@ -92,7 +92,7 @@ class Agents:
     def call(self, node: NodeName) -> None:
         """Send an agent to a node, over the open session or a new one. It must say hello in the time for an answer."""
         early = None if self._early is None else self._early.take(node)
-        nonce = secrets.token_hex(16) if early is None else early.nonce
+        nonce = random_hex() if early is None else early.nonce
         self._links[node] = _Link(nonce, self._clock.monotonic())
         if node in self._sessions.open_nodes():
             self.expect(node, "the start of python3", within_s=self._answer_within_s)

@@ -3,7 +3,6 @@
 What comes from the node is checked: frames of nonsense, wrong lengths and endless data are a `LinkError` (GARBLED).
 """
 
-import secrets
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +16,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause
 from clbalance.model.files import MOST_ENTRIES, Entry, os_bytes, unsafe_name
 from clbalance.ports import Link, LinkError
+from clbalance.random_hex import random_hex
 
 _READ_BYTES: Final = 256 << 10
 _SENT_AT_ONCE_BYTES: Final = 256 << 10
@@ -53,7 +53,7 @@ class FileProgram:
 
     def greet(self) -> None:
         """Send the program, and wait for its hello. `LinkError`: cause PYTHON if there is no python3."""
-        nonce = secrets.token_hex(16)
+        nonce = random_hex()
         try:
             self._link.send(bootstrap(nonce, self._source))
             self._skip_noise(frames.hello_mark(nonce))

@@ -1,6 +1,5 @@
 """Run one command on many nodes at once, in their open shells. It ends with us, on the nodes too."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
@@ -16,6 +15,7 @@ from clbalance.policy.shell_command import (
     command_request,
 )
 from clbalance.ports import Closed, Sessions
+from clbalance.random_hex import random_hex
 
 MOST_OUTPUT_BYTES: Final = 4 << 20
 """Of one node. More would fill our memory, and nobody reads it."""
@@ -81,7 +81,7 @@ class _Running:
         self.results: dict[NodeName, CommandResult] = {}
 
     def start(self, node: NodeName) -> None:
-        nonce = secrets.token_hex(16)
+        nonce = random_hex()
         self._outputs[node] = CommandOutput(nonce)
         self._sessions.open(node, within_s=self._services.answer_within_s)
         self._sessions.send(node, command_request(self._command, nonce))

@@ -5,7 +5,6 @@ All calls come from one thread, and nothing here waits but `take`. What to open 
 """
 
 import contextlib
-import secrets
 from collections.abc import Callable
 
 from clbalance.errors import TransportError
@@ -25,6 +24,7 @@ from clbalance.policy.kept_sessions import (
 )
 from clbalance.policy.placement.select import Rng
 from clbalance.ports import Clock, Closed, Line, SessionEvent, Sessions
+from clbalance.random_hex import random_hex
 
 TEND_EVERY_S = 0.2
 _MOST_UNASKED_BYTES = 64 << 10
@@ -203,7 +203,7 @@ class SessionPool:
         for node in todo.close:
             self.drop(node)
         for node in todo.begin:
-            ready = secrets.token_hex(16)
+            ready = random_hex()
             self._begin(node, _Session(Use.BEGINS, ready.encode()), self._times.begin_within_s)
             self.open_sessions.send(node, f"echo {ready}\n".encode())
 

@@ -12,11 +12,10 @@ import stat
 import subprocess
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
+from zlib import crc32
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -130,7 +129,7 @@ def shared_connections(
         return None
     # A changed configuration may lead to another host or user, and a new period to a new connection.
     key = "\0".join((path, options, user, configuration, str(int(time.time() / _LIFE_S))))
-    folder = base / sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    folder = base / f"{crc32(key.encode('utf-8', 'surrogateescape')):08x}"  # hashlib would import OpenSSL
     try:
         _make_private(base)
         _remove_empty(base)
@@ -167,7 +166,7 @@ def lock_file(base: Path) -> Path:
 
 def places_of(path: Path) -> range:
     """The bytes of the sessions over the connection whose socket is `path`. Two may share them: that is safe."""
-    first = zlib.crc32(os.fsencode(path)) * MOST_SESSIONS
+    first = crc32(os.fsencode(path)) * MOST_SESSIONS
     return range(first, first + MOST_SESSIONS)
 
 

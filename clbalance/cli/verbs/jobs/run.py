@@ -1,5 +1,6 @@
 """`clbalance run`: place and run a script or a command, and exit with its code (LSF's `lsrun`)."""
 
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -64,10 +65,10 @@ def run(
 ) -> int:
     """Exits with the job's own code; 124 if its time limit ended it, 125 if it could not be run to its end."""
     from clbalance.cli.cluster import cluster_context
+    from clbalance.cli.connecting import connecting
     from clbalance.cli.console import Console
     from clbalance.cli.requests import check_force
-    from clbalance.cli.run.run_job import run_job
-    from clbalance.cli.run.submission import check_shown_once, submission
+    from clbalance.cli.run.submission import check_shown_once, query_of, submission
     from clbalance.cli.run.work import CommandLine
     from clbalance.render import messages
 
@@ -82,4 +83,9 @@ def run(
 
         return run_as_typed(nodes, tasks, job, resources, ssh, console, typed)
     submitted = submission(job, resources, typed, say=console.say)
-    return run_job(cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), submitted, console)
+    cluster = cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy)
+    query = query_of(cluster, submitted, pick=submitted.pick)
+    with connecting(cluster, query.request) if submitted.is_placed_at_once else nullcontext():
+        from clbalance.cli.run.run_job import run_job  # nodes are being connected to: docs/design/startup.md
+
+        return run_job(cluster, submitted, console)

@@ -33,13 +33,12 @@ def pick(
 ) -> int:
     """Prints only the folded set on stdout. Exits 3, with the reasons on stderr, if too few nodes fit."""
     from clbalance.cli.cluster import cluster_context
+    from clbalance.cli.connecting import connecting
     from clbalance.cli.console import Console, nothing_fits
     from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_nodes_left_out
     from clbalance.cli.requests import check_force, constraints_of, parse_pick, resources_of
-    from clbalance.engine.place_tried import sweep_and_place_tried
     from clbalance.errors import ExitCode
     from clbalance.nodeset import fold
-    from clbalance.render.reports.nodes.pick import PickReport
 
     console = Console.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
@@ -47,7 +46,10 @@ def pick(
     check_force(resources, chosen)
     cluster = cluster_context(chosen, ssh, console, policy=resources.policy)
     query = cluster.query(pick=wanted, resources=asked, constraints=wished)
-    with cluster.services() as services:
+    with connecting(cluster, query.request), cluster.services() as services:
+        from clbalance.engine.place_tried import sweep_and_place_tried  # deferred imports: docs/design/startup.md
+        from clbalance.render.reports.nodes.pick import PickReport
+
         plan = sweep_and_place_tried(services, query)
     if explain:
         console.explain(plan)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from clbalance.engine.play.steps.shell import RemoteProgram, Told, program_text
 from clbalance.model import NodeName
 from clbalance.model.play_run import Result, StepEnded, StepState
 from clbalance.model.playbook import Notify, Step
+from clbalance.random_hex import random_hex
 from clbalance.units import counted
 
 _LOOK_S: Final = 0.1
@@ -32,7 +32,7 @@ _ENDS_WITHIN_S: Final = 5.0
 
 def run_here(program: RemoteProgram, facts: StepFacts, stop: threading.Event) -> Result | NotTold:
     """Run the program on this host as on a node, to its end or its timeout. Once `stop` is set, it is ended."""
-    nonce = secrets.token_hex(16)
+    nonce = random_hex()
     told = Told(nonce)
     until = None if program.timeout_s is None else time.monotonic() + program.timeout_s
     program = replace(program, env={**_of_this_host(facts), **program.env}, timeout_s=None)  # no timeout(1) needed

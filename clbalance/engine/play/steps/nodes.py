@@ -1,7 +1,6 @@
 """Look at one node of a playbook, drain it, resume it, and wait for it."""
 
 import re
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from clbalance.model.play_run import StepEnded, StepState
 from clbalance.model.playbook import DrainNode, OnDeadline, Playbook
 from clbalance.policy.allocations import binds_us
 from clbalance.policy.drain_progress import BelowMinAvailable, DrainProgress, Undecided, drain_progress
+from clbalance.random_hex import random_hex
 
 _MOST_REASON: Final = 200
 """Characters of the reason of a mark; the whole mark must fit into 1 KiB."""
@@ -112,7 +112,7 @@ class NodeDrains:
             return self._mark_anew(node, request)
         with self.lock:
             end = drain_with_min_available(
-                self.services, [node], facts.pool, facts.min_available, request, secrets.token_hex(16), self.in_doubt
+                self.services, [node], facts.pool, facts.min_available, request, random_hex(), self.in_doubt
             )
         match end:
             case DrainCommitted():

@@ -1,7 +1,6 @@
 """Run a program of a playbook on a node, over a link, and bring its exit code and its output."""
 
 import contextlib
-import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from clbalance.model import Cause, NodeName
 from clbalance.model.play_run import Result, StepEnded, StepState
 from clbalance.model.playbook import Argv, Playbook, Program, ShellText, Step, Variable
 from clbalance.ports import Link, LinkError, Transport
+from clbalance.random_hex import random_hex
 
 _SILENT_S: Final = 6.0 * BEAT_S
 """A node that does not even say that it is alive for so long is given up. What it runs may go on there."""
@@ -63,7 +63,7 @@ def run_on_node(
     The node ends the program at its timeout. If it cannot, nobody waits for it much longer.
     """
     for again in range(_TRIES):
-        nonce = secrets.token_hex(16)
+        nonce = random_hex()
         with transport.link(node, "exec /bin/sh -s", within_s=within_s, idle_s=_SILENT_S) as link:
             most_s = None if program.timeout_s is None else within_s + program.timeout_s + _AFTER_TIMEOUT_S
             with closed_when(link, stop, most_s):
@@ -112,7 +112,7 @@ def _shell_is_up(link: Link, nonce: str) -> LinkError | None:
 def _carried_out(link: Link, program: RemoteProgram, nonce: str) -> Ran:
     told = Told(nonce)
     if program.sudo:
-        program = replace(program, begins=f"begun {secrets.token_hex(16)}")
+        program = replace(program, begins=f"begun {random_hex()}")
     try:
         link.send(program_text(program, nonce))
         link.send_end()
