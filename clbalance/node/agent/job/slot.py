@@ -10,6 +10,7 @@ from clbalance.node.agent.job.life import Life
 from clbalance.node.agent.job.program import Program
 from clbalance.node.agent.job.supervisor import Supervisor
 from clbalance.node.agent.job.task import Task
+from clbalance.node.agent.lease import locks  # noqa: F401 - a slot meets the leases of others: loaded once for all
 from clbalance.node.agent.protocol import (
     APPEND,
     LOG_TOLD_EVERY_S,
