@@ -1,7 +1,6 @@
 """The tasks of a run: which task is on which slot, their log, and their counts."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from clbalance.engine.agent.job_messages import TaskFinished, end_of
 from clbalance.engine.services import PlacementQuery, Services
@@ -113,7 +112,7 @@ class TaskAssignments:
         """Give the longest tasks out first. `durations`: expected seconds by task number; empty: not known."""
         if durations:
             self.queue.expect(durations)
-            self.counts.expected_s = fmean(durations.values())
+            self.counts.expected_s = sum(durations.values()) / len(durations)
 
     def give(self, slots: Sequence[Slot]) -> list[tuple[Slot, list[Task]]]:
         """Assign tasks to slots that have few left. They are written to the log, and may be sent once it is synced."""

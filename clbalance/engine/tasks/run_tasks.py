@@ -106,12 +106,13 @@ def _nothing_to_run(context: TaskRunContext) -> TaskRunResult:
 def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
     services, job = context.services, context.job
     wait = PlacementWait(services, _may_wait_s(context), context.query.rng)
+    has_waited = False
     while True:
         if wait_until_eligible(services, job.id, context.listener.waiting):
             wait = PlacementWait(services, _may_wait_s(context), context.query.rng)
         job = as_updated(services, job)
         run = TaskRun(replace(context, job=job))
-        result = run.carry_out()
+        result = run.carry_out(has_waited=has_waited)
         if isinstance(result, TaskRunResult):
             if not result.cancelled or result.interrupted or result.slots or not was_held(services, job.id):
                 return result
@@ -125,6 +126,7 @@ def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
         if not services.journal.set_pending_reason(job.id, reason):
             return result
         wait.pause()
+        has_waited = True
 
 
 def _may_wait_s(context: TaskRunContext) -> float:
