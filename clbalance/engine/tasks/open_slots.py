@@ -12,13 +12,14 @@ from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.answers import remember_refusals
 from clbalance.engine.jobs.cancel import cancel_requested
-from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext
+from clbalance.engine.tasks.assignments import TaskAssignments
 from clbalance.engine.tasks.given_tasks import GivenTasks
 from clbalance.engine.tasks.launches import SlotLaunches
 from clbalance.engine.tasks.slot import FED, FED_UNSEEN, Slot
 from clbalance.engine.tasks.slots import SlotNodes, SlotPlan
 from clbalance.engine.tasks.stuck_slots import StuckSlots
 from clbalance.engine.tasks.task_files import Parcel, TaskFiles
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.model import NodeName
 from clbalance.model.job_record import Cancelled, Outcome
 from clbalance.model.task import Task

@@ -6,27 +6,25 @@ before it starts and after it ends. A slot gets tasks when it has few left, so t
 
 from collections import Counter
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from clbalance.engine.agent.early import EarlyAgents
 from clbalance.engine.agent.listeners import NullTaskListener
-from clbalance.engine.agent.multiplexer import AgentMultiplexer
-from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.cancel import end_cancelled
 from clbalance.engine.sweep import ask
-from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.durations import remembered_durations
-from clbalance.engine.tasks.open_slots import STEP_EVERY_S, OpenSlots
-from clbalance.engine.tasks.slots import SlotPlan, never_fit
+from clbalance.engine.tasks.values import TaskRunContext, TaskRunResult
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, Plan
 from clbalance.policy.placement.quorum import enough_for
 from clbalance.ports import SessionEvent
 
-if TYPE_CHECKING:  # imported once nodes have been asked
+if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
+    from clbalance.engine.agent.early import EarlyAgents
     from clbalance.engine.open_sweep import OpenSweep
+    from clbalance.engine.tasks.open_slots import OpenSlots
+    from clbalance.engine.tasks.slots import SlotPlan
 
 _END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
 _GOODBYE_S = 1.0
@@ -40,7 +38,12 @@ class TaskRun:
     def __init__(self, context: TaskRunContext) -> None:
         self._context = context
         self._services = context.services
-        self._slots = OpenSlots(context)
+
+    @cached_property
+    def _slots(self) -> "OpenSlots":
+        from clbalance.engine.tasks.open_slots import OpenSlots
+
+        return OpenSlots(self._context)
 
     @property
     def next_claim(self) -> int:
@@ -70,8 +73,11 @@ class TaskRun:
                     return self._work(asked, plan, early) if plan.nodes else plan.plan
             has_ended_others = True
 
-    def _send_early(self, asked: "OpenSweep", *, most: int) -> EarlyAgents:
-        """Send the agent along with the probe if every node is to get a slot: python3 starts there meanwhile."""
+    def _send_early(self, asked: "OpenSweep", *, most: int) -> "EarlyAgents":
+        """Load what opens slots, and pack the agent, while the nodes work. Send it at once if each is to get a slot."""
+        from clbalance.engine.agent.early import EarlyAgents
+
+        self._services.agent_source()
         early = EarlyAgents(self._services, asked.sessions)
         asked.overhear = early.hear
         nodes = self._context.query.candidates
@@ -80,7 +86,12 @@ class TaskRun:
             early.send(nodes)
         return early
 
-    def _work(self, asked: "OpenSweep", plan: SlotPlan, early: EarlyAgents) -> TaskRunResult:
+    def _work(self, asked: "OpenSweep", plan: "SlotPlan", early: "EarlyAgents") -> TaskRunResult:
+        from clbalance.engine.agent.multiplexer import AgentMultiplexer
+        from clbalance.engine.agent.sessions import Agents
+        from clbalance.engine.tasks.open_slots import STEP_EVERY_S
+        from clbalance.engine.tasks.slots import never_fit
+
         def overhear(event: SessionEvent) -> None:
             if isinstance(answer := asked.take(event), Measured):
                 self._slots.nodes.answered(answer)
