@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, assert_never
@@ -18,6 +19,9 @@ from clbalance.store.database import file_error
 from clbalance.store.job_rows import from_text, to_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_end_text = lru_cache(to_text)
+"""Most tasks end in the same way."""
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class FileTaskLog:
@@ -127,10 +131,10 @@ def _line(event: TaskEvent) -> bytes:
             fields = ["requeued", event.number]
         case TaskEnded():
             at_us = (event.at - _EPOCH) // timedelta(microseconds=1)
-            fields = ["ended", event.number, event.node, event.claim, event.seconds, at_us, to_text(event.end)]
+            fields = ["ended", event.number, event.node, event.claim, event.seconds, at_us, _end_text(event.end)]
         case _:
             assert_never(event)
-    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+    return _to_json(fields).encode() + b"\n"
 
 
 def _events(content: bytes) -> Iterator[TaskEvent]:

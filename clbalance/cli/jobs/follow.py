@@ -253,7 +253,7 @@ def _show_results(services: Services, console: Console, seen: Sequence[Reconcile
 
 
 def _result(services: Services, console: Console, one: Reconciled) -> JobResult:
-    from clbalance.cli.jobs.task_output import task_label  # most jobs have no tasks (docs/design/startup.md)
+    from clbalance.render.output.streams import task_label  # most jobs have no tasks (docs/design/startup.md)
     from clbalance.render.reports.jobs.tasks import task_document, task_row
 
     has_tasks = bool(services.journal.tasks(one.record.id))

@@ -7,14 +7,9 @@ from clbalance.engine.agent.job_messages import TaskFinished
 from clbalance.engine.tasks.slot_reader import SlotReader
 from clbalance.model import NodeName
 from clbalance.model.job_record import Outcome
-from clbalance.render.output.streams import JobOutput
+from clbalance.render.output.streams import JobOutput, task_label
 
 _SLOT = re.compile(r"^[0-9a-f]{32}\.[0-9]+: ")
-
-
-def task_label(task: int) -> NodeName:
-    """The label of a task's lines, in place of a node name."""
-    return NodeName(str(task))
 
 
 class ShownSlot(SlotReader):

@@ -38,18 +38,6 @@ def write_run_files(
         yield writer, mode
 
 
-@contextlib.contextmanager
-def write_task_files(
-    services: Services, files: FilePatterns, listener: TaskListener, *, is_watched: bool
-) -> Iterator[TaskListener]:
-    """The same for a job of tasks."""
-    if not files.any:
-        yield listener
-        return
-    with contextlib.closing(TaskFileWriter(services, files, listener, is_watched=is_watched)) as writer:
-        yield writer
-
-
 def mark_output(services: Services, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
     """Record how far the files are written. If that fails, it is no error: they are only written again."""
     try:

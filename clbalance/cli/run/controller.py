@@ -116,7 +116,7 @@ def _carry_out(services: Services, cluster: ClusterContext, number: int, submitt
     job = next_attempt(services, record)
     if submitted.rules is not None:
         from clbalance.cli.run.run_tasks import run_tasks_with_files, unfinished_tasks
-        from clbalance.engine.tasks.assignments import TaskRunContext
+        from clbalance.engine.tasks.values import TaskRunContext
 
         policy = replace(submitted.restart_policy, after=()) if record.nodes else submitted.restart_policy
         task_context = TaskRunContext(

@@ -21,8 +21,8 @@ from clbalance.engine.jobs.conclude_tasks import record_requeued
 from clbalance.engine.jobs.submitted import next_attempt, startable
 from clbalance.engine.run.place_now import place_now
 from clbalance.engine.services import Services
-from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TaskJobResult
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan

@@ -12,7 +12,6 @@ from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.file_patterns import FilePatterns
-from clbalance.cli.output.job_files import conclude_task_files, write_task_files
 from clbalance.cli.run.followed_results import has_task_results_here
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.pending import start_on
@@ -20,10 +19,9 @@ from clbalance.cli.run.run_job import submit_detached, submit_job
 from clbalance.cli.run.submission import Submission, query_of, submission
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.cli.run.work import CommandLine
-from clbalance.engine.jobs.conclude_tasks import recorded_tasks
 from clbalance.engine.services import Services
-from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TaskJobResult, run_tasks
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
@@ -142,16 +140,22 @@ def _carry_out(
 
 def run_tasks_with_files(context: TaskRunContext, files: FilePatterns, *, is_watched: bool) -> TaskJobResult | Plan:
     """Run the tasks, and write their output files."""
+    if not files.any:
+        return run_tasks(context)
+    from clbalance.cli.output.job_files import TaskFileWriter, conclude_task_files  # few jobs have such files
+
     services = context.services
-    with write_task_files(services, files, context.listener, is_watched=is_watched) as writer:
+    with contextlib.closing(TaskFileWriter(services, files, context.listener, is_watched=is_watched)) as writer:
         outcome = run_tasks(replace(context, listener=writer))
-    if files.any and isinstance(outcome, TaskJobResult) and not outcome.result.left_running:
+    if isinstance(outcome, TaskJobResult) and not outcome.result.left_running:
         conclude_task_files(services, context.job, outcome.records)
     return outcome
 
 
 def unfinished_tasks(services: Services, record: JobRecord, *, again: bool) -> tuple[Task, ...]:
     """The tasks of a job that have not ended; with `again`, also those that failed."""
+    from clbalance.engine.jobs.conclude_tasks import recorded_tasks  # deferred import: docs/design/startup.md
+
     records = recorded_tasks(services.journal, record.id)
     return tuple(one.task for one in records if one.end is None or (again and not is_done(one)))
 

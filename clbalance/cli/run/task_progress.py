@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from clbalance.cli.console import Console
-from clbalance.cli.jobs.ends import tell_tasks
-from clbalance.cli.jobs.task_output import task_label
 from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.cli.progress import ProgressLine
 from clbalance.cli.run.options import JobOptions
-from clbalance.engine.tasks.run_tasks import TaskJobResult
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.task import TaskEnded, TaskProgress
@@ -17,13 +14,13 @@ from clbalance.nodeset import Candidates, fold
 from clbalance.policy.jobs.task_records import summary_of, summary_text
 from clbalance.render import messages
 from clbalance.render.output.labelled import Labelled
-from clbalance.render.output.streams import JobOutput, PassedThrough
-from clbalance.render.reports.jobs.run import JobResult, JobResults
-from clbalance.render.reports.jobs.tasks import progress_line, task_document, task_row
+from clbalance.render.output.streams import JobOutput, PassedThrough, task_label
 from clbalance.units import counted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported once tasks run, or have ended: docs/design/startup.md
+    from clbalance.engine.tasks.run_tasks import TaskJobResult
     from clbalance.render.output.collected import Collected
+    from clbalance.render.reports.jobs.run import JobResult
 
 
 class ShownTasks:
@@ -72,6 +69,8 @@ class ShownTasks:
 
     def progressed(self, progress: TaskProgress) -> None:
         if not self._console.outlets.stderr.line.is_open:
+            from clbalance.render.reports.jobs.tasks import progress_line
+
             self._line.show(lambda _: progress_line(progress))
 
     def close(self) -> None:
@@ -79,14 +78,20 @@ class ShownTasks:
         self._clear()
         self._output.close()
 
-    def summary(self, outcome: TaskJobResult) -> None:
+    def summary(self, outcome: "TaskJobResult") -> None:
         """Tell how the tasks have ended."""
+        from clbalance.cli.jobs.ends import tell_tasks
+        from clbalance.render.reports.jobs.run import JobResults
+
         self._console.stopped(outcome.result.interrupted)
         tell_tasks(self._console, outcome.records, summary_text(summary_of(outcome.records), outcome.result.reason))
         if self._job is not None and self._console.collected is not None:
             self._console.show(JobResults((self._result(self._job, outcome, self._console.collected),)))
 
-    def _result(self, job: JobSpec, outcome: TaskJobResult, collected: "Collected") -> JobResult:
+    def _result(self, job: JobSpec, outcome: "TaskJobResult", collected: "Collected") -> "JobResult":
+        from clbalance.render.reports.jobs.run import JobResult
+        from clbalance.render.reports.jobs.tasks import task_document, task_row
+
         rows = [task_row(record) for record in outcome.records]
         names = self._files.names(job.id, job.attempt)
         at = {task_label(row.task): row for row in rows}

@@ -1,20 +1,17 @@
 """The tasks of a run: which task is on which slot, their log, and their counts."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from clbalance.engine.agent.job_messages import TaskFinished, end_of
-from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.tasks.slot import Slot
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Plan
-from clbalance.model.job import JobSpec, RestartPolicy, TaskRules
 from clbalance.model.job_record import End, JobState, NotStarted, Outcome
 from clbalance.model.task import Task, TaskEnded, TaskGiven, TaskProgress, TaskReturned
 from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.task_queue import TaskQueue
 from clbalance.policy.jobs.task_records import depth, left_s, most_failures, refill_at
-from clbalance.ports import JobInput, TaskListener
+from clbalance.ports import TaskListener
 
 
 @dataclass(slots=True)
@@ -57,45 +54,6 @@ class TaskCounts:
         )
 
 
-# What a run of tasks is given, and how it went.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRunContext:
-    """The inputs of a run of tasks."""
-
-    services: Services
-    query: PlacementQuery
-    job: JobSpec
-    """`claim` is that of the first slot."""
-    tasks: tuple[Task, ...]
-    rules: TaskRules
-    restart_policy: RestartPolicy
-    stdin: JobInput
-    listener: TaskListener
-    queued: bool = False
-    """It was accepted, and returns to the queue while tasks are left that were not started."""
-    accepted: bool = False
-    """By a detached controller: the job waits for room as long as it takes, or as its `--queue-for` allows."""
-    is_unseen: bool = False
-    """Its output is neither shown nor written to files: the nodes keep it, for `logs`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRunResult:
-    """The result of a run of tasks. The end of each task is in the job's task log."""
-
-    plan: Plan
-    slots: int
-    reason: str
-    """Why tasks were not started; empty if all were."""
-    cancelled: bool = False
-    """By `cancel`, or by the signal that interrupted us."""
-    interrupted: int | None = None
-    left_running: bool = False
-    """Some slots have no known end: they finish the tasks that they have, or have not confirmed their end."""
-
-
 class TaskAssignments:
     """The task queue of a run, the task log of its job, and the counts. `listener` can be replaced."""
 
@@ -113,7 +71,7 @@ class TaskAssignments:
         """Give the longest tasks out first. `durations`: expected seconds by task number; empty: not known."""
         if durations:
             self.queue.expect(durations)
-            self.counts.expected_s = fmean(durations.values())
+            self.counts.expected_s = sum(durations.values()) / len(durations)
 
     def give(self, slots: Sequence[Slot]) -> list[tuple[Slot, list[Task]]]:
         """Assign tasks to slots that have few left. They are written to the log, and may be sent once it is synced."""

@@ -28,9 +28,9 @@ class GivenTasks:
         """Whether a sync has ended."""
         return not self._synced.empty()
 
-    def have_some_for(self, slot: Slot) -> bool:
-        """Whether tasks of this slot are not sent yet."""
-        return any(one is slot for one, _ in (*self._written, *self._syncing))
+    def waiting_slots(self) -> set[Slot]:
+        """The slots with tasks that are not sent yet."""
+        return {slot for slot, _ in (*self._written, *self._syncing)}
 
     def add(self, batches: Iterable[tuple[Slot, list[Task]]]) -> None:
         """These were written to the log."""

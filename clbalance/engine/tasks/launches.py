@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.slot import Slot
 from clbalance.engine.tasks.task_files import TaskFiles
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.model import NodeName, Plan
 from clbalance.model.job_record import NotStarted, Outcome
 

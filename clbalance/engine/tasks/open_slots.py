@@ -12,13 +12,14 @@ from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.answers import remember_refusals
 from clbalance.engine.jobs.cancel import cancel_requested
-from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext
+from clbalance.engine.tasks.assignments import TaskAssignments
 from clbalance.engine.tasks.given_tasks import GivenTasks
 from clbalance.engine.tasks.launches import SlotLaunches
 from clbalance.engine.tasks.slot import FED, FED_UNSEEN, Slot
 from clbalance.engine.tasks.slots import SlotNodes, SlotPlan
 from clbalance.engine.tasks.stuck_slots import StuckSlots
 from clbalance.engine.tasks.task_files import Parcel, TaskFiles
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.model import NodeName
 from clbalance.model.job_record import Cancelled, Outcome
 from clbalance.model.task import Task
@@ -28,8 +29,7 @@ if TYPE_CHECKING:  # few jobs have files that travel
     from clbalance.engine.files.sending import Sent
 
 STEP_EVERY_S = 0.02
-_LOOK_EVERY_S = 0.1
-_REPORT_EVERY_S = 0.25
+_LOOK_EVERY_S = 0.25
 
 
 class OpenSlots:
@@ -46,7 +46,6 @@ class OpenSlots:
         self.nodes = SlotNodes(context.services, context.query)
         self.next_claim = context.job.claim
         """Of the next slot; no slot has had it."""
-        self._report_at = 0.0
         self._step_at = self._rested_at = self._look_at = 0.0
         requested = partial(cancel_requested, context.services, context.job.id)
         self._early_end = EarlyEnd(context.services.clock, requested)
@@ -220,8 +219,9 @@ class OpenSlots:
             self._services.fail_point("given")
         for slot, some in durable:
             self._send(slot, some)
+        waiting = self._given.waiting_slots()
         for slot in takers:
-            if self._files.is_sending_to(slot) or self._given.have_some_for(slot):
+            if slot in waiting or self._files.is_sending_to(slot):
                 self._stuck.moved(slot.claim)
             elif not self._queue.pending and not self._queue.may_come_back:
                 slot.finish()
@@ -256,11 +256,8 @@ class OpenSlots:
                 self._open(node)
 
     def _report(self) -> None:
-        now = self._services.clock.monotonic()
-        if now >= self._report_at:
-            self._report_at = now + _REPORT_EVERY_S
-            progress = self.assignments.counts.progress(now, self._queue.running)
-            self.assignments.listener.progressed(replace(progress, awaited=self._awaited()))
+        progress = self.assignments.counts.progress(self._services.clock.monotonic(), self._queue.running)
+        self.assignments.listener.progressed(replace(progress, awaited=self._awaited()))
 
     def _awaited(self) -> tuple[NodeName, ...]:
         """The nodes that are waited for: those that do not answer, and once all tasks are over, those with slots."""

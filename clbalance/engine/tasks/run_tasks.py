@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from clbalance.engine.jobs.conclude import cancel_unstarted, requeue, seconds_left, too_late
-from clbalance.engine.jobs.conclude_tasks import finish_task_job, tasks_left
 from clbalance.engine.jobs.wait import (
     PlacementWait,
     as_updated,
@@ -11,8 +10,8 @@ from clbalance.engine.jobs.wait import (
     wait_until_eligible,
     was_held,
 )
-from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.task_run import TaskRun
+from clbalance.engine.tasks.values import TaskRunContext, TaskRunResult
 from clbalance.errors import Interrupted, StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan, Snapshot
@@ -55,6 +54,8 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
     goes_on = result.left_running or (context.accepted and result.interrupted is not None)
     if context.queued and not (goes_on or result.cancelled):
         goes_on = _is_queued_for_the_rest(context, result.reason)
+    from clbalance.engine.jobs.conclude_tasks import finish_task_job  # deferred import: docs/design/startup.md
+
     records, outcome = finish_task_job(
         services,
         number,
@@ -76,6 +77,8 @@ def _withdraw(context: TaskRunContext, reason: str) -> None:
 
 def _is_queued_for_the_rest(context: TaskRunContext, reason: str) -> bool:
     """Whether an accepted job has tasks that were not started. It is queued for them, unless a slot may still run."""
+    from clbalance.engine.jobs.conclude_tasks import tasks_left  # deferred import: docs/design/startup.md
+
     services, number = context.services, context.job.id
     try:
         left = tasks_left(services, number)
@@ -106,12 +109,13 @@ def _nothing_to_run(context: TaskRunContext) -> TaskRunResult:
 def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
     services, job = context.services, context.job
     wait = PlacementWait(services, _may_wait_s(context), context.query.rng)
+    has_waited = False
     while True:
         if wait_until_eligible(services, job.id, context.listener.waiting):
             wait = PlacementWait(services, _may_wait_s(context), context.query.rng)
         job = as_updated(services, job)
         run = TaskRun(replace(context, job=job))
-        result = run.carry_out()
+        result = run.carry_out(has_waited=has_waited)
         if isinstance(result, TaskRunResult):
             if not result.cancelled or result.interrupted or result.slots or not was_held(services, job.id):
                 return result
@@ -125,6 +129,7 @@ def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
         if not services.journal.set_pending_reason(job.id, reason):
             return result
         wait.pause()
+        has_waited = True
 
 
 def _may_wait_s(context: TaskRunContext) -> float:

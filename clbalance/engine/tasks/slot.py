@@ -86,7 +86,8 @@ class Slot:
         self._services = services
         self._job = job
         self._peers = Peers(nodes=(self.node,), node_list=fold([self.node]), cpus=request.cpus)
-        self._copies = Copies(label_of(job), [Copy(self.node, 0)], have_work_folder=job.files is not None)
+        self._copy = Copy(self.node, 0)
+        self._copies = Copies(label_of(job), [self._copy], have_work_folder=job.files is not None)
         self._multiplexer = multiplexer
         self._channel = multiplexer.channel(label_of(job))
         self._listener = listener
@@ -120,7 +121,7 @@ class Slot:
     @property
     def phase(self) -> Phase:
         """The phase of its only copy."""
-        return self._copies[self.node].phase
+        return self._copy.phase
 
     @property
     def is_over(self) -> bool:
@@ -150,17 +151,17 @@ class Slot:
     @property
     def intent(self) -> Intent:
         """The launch to record before it is started."""
-        return self._copies[self.node].intent
+        return self._copy.intent
 
     @property
     def folder(self) -> str:
         """The folder of its claim on the node."""
-        return self._copies[self.node].folder
+        return self._copy.folder
 
     @property
     def has_run(self) -> bool:
         """Whether it runs, or has run."""
-        return self._copies[self.node].started_at is not None
+        return self._copy.started_at is not None
 
     @property
     def is_settled(self) -> bool:
@@ -194,7 +195,7 @@ class Slot:
     def start(self, stdin: JobInput, inputs: str = "") -> None:
         """Start the slot. Its launch must be recorded already. `inputs`: the folder there that its tasks share."""
         if inputs:
-            self._copies[self.node].env["CLBALANCE_INPUT_DIR"] = inputs
+            self._copy.env["CLBALANCE_INPUT_DIR"] = inputs
         self._start = LaunchSequence(
             self._channel,
             self._copies,

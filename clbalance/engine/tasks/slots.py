@@ -61,11 +61,16 @@ _FOR_NOW = {"cpus", "memory", "gpus", "slots", "exclusive", "leases", "threshold
 """Filters that a node may pass later in the run: its admission decides. A node unfit by another filter never fits."""
 
 
+def never_fit(plan: SlotPlan) -> frozenset[NodeName]:
+    """Nodes that have answered and can take no slot, now or later in the run."""
+    return frozenset(one.node for one in plan.plan.unfit if one.node in plan.answers and one.filter not in _FOR_NOW)
+
+
 def may_take_more(
     plan: SlotPlan, request: Request, counts: Mapping[NodeName, int], *, most_nodes: int
 ) -> frozenset[NodeName]:
     """Nodes that can be asked for another slot. `counts`: the slots that each node has already."""
-    never = {unfit.node for unfit in plan.plan.unfit if unfit.filter not in _FOR_NOW}
+    never = never_fit(plan)
     nodes = [node for node in plan.answers if node not in never]
     if asks_for_nothing(request):
         nodes = [node for node in nodes if counts.get(node, 0) < _slots_of(plan.answers[node])]

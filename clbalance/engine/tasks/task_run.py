@@ -6,29 +6,30 @@ before it starts and after it ends. A slot gets tasks when it has few left, so t
 
 from collections import Counter
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from signal import Signals
 from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.listeners import NullTaskListener
-from clbalance.engine.agent.multiplexer import AgentMultiplexer
-from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.cancel import end_cancelled
 from clbalance.engine.sweep import ask
-from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.durations import remembered_durations
-from clbalance.engine.tasks.open_slots import STEP_EVERY_S, OpenSlots
-from clbalance.engine.tasks.slots import SlotPlan
+from clbalance.engine.tasks.values import TaskRunContext, TaskRunResult
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, Plan
 from clbalance.policy.placement.quorum import enough_for
-from clbalance.ports import SessionEvent, Sessions
+from clbalance.ports import SessionEvent
 
-if TYPE_CHECKING:  # imported once nodes have been asked
+if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
+    from clbalance.engine.agent.early import EarlyAgents
     from clbalance.engine.open_sweep import OpenSweep
+    from clbalance.engine.tasks.open_slots import OpenSlots
+    from clbalance.engine.tasks.slots import SlotPlan
 
 _END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
 _GOODBYE_S = 1.0
+_MOST_EARLY = 64
+"""Of nodes that get the agent with the probe: until a node is connected, its 60 KB are kept here."""
 
 
 class TaskRun:
@@ -37,15 +38,23 @@ class TaskRun:
     def __init__(self, context: TaskRunContext) -> None:
         self._context = context
         self._services = context.services
-        self._slots = OpenSlots(context)
+
+    @cached_property
+    def _slots(self) -> "OpenSlots":
+        from clbalance.engine.tasks.open_slots import OpenSlots
+
+        return OpenSlots(self._context)
 
     @property
     def next_claim(self) -> int:
         """Of the next slot; no slot has had it."""
         return self._slots.next_claim
 
-    def carry_out(self) -> TaskRunResult | Plan:
-        """Sweep, open slots, and run the tasks. Returns the plan if no slot fits anywhere."""
+    def carry_out(self, *, has_waited: bool) -> TaskRunResult | Plan:
+        """Sweep, open slots, and run the tasks. Returns the plan if no slot fits anywhere.
+
+        `has_waited`: none has fitted so far.
+        """
         services, query = self._services, self._context.query
         keep_open = min(len(query.candidates), services.session_limit // 2)
         has_ended_others = False
@@ -53,6 +62,7 @@ class TaskRun:
         while True:
             with services.transport.sessions() as sessions:
                 asked = ask(services, sessions, query.candidates, keep_open=keep_open)
+                early = self._send_early(asked, most=0 if has_waited else keep_open)
                 if self._context.rules.at_once != 1 and durations is None:  # looked up while the nodes answer
                     durations = remembered_durations(services, self._context.job, self._context.tasks)
                     self._slots.assignments.expect(durations)
@@ -60,16 +70,36 @@ class TaskRun:
                 snapshot = asked.snapshot()
                 plan = self._slots.nodes.first(snapshot, self._slots.most())
                 if has_ended_others or not end_cancelled(services, snapshot, partial(bool, plan.nodes)):
-                    return self._work(sessions, plan, asked) if plan.nodes else plan.plan
+                    return self._work(asked, plan, early) if plan.nodes else plan.plan
             has_ended_others = True
 
-    def _work(self, sessions: Sessions, plan: SlotPlan, asked: "OpenSweep") -> TaskRunResult:
+    def _send_early(self, asked: "OpenSweep", *, most: int) -> "EarlyAgents":
+        """Load what opens slots, and pack the agent, while the nodes work. Send it at once if each is to get a slot."""
+        from clbalance.engine.agent.early import EarlyAgents
+
+        self._services.agent_source()
+        early = EarlyAgents(self._services, asked.sessions)
+        asked.overhear = early.hear
+        nodes = self._context.query.candidates
+        if len(nodes) <= min(self._slots.most(), most, _MOST_EARLY):
+            asked.sent_more = nodes
+            early.send(nodes)
+        return early
+
+    def _work(self, asked: "OpenSweep", plan: "SlotPlan", early: "EarlyAgents") -> TaskRunResult:
+        from clbalance.engine.agent.multiplexer import AgentMultiplexer
+        from clbalance.engine.agent.sessions import Agents
+        from clbalance.engine.tasks.open_slots import STEP_EVERY_S
+        from clbalance.engine.tasks.slots import never_fit
+
         def overhear(event: SessionEvent) -> None:
             if isinstance(answer := asked.take(event), Measured):
                 self._slots.nodes.answered(answer)
 
+        for node in never_fit(plan):
+            asked.sessions.close(node)  # nothing of ours stays there; others may be asked for a slot later
         self._slots.assignments.listener.placed(self._context.job, plan.plan, Counter(plan.nodes))
-        self._multiplexer = AgentMultiplexer(Agents(sessions, self._services, overhear))
+        self._multiplexer = AgentMultiplexer(Agents(asked.sessions, self._services, overhear, early))
         interrupted: int | None = None
         try:
             self._slots.begin(self._multiplexer, plan)

@@ -1,7 +1,6 @@
 """How long tasks will take, by what they took in an earlier job, and the order that follows from it. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
 from typing import TypeAlias
 
 from clbalance.model.task import Task, TaskRecord
@@ -22,7 +21,7 @@ def expected_durations(tasks: Sequence[Task], earlier: Iterable[TaskRecord]) -> 
     known = {task.number: took[_work(task)] for task in tasks if _work(task) in took}
     if not known:
         return {}
-    mean = fmean(known.values())
+    mean = sum(known.values()) / len(known)
     return {task.number: known.get(task.number, mean) for task in tasks}
 
 

@@ -20,6 +20,11 @@ WIPE = b"\r\x1b[K"
 _STYLE = re.compile(rb"\x1b\[[0-9;:]*m")
 
 
+def task_label(task: int) -> NodeName:
+    """The label of a task's lines, in place of a node name."""
+    return NodeName(str(task))
+
+
 class JobOutput(Protocol):
     """A way to show the output of copies; `stream` is one of `STREAMS`."""
 

@@ -9,8 +9,8 @@ from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.jobs.conclude_tasks import record_requeued
 from clbalance.engine.jobs.submitted import next_attempt, refresh
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import run_tasks
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.errors import Interrupted
 from clbalance.model import Request
 from clbalance.model.job import Command, RestartPolicy, Submitted, TaskRules

@@ -39,11 +39,11 @@ def test_tasks_wait_for_their_entries_and_then_are_told_of() -> None:
     some = GivenTasks(log, lambda: woken.append(True))
     some.add([(SLOT, ONE)])
     assert list(some.durable()) == []
-    assert (some.have_some_for(SLOT), some.have_some_for(OTHER)) == (True, False)
+    assert some.waiting_slots() == {SLOT}
     log.syncs[0](None)
     assert (some.can_go_on, woken) == (True, [True])
     assert list(some.durable()) == [(SLOT, ONE)]
-    assert (some.can_go_on, some.have_some_for(SLOT)) == (False, False)
+    assert (some.can_go_on, some.waiting_slots()) == (False, set())
 
 
 def test_what_is_written_during_a_sync_waits_for_the_next() -> None:
@@ -69,7 +69,7 @@ def test_what_is_taken_back_is_not_sent_and_the_next_sync_still_waits_for_the_on
     assert list(some.durable()) == []
     some.add([(SLOT, TWO), (OTHER, THREE)])
     assert some.take_back(SLOT) == [*TWO, *ONE]
-    assert (some.have_some_for(SLOT), some.take_back(SLOT)) == (False, [])
+    assert (some.waiting_slots(), some.take_back(SLOT)) == ({OTHER}, [])
     assert list(some.durable()) == []
     assert len(log.syncs) == 1
     log.syncs[0](None)

@@ -8,8 +8,8 @@ import pytest
 
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.services import PlacementQuery
-from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TaskJobResult, run_tasks
+from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Command, RestartPolicy, Submitted, TaskRules
 from clbalance.model.job_record import Lost

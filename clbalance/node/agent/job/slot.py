@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import deque
 
 from clbalance.node.agent.fields import Count, encoded, is_a
 from clbalance.node.agent.job.fork import fork_job, spawn_job
@@ -10,6 +9,7 @@ from clbalance.node.agent.job.life import Life
 from clbalance.node.agent.job.program import Program
 from clbalance.node.agent.job.supervisor import Supervisor
 from clbalance.node.agent.job.task import Task
+from clbalance.node.agent.lease import locks  # noqa: F401 - a slot meets the leases of others: loaded once for all
 from clbalance.node.agent.protocol import (
     APPEND,
     LOG_TOLD_EVERY_S,
@@ -43,7 +43,7 @@ class Slot(Supervisor):
         self.log = os.open("log", APPEND & ~os.O_NONBLOCK, dir_fd=self.place.folder)
         self.queue = Lines(os.open("queue", READ, dir_fd=self.place.folder))
         self.sizes = [os.open(name, READ, dir_fd=self.place.folder) for name in ("stdout", "stderr")]
-        self.taken: "deque[tuple[int, list[bytes]]]" = deque()
+        self.taken: "list[tuple[int, list[bytes]]]" = []
         self.no_more = False
         self.stopped: "dict[str, Any] | None" = None
         self.warnings: "list[str]" = []
@@ -57,7 +57,7 @@ class Slot(Supervisor):
         try:
             while self.stopped is None:
                 if self.taken or self.take():
-                    self.run_task(*self.taken.popleft())
+                    self.run_task(*self.taken.pop(0))
                 elif self.no_more:
                     break
                 else:

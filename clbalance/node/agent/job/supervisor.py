@@ -1,5 +1,6 @@
 """The supervisor: one process per job, between the agent and the job's first process."""
 
+import fcntl
 import os
 import select
 import time
@@ -93,8 +94,6 @@ class Supervisor:
 
     def start(self, task: Task) -> None:
         """Start the job. Its fate becomes `started` right before the fork; `void` if the fork fails."""
-        import fcntl
-
         self.confinement = confinement_of(task.limits)
         cwd, warnings = enter_folder(task.spec)
         env = task.environment(cwd)

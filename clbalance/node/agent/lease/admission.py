@@ -1,5 +1,6 @@
 """Admission: the node's decision on a request for a lease, under the node's lock."""
 
+import fcntl
 import os
 import select
 import time
@@ -68,8 +69,6 @@ class OwnLease:
     """
 
     def __init__(self, home: int, name: str, allocation: "dict[str, Any]") -> None:
-        import fcntl
-
         self.home = home
         self.name = "lease-" + name
         self.gpus: "list[str]" = allocation["gpus"]
@@ -237,8 +236,6 @@ def lock_node(base: bytes, until: float, tie: int) -> int:
 
     `RefusedError` if another process holds the lock until `until`, or the other end of `tie` was closed.
     """
-    import fcntl
-
     fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     hung_up = select.poll()
     hung_up.register(tie, 0)

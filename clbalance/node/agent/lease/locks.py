@@ -1,5 +1,6 @@
 """Locks on files, and their holders."""
 
+import fcntl
 import os
 import struct
 
@@ -14,8 +15,6 @@ def lock_holder(fd: int) -> "int | None":
 
     Read locks do not count: anyone may take one.
     """
-    import fcntl
-
     asked = struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else int(pid)
