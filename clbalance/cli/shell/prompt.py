@@ -67,9 +67,9 @@ class Prompt:
 
     async def _keep_tending(self) -> None:
         while True:
+            await asyncio.sleep(_TEND_EVERY_S)  # first the prompt is drawn
             with contextlib.suppress(ClbalanceError):  # the next command will tell
                 self._tend()
-            await asyncio.sleep(_TEND_EVERY_S)
 
 
 def _output() -> Vt100_Output:
