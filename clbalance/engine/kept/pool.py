@@ -102,12 +102,16 @@ class SessionPool:
 
     def begin_use(self) -> None:
         """The sessions are used by a view."""
-        self.tend()
-        if self._underneath is None:
-            self._underneath = self._begin_all().__enter__()
+        self.is_used = True
+        try:
+            self.tend()
+            if self._underneath is None:
+                self._underneath = self._begin_all().__enter__()
+        except BaseException:
+            self.is_used = False
+            raise
         for node in self._sessions.keys() - self._underneath.open_nodes():
             self._forget(node)  # a signal came between its end and our noticing it: there are no more events
-        self.is_used = True
 
     def end_use(self) -> None:
         """The view ends: what it has not given back is closed."""
@@ -198,7 +202,9 @@ class SessionPool:
         todo = changes(state, self._limits, now_s)
         for node in todo.close:
             self.drop(node)
-        for node in () if self.is_used else todo.begin:  # a login takes processor time from what is waited for
+        for node in todo.begin:
+            if self.is_used and node not in self._failed:
+                continue  # a login would take processor time from what is waited for
             ready = secrets.token_hex(16)
             self._begin(node, _Session(Use.BEGINS, ready.encode()), self._times.begin_within_s)
             self.open_sessions.send(node, f"echo {ready}\n".encode())
