@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 def carry_out(arguments: Sequence[str]) -> int:
     """Carry out what was typed; the exit code. Errors of a user or a node never give a traceback."""
     try:
-        code = app_for(arguments)(list(arguments), prog_name="clbalance", standalone_mode=False)
+        code = command_for(arguments).main(list(arguments), prog_name="clbalance", standalone_mode=False)
     except MistypedError as error:
         return _mistyped(arguments, error)
     except ClbalanceError as error:
@@ -35,16 +36,21 @@ def carry_out(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """The program with only the parts that `arguments` need: their verb, or the names of all verbs."""
-    app = _without_verbs()
+def command_for(arguments: Sequence[str]) -> Any:
+    """The program as click has it, with only the parts that `arguments` need: their verb, or the names of all verbs."""
     first = next((word for word in arguments if word != "--"), "")
-    if first in VERBS:
-        _register(app, first)
-        return app
-    for verb, (_, line) in VERBS.items():
-        app.command(verb, help=line)(_by_name_alone)
-    return app
+    return _command_with(first if first in VERBS else None)
+
+
+@cache  # a process that carries out many lines makes each verb once
+def _command_with(verb: str | None) -> Any:
+    app = _without_verbs()
+    if verb is not None:
+        _register(app, verb)
+    else:
+        for name, (_, line) in VERBS.items():
+            app.command(name, help=line)(_by_name_alone)
+    return typer.main.get_command(app)
 
 
 def whole_app() -> typer.Typer:
@@ -131,8 +137,9 @@ def _wants_json(arguments: Sequence[str], *, was_parsed: bool) -> bool:
     """Whether JSON was asked for. Of `run`, what follows the script is the script's own, if that can be told."""
     is_run = arguments[:1] == ["run"]
     if is_run and was_parsed:
-        command: Any = typer.main.get_command(app_for(arguments))
-        context = command.commands["run"].make_context("run", list(arguments[1:]), resilient_parsing=True)
+        context = (
+            command_for(arguments).commands["run"].make_context("run", list(arguments[1:]), resilient_parsing=True)
+        )
         return bool(context.params["json"])
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     by_option = any(

@@ -102,6 +102,11 @@ class OpenSweep:
             self._keep_or_release(answer)
         return self._marked(answer, self._changed_streaks([answer]))
 
+    def give_back(self, node: NodeName) -> None:
+        """End the use of its session. If it has answered, and was sent nothing else, its shell is free."""
+        is_free = node in self._came and node not in self.sent_more
+        (self.sessions.release if is_free else self.sessions.close)(node)
+
     def came_at(self, node: NodeName) -> datetime:
         """When the node has answered, by our clock as it stands now."""
         return self._services.clock.now() - timedelta(seconds=self._elapsed_s() - self._came[node][1])
@@ -155,8 +160,7 @@ class OpenSweep:
         """A kept session loses its deadline: that was for the answer."""
         kept = len(self.sessions.open_nodes()) - len(self._pending)
         if kept > self._keep_open or not self._keep_if(answer):
-            end = self.sessions.close if answer.node in self.sent_more else self.sessions.release
-            end(answer.node)
+            self.give_back(answer.node)
         else:
             self.sessions.set_deadline(answer.node, None)
 

@@ -81,9 +81,7 @@ class TakeKept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginNew:
-    """Begin a session and wait for it, after closing another one, if any is named."""
-
-    close: NodeName | None
+    """Begin a session and wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +94,15 @@ class Refuse:
 OnOpen: TypeAlias = TakeKept | BeginNew | Refuse
 
 
-def on_open(kept: KeptSessions, node: NodeName, limits: KeptLimits, now_s: float) -> OnOpen:
-    """What to do where a session with `node` is asked for. It is not taken already."""
-    failed = kept.failed.get(node)
+def on_open(failed: Failed | None, now_s: float, *, is_kept: bool) -> OnOpen:
+    """What to do where a session with a node is asked for. It is not taken already.
+
+    None is closed for it, however many there are: who asks more nodes than are kept, again and again, would close the
+    one that is asked next.
+    """
     if failed is not None and (failed.is_mended_by_waiting or now_s < failed.try_at_s):
         return Refuse(failed=failed)
-    if node in kept.uses:
-        return TakeKept()
-    is_full = len(kept.uses) >= limits.most
-    return BeginNew(close=min(_closable(kept), key=lambda one: _age_key(kept, one), default=None) if is_full else None)
+    return TakeKept() if is_kept else BeginNew()
 
 
 def changes(kept: KeptSessions, limits: KeptLimits, now_s: float) -> Changes:

@@ -3,6 +3,11 @@
 The command runs in the background, so that the shell still reads what it is sent: that is how the command is ended.
 Should the shell itself come to its end, it kills the command first. What belongs to the command is found by a variable
 in its environment. `$SHELL` gets the command whole, as from sshd; it has no input and no terminal.
+
+What a command leaves in the background may print later. It would do so on the same channel as the commands after it. So
+the output of one that may leave something is read by a filter, up to its mark; what comes later is thrown away, for as
+long as there is somebody who writes. The filter takes 4 ms of processor time on each node, twice what `true` takes, so
+others do without.
 """
 
 import re
@@ -21,19 +26,24 @@ clb_end() {{
 }}
 trap 'clb_end KILL' 0
 echo "$clb_n starts"
-{{ CLBALANCE_COMMAND=$clb_n "${{SHELL:-/bin/sh}}" -c {command} </dev/null 2>&1; printf '\\n%s %s\\n' "$clb_n" "$?"; }} &
+{{ CLBALANCE_COMMAND=$clb_n "${{SHELL:-/bin/sh}}" -c {command} </dev/null 2>&1
+printf '\\n%s %s\\n' "$clb_n" "$?"; }}{filter} &
 """
+_FILTER: Final = r""" | { LC_ALL=C sed "/^$clb_n [0-9]*\$/q"; cat <&3 >/dev/null 2>&1 3<&- & } 3<&0"""
 END_COMMAND: Final = b"clb_end TERM\n"
 """Ends a command that runs."""
 AFTER_COMMAND: Final = b"wait; trap - 0\n"
 """Is sent after a command has ended: what it has left in the background lives on."""
 _LINE_COST_BYTES: Final = 64
 _CODE = re.compile(rb"[0-9]{1,3}")
+_MAY_LEAVE_SOMETHING = re.compile(r"(?<![&<>])&(?![&>])|\b(?:nohup|setsid|daemon|service|init\.d)\b")
+"""A `&` of the shell, and programs that start others to stay."""
 
 
 def command_request(command: str, nonce: str) -> bytes:
     """What to send so that the shell runs `command`. `nonce`: 32 hexadecimal digits."""
-    return _TEXT.format(nonce=nonce, command=shlex.quote(command)).encode("utf-8", "surrogateescape")
+    filtered = _FILTER if _MAY_LEAVE_SOMETHING.search(command) else ""
+    return _TEXT.format(nonce=nonce, command=shlex.quote(command), filter=filtered).encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,12 @@ class SqliteJournal(JournalPending):
     def __init__(self, connection: sqlite3.Connection, database: Path, lock: JobLock | None = None) -> None:
         super().__init__(connection, database, lock)
         self._numbers = JobNumbers(connection, database)
+        self._task_logs: dict[int, TaskLog] = {}
+
+    def close(self) -> None:
+        for log in self._task_logs.values():
+            log.close()
+        super().close()
 
     def lost_jobs(self) -> LostJobs | None:
         """The jobs that the database has lost since the last call of any process; None: none."""
@@ -288,7 +294,9 @@ class SqliteJournal(JournalPending):
     def task_log(self, job: int) -> TaskLog:
         from clbalance.store.append_logs import FileTaskLog  # only for task jobs (docs/design/startup.md)
 
-        return FileTaskLog(self._database.parent / "tasks" / f"{job}.log")
+        if job not in self._task_logs:
+            self._task_logs[job] = FileTaskLog(self._database.parent / "tasks" / f"{job}.log")
+        return self._task_logs[job]
 
     def returns(self) -> SqliteReturns:
         return SqliteReturns(self._connection, self._database)

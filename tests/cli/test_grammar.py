@@ -3,9 +3,8 @@
 import json
 
 import pytest
-import typer
 
-from clbalance.cli.app import app_for
+from clbalance.cli.app import command_for
 from tests.cli.command import Command
 from tests.cli.held_jobs import detached, held, job, let_go
 
@@ -15,14 +14,14 @@ OF_JOBS = ("jobs", "cancel", "logs")
 
 @pytest.mark.parametrize("verb", OF_NODES)
 def test_verbs_of_nodes_take_nodes_as_words_and_after_w(verb: str) -> None:
-    params = typer.main.get_command(app_for((verb,))).commands[verb].params  # type: ignore[attr-defined]
+    params = command_for((verb,)).commands[verb].params
     assert [one.metavar for one in params if one.param_type_name == "argument"] == ["[NODES]..."]
     assert {"-w", "--nodes"} <= {option for one in params for option in one.opts}
 
 
 @pytest.mark.parametrize("verb", OF_JOBS)
 def test_verbs_of_jobs_take_nodes_after_w(verb: str) -> None:
-    params = typer.main.get_command(app_for((verb,))).commands[verb].params  # type: ignore[attr-defined]
+    params = command_for((verb,)).commands[verb].params
     (nodes,) = (one for one in params if "-w" in one.opts)
     assert (set(nodes.opts), nodes.multiple) == ({"-w", "--nodes"}, True)
 

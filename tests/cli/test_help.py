@@ -4,9 +4,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-import typer
 
-from clbalance.cli.app import app_for
+from clbalance.cli.app import command_for
 from clbalance.cli.verbs import VERBS
 
 from .command import ARGV, THIS_TREE, Command
@@ -22,7 +21,7 @@ def _verbs(command: object, words: tuple[str, ...] = ()) -> Iterator[tuple[str, 
 
 CALLS = (
     (),
-    *(words for verb in VERBS for words in _verbs(typer.main.get_command(app_for((verb,)))) if words),
+    *(words for verb in VERBS for words in _verbs(command_for((verb,))) if words),
 )
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from clbalance.cli.app import app_for
+from clbalance.cli.app import command_for
 from clbalance.cli.verbs import VERBS
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, Done
@@ -38,7 +37,7 @@ def _leaves(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         yield from _leaves(one, (*words, name))
 
 
-COMMANDS = dict(leaf for verb in VERBS for leaf in _leaves(typer.main.get_command(app_for((verb,))), ()))
+COMMANDS = dict(leaf for verb in VERBS for leaf in _leaves(command_for((verb,)), ()))
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

@@ -14,7 +14,6 @@ from clbalance.policy.kept_sessions import (
     KeptLimits,
     KeptSessions,
     Refuse,
-    TakeKept,
     Use,
     changes,
     failed_again,
@@ -89,38 +88,17 @@ def test_a_node_that_may_be_tried_again_is_tried_if_there_is_room(state: KeptSes
                 assert node in told.uses
 
 
-@given(states, limits, nodes)
-def test_a_sick_node_makes_nobody_wait(state: KeptSessions, limits: KeptLimits, node: NodeName) -> None:
-    failed = state.failed.get(node)
-    match on_open(state, node, limits, NOW_S):
-        case Refuse(failed=told):
-            assert told is failed
-        case TakeKept():
-            assert node in state.uses
-        case BeginNew():
-            assert node not in state.uses
-    if failed is not None and failed.cause in {Cause.REFUSED, Cause.TIMEOUT, Cause.GARBLED}:
-        assert isinstance(on_open(state, node, limits, NOW_S), Refuse)
-
-
-@given(states, limits, nodes)
-def test_the_least_recently_used_session_makes_room(state: KeptSessions, limits: KeptLimits, node: NodeName) -> None:
-    told = on_open(state, node, limits, NOW_S)
-    unused = [one for one, use in state.uses.items() if use is not Use.TAKEN]
-    if isinstance(told, BeginNew):
-        if len(state.uses) < limits.most or not unused:
-            assert told.close is None
-        else:
-            assert told.close in unused
-            oldest_s = min(state.asked_s.get(one, 0.0) for one in unused)
-            assert state.asked_s.get(told.close, 0.0) == oldest_s
+@given(failures, seconds, st.booleans())
+def test_a_sick_node_makes_nobody_wait(failed: Failed, now_s: float, is_kept: bool) -> None:
+    told = on_open(failed, now_s, is_kept=is_kept)
+    if failed.cause in {Cause.REFUSED, Cause.TIMEOUT, Cause.GARBLED}:
+        assert told == Refuse(failed=failed)
 
 
 def test_a_refused_login_is_tried_again_only_once_somebody_asks_after_its_wait() -> None:
     failed = Failed(cause=Cause.AUTH, reason="Permission denied", times=1, try_at_s=NOW_S)
-    state = KeptSessions(uses={}, asked_s={NODES[0]: NOW_S}, failed={NODES[0]: failed})
-    assert isinstance(on_open(state, NODES[0], KeptLimits(), NOW_S - 0.1), Refuse)
-    assert on_open(state, NODES[0], KeptLimits(), NOW_S) == BeginNew(close=None)
+    assert on_open(failed, NOW_S - 0.1, is_kept=False) == Refuse(failed=failed)
+    assert on_open(failed, NOW_S, is_kept=False) == BeginNew()
 
 
 @given(st.integers(), st.sampled_from(CAUSES))

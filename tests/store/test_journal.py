@@ -345,6 +345,21 @@ def test_the_logs_of_two_jobs_are_two(journal: Journal) -> None:
     assert journal.task_log(second).events() == ()
 
 
+def test_a_journal_closes_the_logs_that_it_has_opened(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as journal:
+        for number in range(3):
+            job = journal.submit(NOON, keyed(str(number)), TASKS)
+            journal.task_log(job).add([TaskGiven(number=2, node=node("n1"), claim=1)], durable=True)
+        assert open_logs(tmp_path) == 3
+    assert open_logs(tmp_path) == 0
+
+
+def open_logs(folder: Path) -> int:
+    """How many files of the folder of task logs this process has open."""
+    found = [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()]
+    return sum(Path(folder, "tasks") in Path(one).parents for one in found)
+
+
 def test_how_limits_are_kept_is_remembered_of_each_copy(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     intents = [

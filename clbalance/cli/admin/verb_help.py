@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-import typer
-
-from clbalance.cli.app import app_for, carry_out
+from clbalance.cli.app import carry_out, command_for
 from clbalance.errors import UsageError
 
 
 def help_of(words: Sequence[str]) -> int:
     """Show the help of a verb. A word that names none is an error: after `run` it would be a script."""
-    command = typer.main.get_command(app_for(words))
+    command = command_for(words)
     for place, word in enumerate(words):
         verbs = getattr(command, "commands", {})
         if not verbs:

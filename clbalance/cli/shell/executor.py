@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from clbalance.cli.shell.children import wait_for
+from clbalance.cli.shell.children import ctrl_c_is_for_children, wait_for
 from clbalance.cli.shell.current_set import CurrentSet
 from clbalance.cli.shell.node_words import NodeWords
 from clbalance.cli.shell.own_verbs import run_verb
@@ -167,7 +167,8 @@ class Executor:
 def _here(command: str) -> int:
     if not command:
         raise UsageError("`!` needs a command after it", hint="such as `!date`")
-    code = wait_for(subprocess.Popen(["/bin/sh", "-c", command]))
+    with ctrl_c_is_for_children():
+        code = wait_for(subprocess.Popen(["/bin/sh", "-c", command]))
     if code == -signal.SIGINT:
         raise Interrupted(signal.SIGINT)
     return code if code >= 0 else 128 - code

@@ -1,5 +1,6 @@
 """The lines that were typed, in a private file of the state folder. Without it the shell works all the same."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -9,54 +10,53 @@ from prompt_toolkit.history import History
 
 _READ_BYTES = 256 << 10
 """Of a longer file, the end."""
-_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_IN_WORDS = {errno.EISDIR: "it is a folder", errno.ELOOP: "it is a link"}
 
 
 class FileHistory(History):
     """One line of the file for each that was typed. A line that begins with a blank is not kept."""
 
-    def __init__(self, path: Path | None, tell: Callable[[str], None]) -> None:
-        """`tell` is called with the reason if the file cannot be used."""
+    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+        """Reads the file. `tell` is called once, with the reason, if it cannot be used."""
         super().__init__()
-        self._path = path
+        self._path: Path | None = path
         self._tell = tell
+        self._earlier = self._with_file(_end_of)
 
     def load_history_strings(self) -> Iterable[str]:
         """The newest first. As they were stored, no other character than a newline ends one."""
-        content = self._with_file(os.O_RDONLY, _end_of)
-        lines = (content or b"").decode("utf-8", "replace").split("\n")
+        lines = self._earlier.decode("utf-8", "replace").split("\n")
         return [line for line in reversed(lines) if line]
 
     def store_string(self, string: str) -> None:
         """Append the line."""
         line = string.encode("utf-8", "replace") + b"\n"
         if not string.startswith(" ") and "\n" not in string:
-            self._with_file(os.O_WRONLY | os.O_APPEND | os.O_CREAT, lambda fd: (os.write(fd, line), b"")[1])
+            self._with_file(lambda fd: (os.write(fd, line), b"")[1])
 
-    def _with_file(self, flags: int, use: Callable[[int], bytes]) -> bytes | None:
-        """What `use` makes of the opened file; None if there is none. It must be a file that is ours alone."""
+    def _with_file(self, use: Callable[[int], bytes]) -> bytes:
+        """What `use` makes of the opened file; nothing without one. It must be a file that is ours alone."""
         if self._path is None:
-            return None
+            return b""
         try:
-            fd = os.open(self._path, flags | _FLAGS, 0o600)
+            fd = os.open(self._path, _FLAGS, 0o600)
             try:
                 found = os.fstat(fd)
-                if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                    raise OSError(0, "it is no file of yours")
+                if not stat.S_ISREG(found.st_mode):
+                    raise OSError(0, "it is no file")
+                if found.st_uid != os.geteuid():
+                    raise OSError(0, "it belongs to another user")
                 if found.st_mode & 0o077:
                     os.fchmod(fd, 0o600)
                 return use(fd)
             finally:
                 os.close(fd)
-        except FileNotFoundError:
-            return None
         except OSError as error:
-            self._give_up(error.strerror or str(error))
-            return None
-
-    def _give_up(self, reason: str) -> None:
-        path, self._path = self._path, None
-        self._tell(f"continuing without a file for the history: `{path}`: {reason}")
+            path, self._path = self._path, None
+            reason = _IN_WORDS.get(error.errno or 0, error.strerror)
+            self._tell(f"continuing without a file for the history: `{path}`: {reason}")
+            return b""
 
 
 def _end_of(fd: int) -> bytes:

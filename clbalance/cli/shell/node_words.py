@@ -19,8 +19,8 @@ _WORDS_OF_OTHERS = frozenset({"run", "play", "copy", "fetch", "help", "show", "l
 class NodeWords:
     """Knows the nodes of selectors. They are asked at most once for each line."""
 
-    def __init__(self, cluster: Callable[[], ClusterContext], is_group: Callable[[str], bool]) -> None:
-        """`cluster`: of all nodes, with their sessions. `is_group`: whether the site has a group of that name."""
+    def __init__(self, cluster: ClusterContext, is_group: Callable[[str], bool]) -> None:
+        """`cluster`: with the nodes at the beginning. `is_group`: whether the site has a group of that name."""
         self._cluster = cluster
         self._is_group = is_group
 
@@ -40,19 +40,17 @@ class NodeWords:
         long = [in_long_form(text, self._is_group) for text in texts]
         if not any(map(selectors_in, long)):
             return long
-        cluster = self._cluster()
-        snapshot = self._snapshot(cluster)
+        snapshot, policy, rng = self._snapshot(), self._cluster.policy, self._cluster.rng
 
         def nodes(selector: str) -> str:
-            found: Sequence[NodeName] = selected(selector, snapshot, cluster.policy, cluster.rng)
+            found: Sequence[NodeName] = selected(selector, snapshot, policy, rng)
             return fold(found)
 
         return [replaced(text, nodes) for text in long]
 
-    @staticmethod
-    def _snapshot(cluster: ClusterContext) -> Snapshot:
-        with cluster.services() as services:
-            return take_snapshot(services, cluster.candidates.nodes)
+    def _snapshot(self) -> Snapshot:
+        with self._cluster.services() as services:
+            return take_snapshot(services, self._cluster.candidates.nodes)
 
 
 def _is_set(words: Sequence[str], at: int) -> bool:

@@ -6,11 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-import typer
-
-from clbalance.cli.app import app_for, carry_out
+from clbalance.cli.app import carry_out, command_for
 from clbalance.cli.shell.children import wait_for
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.policy.shell.line import RunVerb
@@ -46,8 +43,7 @@ def _taken(taken_by: str, words: Sequence[str]) -> int:
 
 def _names_nodes(words: Sequence[str]) -> bool:
     """Whether the verb's words say which nodes are meant."""
-    command: Any = typer.main.get_command(app_for(words))
-    verb = command.commands[words[0]]
+    verb = command_for(words).commands[words[0]]
     context = verb.make_context(words[0], list(words[1:]), resilient_parsing=True)
     are_nodes = any(one.name == "words" and one.metavar == "[NODES]..." for one in verb.params)
     return any(context.params.get(name) for name in _NAMING_NODES) or (are_nodes and bool(context.params.get("words")))

@@ -45,7 +45,7 @@ def run_shell(nodes: NodeOptions, ssh: SshOptions, *, command: str | None, stops
         executor = Executor(
             cluster.candidates.nodes,
             expand,
-            words=NodeWords(lambda: cluster_context(nodes, ssh, console), is_group_of(expand)),
+            words=NodeWords(cluster, is_group_of(expand)),
             run=partial(run_on_nodes, services, console),
             names_nodes=nodes.names_nodes,
             asks=cluster.settings.shell,
@@ -66,6 +66,7 @@ def _converse(executor: Executor, keeper: SessionKeeper, prompt: "Prompt") -> in
     code: int = ExitCode.DONE
     while True:
         try:
+            raise_once(signals)  # in here, for the next one may come at once
             line = prompt.read(executor.current.short)
             if line is None:
                 return code
@@ -79,7 +80,7 @@ def _converse(executor: Executor, keeper: SessionKeeper, prompt: "Prompt") -> in
             if stop.signum != signal.SIGINT:
                 raise
             code = 128 + stop.signum
-            raise_once(signals)
+            sys.stderr.write("\n")  # behind the terminal's `^C`
 
 
 def _carry_out_all(executor: Executor, keeper: SessionKeeper, lines: Iterator[str], *, stops_at_failure: bool) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from clbalance.engine.services import Services
-from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Outcome
@@ -40,28 +39,19 @@ class JournalingListener:
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         if limits:
-            self._keep(limits, node)
+            with self._services.without_store():
+                self._services.journal.limited(self._job.id, self._job.claim, node, limits)
         self._to_start -= 1
         if self._to_start == 0:
             self._services.fail_point("started")
-            try:
+            with self._services.without_store():
                 self._services.journal.started(self._job.id, self._services.clock.now())
-            except StoreError as error:
-                self._services.listener.store_failed(error.message)
         self._listener.started(node, limits)
-
-    def _keep(self, limits: tuple[str, ...], node: NodeName) -> None:
-        try:
-            self._services.journal.limited(self._job.id, self._job.claim, node, limits)
-        except StoreError as error:
-            self._services.listener.store_failed(error.message)
 
     def ended(self, outcome: Outcome) -> None:
         self._services.fail_point("ended")
-        try:
+        with self._services.without_store():
             self._services.journal.ended(self._job.id, self._job.claim, outcome)
-        except StoreError as error:
-            self._services.listener.store_failed(error.message)
         self._services.fail_point("recorded")
         self._listener.ended(outcome)
 

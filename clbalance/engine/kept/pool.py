@@ -64,6 +64,8 @@ class SessionPool:
         self._limits = limits
         self._underneath: Sessions | None = None
         self._sessions: dict[NodeName, _Session] = {}
+        self._free: dict[NodeName, None] = {}
+        """Those that are not in use, the one that was given back first at the front."""
         self._asked_s: dict[NodeName, float] = {}
         self._failed: dict[NodeName, Failed] = {}
         self._tended_s = 0.0
@@ -99,17 +101,22 @@ class SessionPool:
         """End all sessions."""
         underneath, self._underneath = self._underneath, None
         self._sessions.clear()
+        self._free.clear()
         if underneath is not None:
             underneath.__exit__(None, None, None)
 
     def begin_use(self) -> None:
         """The sessions are used by a view."""
-        self.tend()
-        if self._underneath is None:
-            self._underneath = self._begin_all().__enter__()
-        for node in self._sessions.keys() - self._underneath.open_nodes():
-            del self._sessions[node]  # a signal came between its end and our noticing it: there are no more events
         self.is_used = True
+        try:
+            self.tend()
+            if self._underneath is None:
+                self._underneath = self._begin_all().__enter__()
+        except BaseException:
+            self.is_used = False
+            raise
+        for node in self._sessions.keys() - self._underneath.open_nodes():
+            self._forget(node)  # a signal came between its end and our noticing it: there are no more events
 
     def end_use(self) -> None:
         """The view ends: what it has not given back is closed."""
@@ -132,16 +139,15 @@ class SessionPool:
         now_s = self.now_s
         self._asked_s[node] = now_s
         sessions = self.open_sessions
-        match on_open(self._state(), node, self._limits, now_s):
+        match on_open(self._failed.get(node), now_s, is_kept=node in self._sessions):
             case Refuse(failed=failed):
                 return failed
             case TakeKept():
                 one = self._sessions[node]
                 is_free, one.use, one.unasked_bytes = one.use is Use.FREE, Use.TAKEN, 0
+                self._free.pop(node, None)
                 sessions.set_deadline(node, min(within_s, self._times.answer_within_s) if is_free else within_s)
-            case BeginNew(close=other):
-                if other is not None:
-                    self.drop(other)
+            case BeginNew():
                 self._begin(node, _Session(Use.TAKEN), within_s)
         return None
 
@@ -149,15 +155,16 @@ class SessionPool:
         """The shell has answered all that it was sent."""
         if (one := self._sessions.get(node)) is not None:
             one.use, one.has_answered, one.unasked_bytes = Use.FREE, True, 0
+            self._free[node] = None
             self._failed.pop(node, None)
             self.open_sessions.set_deadline(node, None)
             if len(self._sessions) > self._limits.most:  # others wait for a place
-                self._tend()
+                self.drop(next(iter(self._free)))
 
     def drop(self, node: NodeName) -> None:
         """End the session."""
         self.open_sessions.close(node)
-        self._sessions.pop(node, None)
+        self._forget(node)
 
     def take(self, timeout_s: float) -> SessionEvent | None:
         """The next event, handled as far as it concerns sessions that no view has taken."""
@@ -172,7 +179,7 @@ class SessionPool:
                     self._lost(event, one)
                 case Line():
                     self._heard(event, one)
-        if self.now_s - self._tended_s >= TEND_EVERY_S or isinstance(event, Closed):
+        if self.now_s - self._tended_s >= TEND_EVERY_S:
             self._tend()
         return event
 
@@ -193,19 +200,23 @@ class SessionPool:
             rng=self._rng,
         )
 
-    def _state(self) -> KeptSessions:
-        uses = {node: one.use for node, one in self._sessions.items()}
-        return KeptSessions(uses=uses, asked_s=self._asked_s, failed=self._failed)
-
     def _tend(self) -> None:
         self._tended_s = now_s = self.now_s
-        todo = changes(self._state(), self._limits, now_s)
+        uses = {node: one.use for node, one in self._sessions.items()}
+        state = KeptSessions(uses=uses, asked_s=self._asked_s, failed=self._failed)
+        todo = changes(state, self._limits, now_s)
         for node in todo.close:
             self.drop(node)
         for node in todo.begin:
+            if self.is_used and node not in self._failed:
+                continue  # a login would take processor time from what is waited for
             ready = random_hex()
             self._begin(node, _Session(Use.BEGINS, ready.encode()), self._times.begin_within_s)
             self.open_sessions.send(node, f"echo {ready}\n".encode())
+
+    def _forget(self, node: NodeName) -> None:
+        self._sessions.pop(node, None)
+        self._free.pop(node, None)
 
     def _begin(self, node: NodeName, session: _Session, within_s: float) -> None:
         self.open_sessions.close(node)  # one that an interrupted step has left
@@ -213,8 +224,8 @@ class SessionPool:
         self._sessions[node] = session
 
     def _lost(self, event: Closed, session: _Session) -> None:
-        """A session has ended. One that had worked is begun again at once; if that fails, the node has failed."""
-        del self._sessions[event.node]
+        """A session has ended. One that had worked is begun again soon; if that fails, the node has failed."""
+        self._forget(event.node)
         if event.cause is Cause.TIMEOUT or not session.has_answered:
             self.has_failed(event.node, event.cause, event.reason)
 

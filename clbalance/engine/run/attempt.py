@@ -18,7 +18,6 @@ from clbalance.model.job_record import Cancelled, NotStarted
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
 from clbalance.policy.placement.quorum import may_still_answer
-from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # imported once nodes have answered: docs/design/startup.md
     from clbalance.engine.agent.early import EarlyAgents
@@ -97,7 +96,7 @@ def _start_on_best(
             plan = _plan(context, snapshot, refusals, excluded_nodes)
         if not plan.fits:
             return AttemptResult(job=job, plan=plan, dispatched=None)
-        _make_room(candidates.asked.sessions, plan, services.session_limit)
+        _make_room(candidates.asked, plan, services.session_limit)
         limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
         tried = _dispatch(context, candidates.asked, early, snapshot, job, plan, limits)
         if isinstance(tried, AttemptResult):
@@ -131,7 +130,7 @@ def _dispatch(
     refused, crowded = dispatch.reserve(snapshot, limits)
     if refused:
         return refused, crowded
-    _close_all_but(asked.sessions, plan)
+    _give_back_all_but(asked, plan)
     services.fail_point("reserved")
     if not job.id and context.submit is not None:
         job = replace(job, id=context.submit())
@@ -200,18 +199,18 @@ def _elsewhere(query: PlacementQuery, excluded_nodes: Mapping[NodeName, str]) ->
     return replace(query, request=replace(query.request, excluded=query.request.excluded.union(excluded_nodes)))
 
 
-def _make_room(sessions: Sessions, plan: Plan, limit: int) -> None:
-    """Close unneeded sessions if the plan needs their places: otherwise its last copies would wait for ever."""
+def _make_room(asked: "OpenSweep", plan: Plan, limit: int) -> None:
+    """Give back unneeded sessions if the plan needs their places: otherwise its last copies would wait for ever."""
     copies = len(plan.chosen)
     if copies > limit:
         raise TransportError(
             f"{copies} copies need {copies} sessions at once, and the limit on open files allows {limit}",
             hint="raise it with `ulimit -n`, or have an administrator raise `ulimit -Hn`",
         )
-    if len(sessions.open_nodes().union(plan.chosen)) > limit:
-        _close_all_but(sessions, plan)
+    if len(asked.sessions.open_nodes().union(plan.chosen)) > limit:
+        _give_back_all_but(asked, plan)
 
 
-def _close_all_but(sessions: Sessions, plan: Plan) -> None:
-    for node in sessions.open_nodes().difference(plan.chosen):
-        sessions.close(node)
+def _give_back_all_but(asked: "OpenSweep", plan: Plan) -> None:
+    for node in asked.sessions.open_nodes().difference(plan.chosen):
+        asked.give_back(node)

@@ -1,10 +1,7 @@
 """`clbalance shell`: lines from a script or a terminal, on real nodes over sessions that stay open."""
 
 import contextlib
-import os
 from pathlib import Path
-
-import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, Terminal
@@ -106,7 +103,7 @@ def test_at_a_terminal_ctrl_c_ends_what_runs_on_the_nodes_and_ctrl_d_leaves(clba
     terminal.type(b"\x1b[200~use node1\n?\x1b[201~\r")
     at_prompt(terminal, 4)
     assert b"node1 (1 node)" in terminal.raw
-    terminal.type(b"!trap : INT; sleep 1000 & echo ready $((40 + 2)); wait; kill $!; echo after $((40 + 2))\r")
+    terminal.type(b'!trap "kill \\$!; echo after $((40 + 2)); exit" INT; sleep 1000 & echo ready $((40 + 2)); wait\r')
     terminal.read_until(b"ready 42")
     terminal.type(b"\x03")
     at_prompt(terminal, 5)
@@ -118,6 +115,16 @@ def test_at_a_terminal_ctrl_c_ends_what_runs_on_the_nodes_and_ctrl_d_leaves(clba
     assert b"not run" in terminal.raw
     terminal.type(b"\x04")
     assert terminal.end() == 2
+
+
+def test_ctrl_c_that_follows_enter_at_once_stops_the_line(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("shell", "node1")
+    at_prompt(terminal, 1)
+    for number in range(2, 12):
+        terminal.type(b"sleep 1000\r\x03")
+        at_prompt(terminal, number)
+    terminal.type(b"exit 5\r")
+    assert terminal.end() == 5
 
 
 def at_prompt(terminal: Terminal, number: int) -> None:
@@ -135,22 +142,12 @@ def running(word: str) -> int:
     return found
 
 
-@pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
-def test_a_history_that_cannot_be_used_is_told_and_done_without(clbalance: Command, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "state" / "shell-history"
-    path.parent.mkdir(mode=0o700)
-    match kind:
-        case "folder":
-            path.mkdir()
-        case "link":
-            path.symlink_to("/etc/passwd")
-        case _:
-            os.mkfifo(path)
-    terminal = clbalance.on_terminal("shell", "node1", env={"CLBALANCE_STATE_DIR": str(path.parent)})
+def test_a_history_that_cannot_be_used_is_told_before_the_prompt(clbalance: Command, tmp_path: Path) -> None:
+    (tmp_path / "shell-history").mkdir()
+    tmp_path.chmod(0o700)
+    terminal = clbalance.on_terminal("shell", "node1", env={"CLBALANCE_STATE_DIR": str(tmp_path)})
     at_prompt(terminal, 1)
-    terminal.type(b"?\r")
-    at_prompt(terminal, 2)
-    assert b"continuing without a file for the history" in terminal.raw
+    assert b"continuing without a file for the history" in terminal.raw.partition(b"\x1b[?2004h")[0]
     terminal.type(b"exit 5\r")
     assert terminal.end() == 5
 
@@ -162,7 +159,7 @@ def test_a_terminal_that_cannot_be_drawn_on_gets_plain_text(clbalance: Command) 
     terminal.read_until(b"node1 (1 node)\r\nnode1> ")
     terminal.type(b"exit\r")
     assert terminal.end() == 0
-    assert b"\x1b" not in terminal.raw.partition(b"node1> ")[2]
+    assert b"\x1b" not in terminal.raw
 
 
 def test_selectors_stand_wherever_a_node_set_does(lab: Lab, clbalance: Command) -> None:

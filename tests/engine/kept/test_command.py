@@ -68,6 +68,15 @@ def test_what_a_command_leaves_in_the_background_lives_on_after_its_shell(tmp_pa
     assert eventually((tmp_path / "after").read_text) == "alive\n"
 
 
+def test_what_a_command_left_in_the_background_prints_later_is_no_output_of_the_next(
+    services: Services, tmp_path: Path
+) -> None:
+    left = f"(until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo late; touch {tmp_path}/said) & echo first"
+    assert lines(run_command(services, [A], left)) == [(b"first",)]
+    wait = f"touch {tmp_path}/go; until [ -e {tmp_path}/said ]; do sleep 0.1; done; echo second"
+    assert lines(run_command(services, [A], wait)) == [(b"second",)]
+
+
 def test_a_command_that_runs_ends_with_its_shell(tmp_path: Path) -> None:
     with shell_of_this_machine() as shell:
         shell.stdin.write(command_request(f"setsid sleep 1000 & echo $! >{tmp_path}/pid; wait", NONCE))

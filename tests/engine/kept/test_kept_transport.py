@@ -143,6 +143,27 @@ def test_there_are_never_more_sessions_than_the_limit() -> None:
         assert inner.opened[:4] == [A, B, C, A]  # A was used least recently when C came
 
 
+def test_rounds_over_more_nodes_than_are_kept_log_in_for_the_others_only() -> None:
+    transport, inner, services = kept(world_of({name: probed(0.5) for name in ("a", "b", "c")}), KeptLimits(most=2))
+    with transport:
+        for rounds in range(1, 5):
+            assert loads(take_snapshot(services, [A, B, C])) == {"a": 0.5, "b": 0.5, "c": 0.5}
+            assert (len(inner.opened), transport.count) == (2 + rounds, 2)
+
+
+def test_no_session_is_begun_in_the_background_while_others_are_waited_for() -> None:
+    transport, inner, _ = kept(world_of({"a": echo, "b": echo}))
+    with transport:
+        with transport.sessions() as sessions:
+            for node in (A, B):
+                sessions.open(node, within_s=15.0)
+            sessions.close(A)
+            assert sessions.next(5.0) is None
+            assert inner.opened == [A, B]
+        transport.rest(1.0)
+        assert sorted(inner.opened) == [A, A, B, B]
+
+
 def test_an_unused_session_is_closed() -> None:
     transport, _, services = kept(world_of({"a": probed(0.5, after=echo)}), KeptLimits(idle_s=60.0))
     with transport:
