@@ -33,6 +33,7 @@ from clbalance.render.output.streams import Outlet
 from clbalance.render.sparkline import blocks_for
 from clbalance.render.table import Tone
 from clbalance.render.text import span
+from clbalance.render.top.node_details import OpenNode
 from clbalance.render.top.round import Round
 from clbalance.units import counted
 
@@ -96,6 +97,10 @@ class LiveTop:
         """A round has come."""
         self._in_main_thread(lambda: self._screen.take(found, time.monotonic()))
 
+    def looked(self, node: OpenNode) -> None:
+        """The open node has said more."""
+        self._in_main_thread(lambda: self._screen.look(node))
+
     def failed(self, reason: str) -> None:
         """Something is to be said."""
         self._in_main_thread(lambda: self._screen.say(reason))
@@ -134,9 +139,11 @@ class LiveTop:
         was_idle = self._is_idle(now_s)
         self._last_key_s = now_s
         self._screen.press(key)
-        if was_idle and self._worker is not None:
-            self._worker.every_s = self._every_s
-            self._worker.hurry()
+        if self._worker is not None:
+            self._worker.open_node = self._screen.open_node
+            if was_idle:
+                self._worker.every_s = self._every_s
+                self._worker.hurry()
         if self._screen.state.is_over and not self._app.is_done:
             self._app.exit()
         if (todo := self._screen.take_todo()) is not None:
@@ -206,6 +213,6 @@ def show_live(
     aside = replace(console.outlets, stderr=Outlet(file=said))
     quiet = replace(cluster, console=replace(console, outlets=aside))
     try:
-        live.run(Worker(quiet, groups, live.told, live.failed))
+        live.run(Worker(quiet, groups, live.told, live.looked, live.failed))
     finally:
         console.outlets.stderr.send(said.getvalue())

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.top.actions import asks_for
-from clbalance.policy.top.keys import KEYS, Keys
+from clbalance.policy.top.keys import KEYS, Command, Keys
 from clbalance.policy.top.state import Focus, TopState
 from clbalance.policy.top.view import View
 from clbalance.render.lines import Line, columns_of, cut, cut_line, padded
@@ -24,7 +24,8 @@ _TITLES = {
     View.USERS: "users",
     View.GROUPS: "groups",
 }
-_HINT = "?: help  /: filter  Enter: details  Space: tag  q: quit"
+_HINTS = ((Command.HELP, "help"), (Command.FILTER, "filter"), (Command.DETAILS, "details"), (Command.TAG, "tag"),
+          (Command.QUIT, "quit"))  # fmt: skip
 _FURNITURE = 4
 """Lines that are no rows: the counts, the views, the headings, and the last line."""
 
@@ -110,22 +111,36 @@ def _views(scene: Scene) -> Line:
     return (*cells, Cell("  " + "  ".join(filter(None, told)), Tone.WARN))
 
 
-def table_lines(
-    scene: Scene, width: int, blocks: Blocks, first: int, count: int | None, *, gutter: bool = True
-) -> Iterator[Line]:
-    """The headings and the rows from `first`, all of them if `count` is None. `gutter`: signs before selected rows."""
+def table_lines(scene: Scene, width: int, blocks: Blocks, first: int, count: int) -> Iterator[Line]:
+    """The headings and `count` rows from `first`, with signs before those that are selected or tagged."""
     items, state = scene.items, scene.state
-    before = GAP if gutter else 0
-    table = fit(whole_table(items, state), width - before)
-    widths = table.widths()
-    left = width - before - sum(widths[:-1]) - GAP * len(widths[:-1])
-    widths[-1] = max(1, min(widths[-1], left))
-    headings = [Cell(column.heading, Tone.STRONG) for column in table.columns]
-    yield (Cell(" " * before), *_line(headings, table.columns, widths, blocks))
-    last = None if count is None else first + count
+    table = fit(whole_table(items, state), width - GAP)
+    widths = _widths(table, width - GAP)
+    yield (Cell(" " * GAP), *_headline(table, widths, blocks))
+    last = first + count
     for item, row in zip(items.items[first:last], table.rows[first:last], strict=True):
-        cells = _line(row, table.columns, widths, blocks)
-        yield (*_gutter(item, state), *_chosen(cells, item, state)) if gutter else tuple(cells)
+        yield (*_gutter(item, state), *_chosen(_line(row, table.columns, widths, blocks), item, state))
+
+
+def plain_table(table: Table, width: int, blocks: Blocks) -> Iterator[Line]:
+    """The headings and all rows, with the columns that fit."""
+    table = fit(table, width)
+    widths = _widths(table, width)
+    yield tuple(_headline(table, widths, blocks))
+    for row in table.rows:
+        yield tuple(_line(row, table.columns, widths, blocks))
+
+
+def _widths(table: Table, width: int) -> list[int]:
+    """Of the columns; the last one has what is left."""
+    widths = table.widths()
+    left = width - sum(widths[:-1]) - GAP * len(widths[:-1])
+    return [*widths[:-1], max(1, min(widths[-1], left))]
+
+
+def _headline(table: Table, widths: Sequence[int], blocks: Blocks) -> Iterator[Cell]:
+    headings = [Cell(column.heading, Tone.STRONG) for column in table.columns]
+    return _line(headings, table.columns, widths, blocks)
 
 
 def whole_table(items: Items, state: TopState) -> Table:
@@ -171,9 +186,18 @@ def _last_line(scene: Scene, width: int, blocks: Blocks) -> Line:
         asked = cut(scene.question, max(1, width - columns_of(ending) - (width // 3 if wanted else 0)), blocks.cut)
         return Cell(asked + ending, Tone.WARN), *(_typed(state, width // 3) if wanted else ())
     if state.focus in {Focus.HELP, Focus.DETAILS}:
-        return (Cell("Esc: back  Up Down PgUp PgDn: scroll", Tone.QUIET),)
+        moves = (Command.UP, Command.DOWN, Command.PAGE_UP, Command.PAGE_DOWN)
+        scroll = " ".join(filter(None, map(scene.keys.shown, moves)))
+        return (
+            Cell(_hint(scene.keys, ((Command.BACK, "back"),)) + (f"  {scroll}: scroll" if scroll else ""), Tone.QUIET),
+        )
     told = scene.state.remark or scene.message or scene.by.remark
-    return (Cell(cut(told, width, blocks.cut), Tone.WARN),) if told else (Cell(_HINT, Tone.QUIET),)
+    return (Cell(cut(told, width, blocks.cut), Tone.WARN),) if told else (Cell(_hint(scene.keys, _HINTS), Tone.QUIET),)
+
+
+def _hint(keys: Keys, told: Sequence[tuple[Command, str]]) -> str:
+    """The keys of these commands, as far as they have any."""
+    return "  ".join(f"{keys.shown(command)}: {does}" for command, does in told if keys.shown(command))
 
 
 def _typed(state: TopState, width: int) -> Line:
@@ -189,7 +213,11 @@ def help_lines(keys: Keys = KEYS) -> tuple[Line, ...]:
     rows = keys.help()
     width = max(columns_of(names) for names, _ in rows)
     lines = [(Cell(padded(names, width + GAP), Tone.STRONG), Cell(does)) for names, does in rows]
-    return ((), *lines, (), (Cell("While a filter is typed, letters are text: Enter takes it, Esc leaves it."),))
+    more = (
+        "While a filter is typed, letters are text: Enter takes it, Esc leaves it, Up recalls.",
+        "`[top.keys]` in clbalance.toml gives other keys.",
+    )
+    return ((), *lines, (), *((Cell(text),) for text in more))
 
 
 def _window(lines: Sequence[Line], scrolled: int, height: int) -> Sequence[Line]:

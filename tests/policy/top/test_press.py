@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.policy.top.actions import Action, Deed, question, verb
-from clbalance.policy.top.keys import BINDINGS, KEYS, READ_ONLY, Command
+from clbalance.policy.top.keys import BINDINGS, KEYS, Command
 from clbalance.policy.top.press import press
 from clbalance.policy.top.state import Focus, Place, Shown, TopState, settle, targets
 from clbalance.policy.top.view import View
@@ -74,6 +74,14 @@ def test_a_filter_is_taken_left_and_recalled() -> None:
     assert pressed(state, ["down"], shown).typed == "mem"
     assert pressed(state, ["escape"], shown).filter == "mem"
     assert pressed(state, ["enter"], shown).history == ("mem", "gpu")
+
+
+def test_matches_of_the_last_filter_are_stepped_through_although_all_rows_are_shown() -> None:
+    shown = Shown(keys=("a", "b", "c", "d"), page=9, matches=frozenset({"b", "d"}))
+    state = pressed(TopState(), [*"/x", "enter", "escape"], shown)
+    assert [pressed(state, keys, shown).place.selected for keys in ("n", "nn", "nnn", "N")] == ["b", "d", "b", "d"]
+    assert "no row with x" in press(state, "n", replace(shown, matches=frozenset())).remark
+    assert "no filter" in press(TopState(), "n", shown).remark
 
 
 def test_escape_undoes_one_thing_at_a_time() -> None:
@@ -192,7 +200,7 @@ def test_what_a_view_has_not_is_refused_with_words() -> None:
 
 
 def test_a_shell_and_a_log_are_for_one_row() -> None:
-    assert press(pressed(TopState(), [" ", " "], _ROWS), "s", _ROWS).remark == "ssh: one row, not 2; U untags"
+    assert press(pressed(TopState(), [" ", " "], _ROWS), "s", _ROWS).remark == "ssh: one row, not the 2 that are tagged"
     assert pressed(TopState(), ["down", "s"], _ROWS).todo == Deed(action=Action.SSH, keys=("node:b",))
 
 
@@ -209,8 +217,8 @@ def test_an_export_is_of_all_rows_unless_some_are_tagged() -> None:
 def test_read_only_has_no_actions(key: str) -> None:
     for view in View:
         state = TopState(view=view)
-        assert press(state, key, _ROWS, READ_ONLY) == state
-    assert key not in "".join(keys for keys, _ in READ_ONLY.help()).split()
+        assert press(state, key, _ROWS, KEYS.read_only()) == state
+    assert key not in "".join(keys for keys, _ in KEYS.read_only().help()).split()
 
 
 def test_a_question_names_what_to_how_many() -> None:

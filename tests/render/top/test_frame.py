@@ -20,7 +20,7 @@ from clbalance.render.top.item import Items
 from clbalance.render.top.narrow import items_of, parse_filter, selected_nodes, shown_of, visible
 from clbalance.render.top.round import Round
 from tests.render.build import busy, silent, up
-from tests.render.examples.top import CLUSTER, PENDING, ROUND, hostile, round_of
+from tests.render.examples.top import CLUSTER, OPEN, PENDING, ROUND, hostile, round_of
 
 
 def _scene(found: Round, state: TopState, width: int, height: int) -> Scene:
@@ -29,7 +29,7 @@ def _scene(found: Round, state: TopState, width: int, height: int) -> Scene:
     items = visible(items_of(found, state, UNICODE), by, state)
     state = settle(state, shown_of(found, items, rows_on(height)))
     question = "drain 2 nodes: node[1-2]" if state.focus is Focus.QUESTION else ""
-    details = detail_lines(found, items, state, width, UNICODE) if state.focus is Focus.DETAILS else ()
+    details = detail_lines(found, items, state, width, UNICODE, OPEN) if state.focus is Focus.DETAILS else ()
     return Scene(found=found, state=state, items=items, by=by, age_s=2.0, details=details, question=question)
 
 
