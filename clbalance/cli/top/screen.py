@@ -80,6 +80,10 @@ class Screen:
         todo, self.state = self.state.todo, replace(self.state, todo=None)
         return todo
 
+    def ask_to_replace(self, deed: Deed) -> None:
+        """Ask before an export replaces a file."""
+        self.state = replace(self.state, focus=Focus.QUESTION, asked=replace(deed, is_sure=True), typed="")
+
     def exported(self, keys: Collection[str]) -> Items:
         """These rows, as they are now."""
         return replace(self._items, items=tuple(item for item in self._items.items if item.key in keys))

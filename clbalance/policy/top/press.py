@@ -99,7 +99,7 @@ def _answer(state: TopState, key: str) -> TopState:
     deed = state.asked
     assert deed is not None
     left = replace(state, focus=Focus.TABLE, asked=None, typed="")
-    if not asks_for(deed.action):
+    if not asks_for(deed):
         return replace(left, todo=deed) if key == "y" else replace(left, remark=f"no {deed.action.value}")
     if key in {"escape", "c-c"}:
         return replace(left, remark=f"no {deed.action.value}")

@@ -181,7 +181,7 @@ def _last_line(scene: Scene, width: int, blocks: Blocks) -> Line:
     if state.focus is Focus.FILTER:
         return Cell("/", Tone.STRONG), *_typed(state, width - 1)
     if state.focus is Focus.QUESTION and state.asked is not None:
-        wanted = asks_for(state.asked.action)
+        wanted = asks_for(state.asked)
         ending = f"; {wanted}: " if wanted else "?  y: do it, any other key: no"
         asked = cut(scene.question, max(1, width - columns_of(ending) - (width // 3 if wanted else 0)), blocks.cut)
         return Cell(asked + ending, Tone.WARN), *(_typed(state, width // 3) if wanted else ())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.policy.top.actions import Action, Deed, question, verb
+from clbalance.policy.top.actions import Action, Deed, asks_for, question, verb
 from clbalance.policy.top.keys import BINDINGS, KEYS, Command
 from clbalance.policy.top.press import press
 from clbalance.policy.top.state import Focus, Place, Shown, TopState, settle, targets
@@ -177,6 +177,14 @@ def test_a_drain_asks_for_its_reason_and_is_not_done_without() -> None:
     done = pressed(asked, [*"y d", "enter"], _ROWS)
     assert done.todo == Deed(action=Action.DRAIN, keys=("node:a",), text="y d")
     assert pressed(asked, [*"disk", "escape"], _ROWS).todo is None
+
+
+def test_a_file_that_is_there_is_replaced_only_after_a_yes() -> None:
+    sure = Deed(action=Action.EXPORT, keys=("node:a",), text="out.csv", is_sure=True)
+    asked = TopState(focus=Focus.QUESTION, asked=sure)
+    assert (asks_for(sure), question(sure, "")) == ("", "out.csv is there already: replace it")
+    assert press(asked, "y", _ROWS).todo == sure
+    assert press(asked, "enter", _ROWS).todo is None
 
 
 @settings(max_examples=60)
