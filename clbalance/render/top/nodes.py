@@ -173,8 +173,10 @@ def only(found: Round, keep: Callable[[NodeRow], bool]) -> Round:
     """The round with these nodes only; pending jobs, which are on none, are left out."""
     rows = tuple(row for row in found.rows if keep(row))
     names = {row.node for row in rows}
-    jobs = tuple(job for job in found.jobs if names.intersection(job.nodes))
-    return replace(found, rows=rows, jobs=jobs)
+    jobs, ended = (
+        tuple(job for job in all_jobs if names.intersection(job.nodes)) for all_jobs in (found.jobs, found.ended)
+    )
+    return replace(found, rows=rows, jobs=jobs, ended=ended)
 
 
 def groupings_of(

@@ -40,6 +40,11 @@ PENDING = JobRecord(
 )
 RUNNING = replace(PENDING, id=9, key="99" * 16, state=JobState.RUNNING, reason="", nodes=(NodeName("node7"),))
 
+ENDED = replace(
+    PENDING, id=6, key="66" * 16, state=JobState.FAILED, reason="", rc=3, nodes=(NodeName("node1"),),
+    started_at=AT - timedelta(minutes=30), ended_at=AT - timedelta(minutes=5),
+)  # fmt: skip
+
 
 def same(value: float) -> Aggregate:
     return Aggregate(value, value, value)
@@ -69,7 +74,7 @@ def round_of(rows: list[NodeRow], *jobs: JobRecord, names: KnownNames = NAMES) -
 
 
 CLUSTER = [*small_cluster(), up("gpu1", 40.0, gpus=GPUS, leases=[OWN, THEIRS])]
-ROUND = round_of(CLUSTER, PENDING, RUNNING)
+ROUND = replace(round_of(CLUSTER, PENDING, RUNNING), ended=(ENDED,))
 OPEN = OpenNode(
     node=NodeName("gpu1"),
     cores={number: min(100.0, number * 7.0) for number in range(15)} | {15: Unknown(reason="new")},
