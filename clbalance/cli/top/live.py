@@ -13,10 +13,8 @@ from typing import Final
 
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.input.defaults import create_input
 from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.output.defaults import create_output
 
 from clbalance.cli import signals
 from clbalance.cli.cluster import ClusterContext
@@ -66,7 +64,6 @@ class LiveTop:
         self._worker: Worker | None = None
         self._last_key_s = time.monotonic()
         self._signal: int | None = None
-        self._output = create_output()
         control = FormattedTextControl(self._fragments, focusable=True, show_cursor=False)
         self._app: Application[None] = Application(
             layout=Layout(Window(control, wrap_lines=False, always_hide_cursor=True)),
@@ -74,8 +71,6 @@ class LiveTop:
             full_screen=True,
             color_depth=ColorDepth.DEPTH_4_BIT if color else ColorDepth.DEPTH_1_BIT,
             refresh_interval=_AGE_EVERY_S,
-            output=self._output,
-            input=create_input(),
         )
         self._app.ttimeoutlen = 0.05  # Escape alone is told from the first byte of another key
         self._app.timeoutlen = 0.1
@@ -200,7 +195,7 @@ class LiveTop:
             idle = f"no key for {span(_IDLE_AFTER_S)}: nodes are asked every {span(_IDLE_EVERY_S)}, until a key comes"
             if self._worker is not None:
                 self._worker.every_s = _IDLE_EVERY_S
-        size = self._output.get_size()
+        size = self._app.output.get_size()
         lines = self._screen.lines(size.columns, size.rows, now_s, idle)
         found: StyleAndTextTuples = []
         for at, line in enumerate(lines):

@@ -3,7 +3,7 @@
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.top.state import TopState
 from clbalance.policy.top.view import View
-from clbalance.render.lines import lines_text
+from clbalance.render.lines import cut_line, lines_text
 from clbalance.render.node_json import node_document
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
@@ -37,6 +37,8 @@ class TopReport(Report):
         table = whole_table(items, state)
         width = display.width or sum(table.widths()) + GAP * len(items.columns)
         lines = [summary(found, None, width), *plain_table(table, width, self.blocks)]
+        if display.width is not None:
+            lines = [cut_line(line, width, self.blocks.cut) for line in lines]
         return lines_text(lines, color=display.color)
 
     def plain(self) -> str:
