@@ -23,6 +23,8 @@ from clbalance.render.top.nodes import groupings_of
 from clbalance.render.top.round import Round
 from clbalance.render.views import NodeRow, load_per_cpu
 
+LEAST_ANSWER_S = 1.0
+"""A node that usually answers at once has so long to answer again: one that freezes must not hold up a round."""
 _MOST_ENDED = 50
 _ENDED_SHOWN = timedelta(hours=1)
 _ROUNDS_KEPT = 12

@@ -55,9 +55,9 @@ def _show_rounds(
 ) -> NoReturn:
     """One frame or value after the other, until a signal or the end of the pipe."""
     from clbalance.cli.kept_sessions import keeping_sessions
-    from clbalance.cli.top.rounds import Rounds
+    from clbalance.cli.top.rounds import LEAST_ANSWER_S, Rounds
 
-    with keeping_sessions(services) as kept:
+    with keeping_sessions(services, least_s=LEAST_ANSWER_S) as kept:
         rounds = Rounds(cluster, replace(services, transport=kept), groups, lambda: kept.count)
         while True:
             began = services.clock.monotonic()

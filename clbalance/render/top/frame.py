@@ -57,6 +57,7 @@ def rows_on(height: int) -> int:
 def frame(scene: Scene, width: int, height: int, blocks: Blocks) -> tuple[Line, ...]:
     """The screen, from the top; at most `height` lines of at most `width` columns."""
     width, height = max(1, width), max(1, height)
+    top = summary(scene.found, scene.age_s, width)
     match scene.state.focus:
         case Focus.HELP:
             inner: Sequence[Line] = _window(help_lines(scene.keys), scene.state.scrolled, height - 2)
@@ -64,8 +65,8 @@ def frame(scene: Scene, width: int, height: int, blocks: Blocks) -> tuple[Line, 
             inner = _window(scene.details, scene.state.scrolled, height - 2)
         case Focus.TABLE | Focus.FILTER | Focus.QUESTION:
             first, page = scene.state.place.first, rows_on(height)
-            inner = [_views(scene), *table_lines(scene, width, blocks, first, page)]
-    lines = [summary(scene.found, scene.age_s, width), *inner]
+            inner = [_views(scene, is_told="login" in top[0].text), *table_lines(scene, width, blocks, first, page)]
+    lines = [top, *inner]
     kept = lines[: max(1, height - 1)]
     if height > 1:
         kept += [()] * (height - 1 - len(kept))
@@ -81,19 +82,20 @@ def summary(found: Round, age_s: float | None, width: int) -> Line:
     states = ", ".join(f"{count} {state}" for state, count in found.counts().items())
     running = len(found.leased())
     age = f"{found.taken_at:%H:%M:%S}" if age_s is None else f"{span(age_s)} old"
-    parts = [
-        f"{counted(len(found.rows), 'node')}: {states}" if states else "no nodes",
-        age,
-        f"jobs: {running} running, {found.pending()} pending",
-        *([counted(found.logins, "login")] if found.logins else []),
-    ]
-    while len(parts) > 2 and columns_of("  ".join(parts)) > width:
-        parts.pop()
-    return (Cell("  ".join(parts), Tone.STRONG),)
+    nodes = f"{counted(len(found.rows), 'node')}: {states}" if states else "no nodes"
+    jobs, short = f"jobs: {running} running, {found.pending()} pending", f"jobs: {running} R, {found.pending()} PD"
+    logins = [_logins(found)] if found.logins else []
+    choices = ([nodes, age, jobs, *logins], [nodes, age, jobs], [nodes, age, short], [nodes, age])
+    texts = ["  ".join(parts) for parts in choices]
+    return (Cell(next((text for text in texts if columns_of(text) <= width), texts[-1]), Tone.STRONG),)
 
 
-def _views(scene: Scene) -> Line:
-    """The views, the present one in brackets, and what narrows it."""
+def _logins(found: Round) -> str:
+    return counted(found.logins, "login")
+
+
+def _views(scene: Scene, *, is_told: bool) -> Line:
+    """The views, the present one in brackets, and what narrows it; the logins, if the line above has not told them."""
     state = scene.state
     cells = []
     for number, view in enumerate(View, 1):
@@ -108,7 +110,8 @@ def _views(scene: Scene) -> Line:
         f"{counted(len(scene.items.items), 'row')}" if state.filter or state.within else "",
         f"{tagged} tagged" if tagged else "",
     ]
-    return (*cells, Cell("  " + "  ".join(filter(None, told)), Tone.WARN))
+    logins = "" if is_told or not scene.found.logins else f"  {_logins(scene.found)}"
+    return (*cells, Cell("  " + "  ".join(filter(None, told)), Tone.WARN), Cell(logins, Tone.QUIET))
 
 
 def table_lines(scene: Scene, width: int, blocks: Blocks, first: int, count: int) -> Iterator[Line]:

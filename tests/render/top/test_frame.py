@@ -128,6 +128,9 @@ def test_the_rows_of_a_group_are_all_that_is_shown() -> None:
 def test_narrow_screens_keep_the_first_of_the_counts() -> None:
     assert _text(ROUND, TopState(), 140, 5).splitlines()[0].endswith("9 logins")
     assert _text(ROUND, TopState(), 50, 5).splitlines()[0].startswith("9 nodes: ")
+    at_80 = _text(ROUND, TopState(), 80, 5).splitlines()
+    assert at_80[0].endswith("2 s old  jobs: 4 R, 1 PD")
+    assert at_80[1].endswith("9 logins")
 
 
 def test_a_selected_row_and_a_tagged_one_have_signs_without_colour() -> None:
