@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Final
 
 from prompt_toolkit.application import Application, run_in_terminal
@@ -201,7 +202,8 @@ class LiveTop:
         for at, line in enumerate(lines):
             if at:
                 found.append(("", "\n"))
-            found.extend((_STYLES[cell.tone], cell.text) for cell in line)
+            for style, same in groupby(line, key=lambda cell: _STYLES[cell.tone]):
+                found.append((style, "".join(cell.text for cell in same)))
         return found
 
 

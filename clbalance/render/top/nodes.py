@@ -1,5 +1,6 @@
 """The views of nodes and of groups of nodes."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -73,7 +74,8 @@ def _figures(row: NodeRow) -> Iterator[Value]:
     node = AnsweredNode.of(row.answer) if isinstance(row.answer, Measured) else None
     for figure, cell in zip(FIGURES, figure_cells(row), strict=True):
         value = None if node is None else figure.indices[0].read(node)
-        yield replace(Value.number(value), cell=cell)
+        known = None if value is None or isinstance(value, Unknown) or math.isnan(value) else value
+        yield Value(cell=cell, value=known)
 
 
 def _free_gpus(answer: object) -> float | None:
