@@ -12,8 +12,8 @@ check: ; @scripts/setup test && scripts/check
 # The site of docs/, into build/site.
 docs: ; @scripts/setup docs && .venv/bin/python -m mkdocs build --strict --quiet && echo "build/site/index.html"
 
-# docs/images/terminal.svg, from a lab.
-picture: ; @scripts/setup demo && .venv/bin/python scripts/picture.py
+# docs/images, from labs: terminal.svg, and the screens of `top`.
+picture: ; @scripts/setup test && .venv/bin/python scripts/picture.py && .venv/bin/python scripts/screens.py
 
 # The random trials at their full measure, for a night: SOAK of 50, and EXAMPLES of each property.
 SOAK ?= 50

@@ -51,9 +51,14 @@ def main() -> None:
             run("clbalance lab down", folder, env)
     console = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(output.rstrip()), soft_wrap=True)
+    PICTURE.write_text(exported(console, "clbalance"))
+
+
+def exported(console: Console, title: str) -> str:
+    """What was printed there, as SVG."""
     form = FONT_FROM_ELSEWHERE.sub("", CONSOLE_SVG_FORMAT).replace("Fira Code, monospace", FONTS)
-    svg = console.export_svg(title="clbalance", code_format=form)
-    PICTURE.write_text("".join(line.rstrip() + "\n" for line in svg.splitlines()))
+    svg = console.export_svg(title=title, code_format=form)
+    return "".join(line.rstrip() + "\n" for line in svg.splitlines())
 
 
 def shown_script() -> str:

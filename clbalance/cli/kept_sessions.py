@@ -18,11 +18,11 @@ _KEEPER: "ContextVar[SessionKeeper | None]" = ContextVar("keeper", default=None)
 """Of the call that carries out others. Other threads have none: they connect anew."""
 
 
-def keeping_sessions(services: "Services") -> "KeptTransport":
-    """The transport of these services, with sessions that stay open for the next use."""
+def keeping_sessions(services: "Services", *, least_s: float | None = None) -> "KeptTransport":
+    """The transport of these services, with sessions that stay open for the next use. `least_s`: as in `KeptTimes`."""
     from clbalance.engine.kept.pool import KeptTimes
 
-    times = KeptTimes(begin_within_s=services.answer_within_s, answer_within_s=services.step_within_s)
+    times = KeptTimes(begin_within_s=services.answer_within_s, answer_within_s=services.step_within_s, least_s=least_s)
     return _kept(services.transport, times, services.clock)
 
 

@@ -41,14 +41,29 @@ def parse_cpu_ticks(text: str) -> CpuTicks | Unknown:
     """
     for line in text.split("\n"):
         name, *fields = line.split()[:9] or [""]
-        if name != "cpu":
-            continue
-        ticks = wholes(fields, most=_MOST_TICKS)
-        if ticks is None or len(ticks) < 4:
-            return Unknown(reason="/proc/stat does not parse")
-        total = sum(ticks)
-        return CpuTicks(busy=total - sum(ticks[3:5]), total=total)
+        if name == "cpu":
+            return _ticks(fields) or Unknown(reason="/proc/stat does not parse")
     return Unknown(reason="no /proc/stat")
+
+
+def parse_core_ticks(text: str) -> dict[int, CpuTicks]:
+    """The same of each cpu that has a line of its own."""
+    found = {}
+    for line in text.split("\n"):
+        name, *fields = line.split()[:9] or [""]
+        cpu = whole(name[3:], most=MOST_CPUS) if name.startswith("cpu") else None
+        ticks = None if cpu is None else _ticks(fields)
+        if cpu is not None and ticks is not None:
+            found[cpu] = ticks
+    return found
+
+
+def _ticks(fields: list[str]) -> CpuTicks | None:
+    ticks = wholes(fields, most=_MOST_TICKS)
+    if ticks is None or len(ticks) < 4:
+        return None
+    total = sum(ticks)
+    return CpuTicks(busy=total - sum(ticks[3:5]), total=total)
 
 
 def parse_online(text: str) -> int | Unknown:

@@ -85,7 +85,7 @@ def rates(
         return Unknown(reason=reason)
     return Rates(
         span_s=span_s,
-        ut_pct=_ut_pct(before.cpu_ticks, after.cpu_ticks),
+        ut_pct=cpu_use_pct(before.cpu_ticks, after.cpu_ticks),
         disk_bytes_per_s=_bytes_per_s(before.disk, after.disk, span_s),
         net_bytes_per_s=_bytes_per_s(before.net, after.net, span_s),
     )
@@ -103,7 +103,8 @@ def _incomparable(before_boot: str | Unknown, after_boot: str | Unknown, span_s:
     return ""
 
 
-def _ut_pct(before: CpuTicks | Unknown, after: CpuTicks | Unknown) -> float | Unknown:
+def cpu_use_pct(before: CpuTicks | Unknown, after: CpuTicks | Unknown) -> float | Unknown:
+    """The share of the time between two readings in which the cpus were busy."""
     if isinstance(before, Unknown):
         return before
     if isinstance(after, Unknown):

@@ -55,12 +55,13 @@ def cut_line(line: Line, width: int, mark: str) -> Line:
     kept: list[Cell] = []
     left = width
     for cell in line:
-        text = cut(cell.text, left, mark)
-        if text:
-            kept.append(Cell(text, cell.tone))
-        left -= columns_of(text)
-        if text != cell.text:
+        columns = columns_of(cell.text)
+        if columns > left:
+            if text := cut(cell.text, left, mark):
+                kept.append(Cell(text, cell.tone))
             break
+        kept.append(cell)
+        left -= columns
     return tuple(kept)
 
 

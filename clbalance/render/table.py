@@ -43,7 +43,8 @@ class Cell:
     """Characters of the text that are shown in the tone BAD, whatever that of the cell is."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", escape_line(self.text))
+        if not (self.text.isascii() and self.text.isprintable()):  # most are, and a frame has thousands
+            object.__setattr__(self, "text", escape_line(self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

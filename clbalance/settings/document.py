@@ -83,7 +83,7 @@ def _node_facts(origin: str, given: object) -> Iterator[NodeFacts]:
             node_set=str(values["set"]),
             cpu_factor=number_of(values.get("cpu_factor")),
             slots=None if slots is None else int(slots),
-            labels=labels if isinstance(labels, Mapping) else {},
+            labels={name: str(one) for name, one in labels.items()} if isinstance(labels, Mapping) else {},
             taints=taints if isinstance(taints, tuple) else (),
             origin=origin,
         )

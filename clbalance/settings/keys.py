@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.indices.table import THRESHOLDS
 
-Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | None
+Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | Mapping[str, tuple[str, ...]] | None
 """A checked value; None: a limit that is switched off."""
 
 
@@ -139,6 +139,24 @@ class TableKind:
         return Misfit(value_text(text))  # no environment variable sets a table
 
 
+@dataclass(frozen=True, slots=True)
+class KeysOfTop:
+    """A table of the actions of `top`, each with a key or an array of keys."""
+
+    expected: str = 'keys such as `drain = "D"`, `page_down = ["pagedown", "ctrl-f"]`, or `cancel = []`'
+
+    def read(self, given: object) -> Value | Misfit:
+        from clbalance.policy.top.rebind import read_keys  # most calls have no such table
+
+        if not isinstance(given, Mapping):
+            return Misfit(value_text(given))
+        found = read_keys(given)
+        return Misfit(found) if isinstance(found, str) else found
+
+    def read_text(self, text: str) -> Value | Misfit:
+        return Misfit(value_text(text))  # no environment variable sets it
+
+
 def value_text(given: object) -> str:  # noqa: PLR0911 - one return for each type of TOML
     """A TOML value in one short line, in TOML's words: `the string "many"`."""
     match given:
@@ -212,6 +230,7 @@ KEYS: Mapping[str, ValueKind] = {
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*( -[A-Za-z])?",
     ),
     "shell.confirm_nodes": Number(at_least=1, at_most=100_000, whole=True, can_be_off=True),
+    "top.keys": KeysOfTop(),
 }
 """The kinds of values by dotted key, as in TOML."""
 

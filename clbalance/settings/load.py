@@ -125,6 +125,7 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         rebalance={name: number_of(value) for name, value in _below("rebalance.", values)},
         slurm=SlurmSettings(nodes=values.get("slurm.nodes") is True),
         shell=_shell(values),
+        top_keys=_top_keys(values),
         groups_conf=_text(values.get("groups_conf")),
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
     )
@@ -152,6 +153,12 @@ def _shell(values: Mapping[str, Value]) -> ShellSettings:
     most = number_of(values.get("shell.confirm_nodes", plain.confirm_nodes))
     assert isinstance(words, tuple)
     return ShellSettings(confirm=words, confirm_nodes=None if most is None else int(most))
+
+
+def _top_keys(values: Mapping[str, Value]) -> Mapping[str, tuple[str, ...]]:
+    found = values.get("top.keys", {})
+    assert isinstance(found, Mapping)
+    return {name: keys for name, keys in found.items() if isinstance(keys, tuple)}
 
 
 def _policy(values: Mapping[str, Value]) -> PolicySettings:

@@ -96,6 +96,8 @@ class Settings:
     gpus: GpuSettings = GpuSettings()
     slurm: SlurmSettings = SlurmSettings()
     shell: ShellSettings = ShellSettings()
+    top_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The keys of actions of `top`, where they are others (`policy/top/rebind.py`)."""
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     """By the keys of `[thresholds]`; None: switched off, whatever the default is."""
     rebalance: Mapping[str, float | bool | None] = field(default_factory=dict)

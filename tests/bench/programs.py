@@ -22,6 +22,7 @@ _FROM_PYPI = {
     "asyncssh": "asyncssh",
     "HyperQueue": "hyperqueue",
     "parallel-ssh": "parallel-ssh",
+    "textual": "textual",
 }
 _FROM_DEBIAN = {
     "GNU parallel": ("parallel", ("parallel", "--version")),

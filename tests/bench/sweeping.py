@@ -56,7 +56,7 @@ def _with_sick_nodes(site: Site, lab: Lab, timeout_s: int) -> float:
 def throttled(site: Site) -> Iterator[Figure]:
     """All answer in the end."""
     with site.lab("throttled", 1, max_startups="10:30:100") as lab:
-        config = _one_node_by_many_names(lab, site.folder / "throttled-config")
+        config = one_node_by_many_names(lab, site.folder / "throttled-config")
         env = {**site.environment(lab), "CLBALANCE_SSH_OPTIONS": f"-F {config}"}
         taken, missing = [], 0
         for _ in range(3):
@@ -74,7 +74,8 @@ def throttled(site: Site) -> Iterator[Figure]:
     )
 
 
-def _one_node_by_many_names(lab: Lab, path: Path) -> Path:
+def one_node_by_many_names(lab: Lab, path: Path) -> Path:
+    """An ssh_config in which the node has the names `door*`, too."""
     path.write_text(lab.ssh_config.read_text().replace("Host node1\n", "Host node1 door*\n"))
     return path
 

@@ -56,6 +56,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {f"rebalance.{name}": off.get(value is None, value) for name, value in rebalance.items()}
     most = settings.shell.confirm_nodes
     values |= {"shell.confirm": list(settings.shell.confirm), "shell.confirm_nodes": off.get(most is None, most)}
+    values["top.keys"] = {name: list(keys) for name, keys in settings.top_keys.items()} or None
     for key, origin in settings.origins.items():
         yield ShownKey(key=key, value=values[key], origin=origin)
 

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
-_NAMED = (
-    "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "enter", "escape", "tab", "backspace", "delete",
-    "c-c", "c-u", "c-d", "c-z", "f1",
-)  # fmt: skip
+from clbalance.policy.top.keys import NAMED_KEYS
+
+_NAMED = (*NAMED_KEYS, "c-c", "c-z")
 """prompt_toolkit has meanings of its own for these, which ours come before."""
 _NAMES = {"c-m": "enter", "c-i": "tab", "c-h": "backspace"}
 """As prompt_toolkit reports them."""

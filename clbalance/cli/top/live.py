@@ -9,18 +9,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Final
 
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.input.defaults import create_input
 from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.output.defaults import create_output
 
 from clbalance.cli import signals
 from clbalance.cli.cluster import ClusterContext
-from clbalance.cli.top.acts import act_on_terminal, export
+from clbalance.cli.top.acts import TerminalCommand, export, is_there, terminal_command
 from clbalance.cli.top.keyboard import key_bindings
 from clbalance.cli.top.screen import Screen
 from clbalance.cli.top.worker import Worker
@@ -33,6 +32,7 @@ from clbalance.render.output.streams import Outlet
 from clbalance.render.sparkline import blocks_for
 from clbalance.render.table import Tone
 from clbalance.render.text import span
+from clbalance.render.top.node_details import OpenNode
 from clbalance.render.top.round import Round
 from clbalance.units import counted
 
@@ -53,16 +53,18 @@ _IDLE_EVERY_S = 30.0
 class LiveTop:
     """One screen, from its first frame to its end."""
 
-    def __init__(self, screen: Screen, act: Callable[[Deed], None], *, every_s: float, color: bool) -> None:
-        """`act` carries out an action while the terminal is its own."""
+    def __init__(
+        self, screen: Screen, command_of: Callable[[Deed], TerminalCommand], *, every_s: float, color: bool
+    ) -> None:
+        """`command_of` makes the command that carries out an action."""
         self._screen = screen
-        self._act = act
-        self._is_acting = False
+        self._command_of = command_of
+        self._command: TerminalCommand | None = None
+        """The one that has the terminal."""
         self._every_s = every_s
         self._worker: Worker | None = None
         self._last_key_s = time.monotonic()
         self._signal: int | None = None
-        self._output = create_output()
         control = FormattedTextControl(self._fragments, focusable=True, show_cursor=False)
         self._app: Application[None] = Application(
             layout=Layout(Window(control, wrap_lines=False, always_hide_cursor=True)),
@@ -70,8 +72,6 @@ class LiveTop:
             full_screen=True,
             color_depth=ColorDepth.DEPTH_4_BIT if color else ColorDepth.DEPTH_1_BIT,
             refresh_interval=_AGE_EVERY_S,
-            output=self._output,
-            input=create_input(),
         )
         self._app.ttimeoutlen = 0.05  # Escape alone is told from the first byte of another key
         self._app.timeoutlen = 0.1
@@ -95,6 +95,10 @@ class LiveTop:
     def told(self, found: Round) -> None:
         """A round has come."""
         self._in_main_thread(lambda: self._screen.take(found, time.monotonic()))
+
+    def looked(self, node: OpenNode) -> None:
+        """The open node has said more."""
+        self._in_main_thread(lambda: self._screen.look(node))
 
     def failed(self, reason: str) -> None:
         """Something is to be said."""
@@ -123,9 +127,15 @@ class LiveTop:
                 loop.add_signal_handler(one, self._stopped, one)
 
     def _stopped(self, signum: int) -> None:
-        if self._is_acting and signum == signal.SIGINT:
+        if self._command is not None and signum == signal.SIGINT:
             return  # it is for the command that has the terminal
         self._signal = signum
+        if self._command is not None:
+            self._command.end()
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
         if self._app.is_running and not self._app.is_done:
             self._app.exit()
 
@@ -134,29 +144,40 @@ class LiveTop:
         was_idle = self._is_idle(now_s)
         self._last_key_s = now_s
         self._screen.press(key)
-        if was_idle and self._worker is not None:
-            self._worker.every_s = self._every_s
-            self._worker.hurry()
-        if self._screen.state.is_over and not self._app.is_done:
-            self._app.exit()
+        if self._worker is not None:
+            self._worker.open_node = self._screen.open_node
+            if was_idle:
+                self._worker.every_s = self._every_s
+                self._worker.hurry()
+        if self._screen.state.is_over:
+            self._leave()
         if (todo := self._screen.take_todo()) is not None:
-            self._app.create_background_task(self._carry_out(todo))
+            if todo.action is Action.EXPORT:
+                self._export(todo)
+            else:
+                self._app.create_background_task(self._carry_out(todo))
 
     async def _carry_out(self, deed: Deed) -> None:
-        if deed.action is Action.EXPORT:
-            try:
-                self._screen.say(export(self._screen.exported(deed.keys), deed.text))
-            except ClbalanceError as error:
-                self._screen.say(error.message)
-            self._app.invalidate()
-            return
-        self._is_acting = True
+        self._command = self._command_of(deed)
         try:
-            await run_in_terminal(lambda: self._act(deed), in_executor=True)
+            await run_in_terminal(self._command.run, in_executor=True)
+        except OSError as error:  # the program is not there
+            self._screen.say(str(error))
         finally:
-            self._is_acting = False
+            self._command = None
+            if self._signal is not None:
+                self._leave()
         if self._worker is not None:
             self._worker.hurry()
+
+    def _export(self, deed: Deed) -> None:
+        try:
+            if is_there(deed.text) and not deed.is_sure:
+                self._screen.ask_to_replace(deed)
+            else:
+                self._screen.say(export(self._screen.exported(deed.keys), deed.text))
+        except ClbalanceError as error:
+            self._screen.say(error.message)
 
     def _pasted(self, text: str) -> None:
         """Text is for a filter. On the table it would be keys that nobody has pressed."""
@@ -175,20 +196,21 @@ class LiveTop:
             idle = f"no key for {span(_IDLE_AFTER_S)}: nodes are asked every {span(_IDLE_EVERY_S)}, until a key comes"
             if self._worker is not None:
                 self._worker.every_s = _IDLE_EVERY_S
-        size = self._output.get_size()
+        size = self._app.output.get_size()
         lines = self._screen.lines(size.columns, size.rows, now_s, idle)
         found: StyleAndTextTuples = []
         for at, line in enumerate(lines):
             if at:
                 found.append(("", "\n"))
-            found.extend((_STYLES[cell.tone], cell.text) for cell in line)
+            for style, same in groupby(line, key=lambda cell: _STYLES[cell.tone]):
+                found.append((style, "".join(cell.text for cell in same)))
         return found
 
 
 def _is_text_asked(screen: Screen) -> bool:
     """Whether what is typed is text; a question that `y` answers takes no pasted one."""
     asked = screen.state.asked
-    return asked is None or bool(asks_for(asked.action))
+    return asked is None or bool(asks_for(asked))
 
 
 def show_live(
@@ -201,11 +223,11 @@ def show_live(
     screen = Screen(first, nothing_yet, blocks_for(os.environ), labels, keys)
     screen.say(f"asking {counted(len(names), 'node')}")
     console = cluster.console
-    live = LiveTop(screen, partial(act_on_terminal, cluster), every_s=every_s, color=console.display.color)
+    live = LiveTop(screen, partial(terminal_command, cluster), every_s=every_s, color=console.display.color)
     said = io.BytesIO()
     aside = replace(console.outlets, stderr=Outlet(file=said))
     quiet = replace(cluster, console=replace(console, outlets=aside))
     try:
-        live.run(Worker(quiet, groups, live.told, live.failed))
+        live.run(Worker(quiet, groups, live.told, live.looked, live.failed))
     finally:
         console.outlets.stderr.send(said.getvalue())

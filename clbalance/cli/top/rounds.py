@@ -4,6 +4,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
+from operator import itemgetter
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.known_names import asking_for_owners, known_names
@@ -21,6 +23,10 @@ from clbalance.render.top.nodes import groupings_of
 from clbalance.render.top.round import Round
 from clbalance.render.views import NodeRow, load_per_cpu
 
+LEAST_ANSWER_S = 1.0
+"""A node that usually answers at once has so long to answer again: one that freezes must not hold up a round."""
+_MOST_ENDED = 50
+_ENDED_SHOWN = timedelta(hours=1)
 _ROUNDS_KEPT = 12
 """Of which the load of each node is drawn."""
 
@@ -62,11 +68,13 @@ class Rounds:
         return replace(found, recent=self._recent_cells())
 
     def _round(self, snapshot: Snapshot, *, ask_nodes: bool) -> Round:
+        jobs, ended = self._jobs(snapshot.taken_at)
         return Round(
             number=self._count,
             taken_at=snapshot.taken_at.astimezone(),
             rows=tuple(node_rows(snapshot, self._cluster.policy, self._cluster.default_cpus)),
-            jobs=self._jobs(),
+            jobs=jobs,
+            ended=ended,
             user=me(),
             uid=os.getuid(),
             names=self._names(snapshot, ask_nodes=ask_nodes),
@@ -78,12 +86,18 @@ class Rounds:
     def _recent_cells(self) -> Mapping[NodeName, tuple[TimeCell, ...]]:
         return {node: tuple(cells) for node, cells in self._recent.items()}
 
-    def _jobs(self) -> tuple[JobRecord, ...]:
+    def _jobs(self, now: datetime) -> tuple[tuple[JobRecord, ...], tuple[JobRecord, ...]]:
+        """Those that are not over, and those that ended a short while ago."""
+        journal = self._services.journal
         try:
-            return self._services.journal.records()
+            jobs, newest = journal.records(), journal.records(over=True, newest=_MOST_ENDED)
         except StoreError as error:
             self._services.listener.store_failed(error.message)
-            return ()
+            return (), ()
+        ended = [
+            (job.ended_at, job) for job in newest if job.ended_at is not None and now - job.ended_at < _ENDED_SHOWN
+        ]
+        return jobs, tuple(job for _, job in sorted(ended, key=itemgetter(0), reverse=True))
 
     def _names(self, snapshot: Snapshot, *, ask_nodes: bool) -> KnownNames:
         """Nodes are asked for names once for each user that this host does not know: it costs a login."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from clbalance.model import NodeName
 from clbalance.nodeset import fold
 from clbalance.policy.top.actions import VIEWS, Action, Deed, question
-from clbalance.policy.top.keys import KEYS, Keys
+from clbalance.policy.top.keys import KEYS, TO_MATCHES, Keys
 from clbalance.policy.top.press import press
 from clbalance.policy.top.state import Focus, Shown, TopState, settle
 from clbalance.policy.top.view import View
@@ -15,7 +15,8 @@ from clbalance.render.sparkline import Blocks
 from clbalance.render.top.details import detail_lines
 from clbalance.render.top.frame import Scene, frame, rows_on
 from clbalance.render.top.item import Items
-from clbalance.render.top.narrow import Filter, items_of, parse_filter, selected_nodes, shown_of, visible
+from clbalance.render.top.narrow import Filter, items_of, matches, parse_filter, selected_nodes, shown_of, visible
+from clbalance.render.top.node_details import OpenNode
 from clbalance.render.top.round import Round
 
 
@@ -32,6 +33,7 @@ class Screen:
         self._labels = frozenset(labels)
         self._keys = keys
         self._message = ""
+        self._looked: OpenNode | None = None
         self._size = (80, 24)
         self._by = Filter()
         self._made_of: Round | None = None
@@ -47,6 +49,18 @@ class Screen:
         self._found, self._taken_s = found, now_s
         self._refresh()
 
+    def look(self, looked: OpenNode) -> None:
+        """Show this in the details of its node."""
+        self._looked = looked
+
+    @property
+    def open_node(self) -> NodeName | None:
+        """The node whose details are open."""
+        if self.state.focus is not Focus.DETAILS or self.state.view is not View.NODES:
+            return None
+        selected = self.state.place.selected
+        return next((item.nodes[0] for item in self._items.items if item.key == selected), None)
+
     def say(self, message: str) -> None:
         """Show a message in the last line, until the next key."""
         self._message = message
@@ -54,13 +68,21 @@ class Screen:
     def press(self, key: str) -> None:
         """Do what a key says."""
         self._message = ""
-        self.state = self._with_names(press(self.state, key, self._shown(), self._keys))
+        shown = self._shown()
+        if self._keys.command(key) in TO_MATCHES and self.state.history:
+            by = parse_filter(self.state.history[-1], self._labels)
+            shown = replace(shown, matches=matches(self._found, self._items, by))
+        self.state = self._with_names(press(self.state, key, shown, self._keys))
         self._refresh()
 
     def take_todo(self) -> Deed | None:
         """The action that was confirmed, once."""
         todo, self.state = self.state.todo, replace(self.state, todo=None)
         return todo
+
+    def ask_to_replace(self, deed: Deed) -> None:
+        """Ask before an export replaces a file."""
+        self.state = replace(self.state, focus=Focus.QUESTION, asked=replace(deed, is_sure=True), typed="")
 
     def exported(self, keys: Collection[str]) -> Items:
         """These rows, as they are now."""
@@ -71,7 +93,6 @@ class Screen:
         if (width, height) != self._size:
             self._size = (width, height)
             self.state = settle(self.state, self._shown())
-        is_open = self.state.focus is Focus.DETAILS
         scene = Scene(
             found=self._found,
             state=self.state,
@@ -81,9 +102,12 @@ class Screen:
             message=self._message or remark,
             question=self._question(),
             keys=self._keys,
-            details=detail_lines(self._found, self._items, self.state, width, self._blocks) if is_open else (),
+            details=self._details(width) if self.state.focus is Focus.DETAILS else (),
         )
         return frame(scene, width, height, self._blocks)
+
+    def _details(self, width: int) -> tuple[Line, ...]:
+        return detail_lines(self._found, self._items, self.state, width, self._blocks, self._looked)
 
     def _with_names(self, state: TopState) -> TopState:
         """An action is for the nodes or jobs that its question names."""

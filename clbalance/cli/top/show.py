@@ -29,11 +29,13 @@ def show_top(nodes: NodeOptions, ssh: SshOptions, console: Console, shown: TopOp
     if not shown.once and _is_interactive(console):
         from clbalance.cli.top.groups import site_groups
         from clbalance.cli.top.live import show_live
-        from clbalance.policy.top.keys import KEYS, READ_ONLY
+        from clbalance.policy.top.rebind import rebound
         from clbalance.policy.top.state import TopState
 
-        first = TopState(view=shown.view, filter=shown.filter or "")
-        show_live(cluster, site_groups(cluster, nodes), first, every_s, READ_ONLY if shown.readonly else KEYS)
+        first = TopState(view=shown.view, filter=shown.filter or "", history=(shown.filter,) if shown.filter else ())
+        keys = rebound(cluster.settings.top_keys)
+        keys = keys.read_only() if shown.readonly else keys
+        show_live(cluster, site_groups(cluster, nodes), first, every_s, keys)
         return ExitCode.DONE
     with cluster.services(meanwhile="clbalance.cli.top.rounds") as services:
         from clbalance.cli.top.groups import site_groups
@@ -53,9 +55,9 @@ def _show_rounds(
 ) -> NoReturn:
     """One frame or value after the other, until a signal or the end of the pipe."""
     from clbalance.cli.kept_sessions import keeping_sessions
-    from clbalance.cli.top.rounds import Rounds
+    from clbalance.cli.top.rounds import LEAST_ANSWER_S, Rounds
 
-    with keeping_sessions(services) as kept:
+    with keeping_sessions(services, least_s=LEAST_ANSWER_S) as kept:
         rounds = Rounds(cluster, replace(services, transport=kept), groups, lambda: kept.count)
         while True:
             began = services.clock.monotonic()

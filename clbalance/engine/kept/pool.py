@@ -27,16 +27,29 @@ from clbalance.ports import Clock, Closed, Line, SessionEvent, Sessions
 from clbalance.random_hex import random_hex
 
 TEND_EVERY_S = 0.2
+_TIMES_USUAL = 4.0
+_USUAL_KEPT = 0.8
+"""What is left of the usual time after each quicker answer."""
 _MOST_UNASKED_BYTES = 64 << 10
 _LINE_COST_BYTES = 64  # that each line counts on top of its length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptTimes:
-    """How long a node may take: `begin_within_s` with its connection, `answer_within_s` over an open session."""
+    """How long a node may take: `begin_within_s` with its connection, `answer_within_s` over an open session.
+
+    `least_s`: a node that has answered sooner may take this long, or a few times as long as usual; None: as others.
+    """
 
     begin_within_s: float
     answer_within_s: float
+    least_s: float | None = None
+
+    def answer_s(self, usual_s: float | None) -> float:
+        """The time for an answer over an open session of a node that usually takes so long; None: not known."""
+        if self.least_s is None or usual_s is None:
+            return self.answer_within_s
+        return min(self.answer_within_s, max(self.least_s, _TIMES_USUAL * usual_s))
 
 
 @dataclass(slots=True)
@@ -48,6 +61,8 @@ class _Session:
     has_answered: bool = False
     """Its end is not the node's failure, unless it came too late."""
     unasked_bytes: int = 0
+    taken_s: float = 0.0
+    """When it was given to the view."""
 
 
 class SessionPool:
@@ -67,6 +82,8 @@ class SessionPool:
         self._free: dict[NodeName, None] = {}
         """Those that are not in use, the one that was given back first at the front."""
         self._asked_s: dict[NodeName, float] = {}
+        self._usual_s: dict[NodeName, float] = {}
+        """How long answers over open sessions take."""
         self._failed: dict[NodeName, Failed] = {}
         self._tended_s = 0.0
         self.is_used = False
@@ -144,16 +161,20 @@ class SessionPool:
                 return failed
             case TakeKept():
                 one = self._sessions[node]
-                is_free, one.use, one.unasked_bytes = one.use is Use.FREE, Use.TAKEN, 0
+                is_free, one.use, one.unasked_bytes, one.taken_s = one.use is Use.FREE, Use.TAKEN, 0, now_s
                 self._free.pop(node, None)
-                sessions.set_deadline(node, min(within_s, self._times.answer_within_s) if is_free else within_s)
+                answer_s = self._times.answer_s(self._usual_s.get(node))
+                sessions.set_deadline(node, min(within_s, answer_s) if is_free else within_s)
             case BeginNew():
-                self._begin(node, _Session(Use.TAKEN), within_s)
+                self._begin(node, _Session(Use.TAKEN, taken_s=now_s), within_s)
         return None
 
     def release(self, node: NodeName) -> None:
         """The shell has answered all that it was sent."""
         if (one := self._sessions.get(node)) is not None:
+            if one.use is Use.TAKEN:
+                took_s = self.now_s - one.taken_s
+                self._usual_s[node] = max(took_s, _USUAL_KEPT * self._usual_s.get(node, 0.0))
             one.use, one.has_answered, one.unasked_bytes = Use.FREE, True, 0
             self._free[node] = None
             self._failed.pop(node, None)

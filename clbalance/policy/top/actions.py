@@ -44,15 +44,19 @@ class Deed:
     names: tuple[str, ...] = ()
     """What they are called, as the question told: it is done to these, whatever the next round shows."""
     text: str = ""
+    is_sure: bool = False
+    """An export that, once confirmed, replaces the file that is there."""
 
 
-def asks_for(action: Action) -> str:
+def asks_for(deed: Deed) -> str:
     """The words that the question asks for; empty: yes or no."""
-    return {Action.DRAIN: "reason", Action.EXPORT: "file (.csv or .json)"}.get(action, "")
+    return "" if deed.is_sure else {Action.DRAIN: "reason", Action.EXPORT: "file (.csv or .json)"}.get(deed.action, "")
 
 
 def question(deed: Deed, folded: str) -> str:
     """What is about to be done, to how many and to which. `folded`: the names as one text."""
+    if deed.action is Action.EXPORT and deed.is_sure:
+        return f"{deed.text} is there already: replace it"
     if deed.action is Action.EXPORT:
         return f"export {counted(len(deed.keys), 'row')}"
     what = "job" if View.JOBS in VIEWS[deed.action] else "node"

@@ -26,6 +26,8 @@ class Command(Enum):
     SORT_RIGHT = "sort by the column to the right"
     REVERSE = "reverse the order"
     FILTER = "filter: a text, or an expression such as mem > 20G"
+    NEXT_MATCH = "next row that the last filter selects, also when it is cleared"
+    PREVIOUS_MATCH = "the one before"
     GROUPING = "fold nodes by groups, by the next label, and not at all"
     TAG = "tag a row, or untag it"
     UNTAG = "untag all"
@@ -59,6 +61,8 @@ BINDINGS: Final[tuple[tuple[Command, tuple[str, ...]], ...]] = (
     (Command.SORT_RIGHT, (".",)),
     (Command.REVERSE, ("S",)),
     (Command.FILTER, ("/",)),
+    (Command.NEXT_MATCH, ("n",)),
+    (Command.PREVIOUS_MATCH, ("N",)),
     (Command.GROUPING, ("g",)),
     (Command.TAG, (" ",)),
     (Command.UNTAG, ("U",)),
@@ -75,10 +79,26 @@ BINDINGS: Final[tuple[tuple[Command, tuple[str, ...]], ...]] = (
     (Command.QUIT, ("q",)),
 )
 
-_NAMES: Final = {
-    " ": "Space", "enter": "Enter", "escape": "Esc", "tab": "Tab", "up": "Up", "down": "Down",
-    "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End", "f1": "F1",
+_SHOWN: Final = {
+    " ": "Space", "enter": "Enter", "escape": "Esc", "tab": "Tab", "up": "Up", "down": "Down", "left": "Left",
+    "right": "Right", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End", "insert": "Ins",
+    "delete": "Del", "backspace": "Backspace",
+    **{f"f{number}": f"F{number}" for number in range(1, 13)},
+    **{f"c-{letter}": f"Ctrl-{letter.upper()}" for letter in "abdefgklnopqrstuvwxy"},
 }  # fmt: skip
+"""Keys with a name, as they are shown. Ctrl-C always ends `top`, Ctrl-Z is ignored, and terminals send Ctrl-H, I, J
+and M for other keys."""
+NAMED_KEYS: Final = tuple(key for key in _SHOWN if len(key) > 1)
+
+
+def is_key(key: str) -> bool:
+    """Whether a command can have it."""
+    return key in _SHOWN or (len(key) == 1 and key.isprintable())
+
+
+def shown_key(key: str) -> str:
+    """Its name for people."""
+    return _SHOWN.get(key, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +113,15 @@ class Keys:
 
     def help(self) -> tuple[tuple[str, str], ...]:
         """The keys of each command as they are shown, and what it does."""
-        return tuple((" ".join(_NAMES.get(key, key) for key in keys), one.value) for one, keys in self.bindings)
+        return tuple((" ".join(map(shown_key, keys)), one.value) for one, keys in self.bindings if keys)
+
+    def shown(self, command: Command) -> str:
+        """The first key of a command; empty: it has none."""
+        return next((shown_key(key) for one, keys in self.bindings if one is command for key in keys[:1]), "")
+
+    def read_only(self) -> "Keys":
+        """Without those of actions."""
+        return Keys(tuple(one for one in self.bindings if one[0] not in ACTIONS))
 
 
 ACTIONS: Final = {
@@ -107,5 +135,5 @@ ACTIONS: Final = {
 }
 """Actions are for the tagged rows; without any, for the selected one."""
 KEYS: Final = Keys()
-READ_ONLY: Final = Keys(tuple(one for one in BINDINGS if one[0] not in ACTIONS))
-"""With `--readonly` there are no actions."""
+TO_MATCHES: Final = frozenset({Command.NEXT_MATCH, Command.PREVIOUS_MATCH})
+"""They need to know which rows the last filter selects."""

@@ -85,7 +85,7 @@ def _ask(state: TopState, action: Action, shown: Shown) -> TopState:
         return replace(state, remark=f"{action.value}: there is no row")
     if action in ALONE:
         if len(keys) > 1:
-            return replace(state, remark=f"{action.value}: one row, not {len(keys)}; U untags")
+            return replace(state, remark=f"{action.value}: one row, not the {len(keys)} that are tagged")
         return replace(state, todo=Deed(action=action, keys=keys))
     return replace(state, focus=Focus.QUESTION, asked=Deed(action=action, keys=keys), typed="")
 
@@ -99,7 +99,7 @@ def _answer(state: TopState, key: str) -> TopState:
     deed = state.asked
     assert deed is not None
     left = replace(state, focus=Focus.TABLE, asked=None, typed="")
-    if not asks_for(deed.action):
+    if not asks_for(deed):
         return replace(left, todo=deed) if key == "y" else replace(left, remark=f"no {deed.action.value}")
     if key in {"escape", "c-c"}:
         return replace(left, remark=f"no {deed.action.value}")
@@ -172,6 +172,22 @@ def _begin_filter(state: TopState, _: Shown) -> TopState:
     return replace(state, focus=Focus.FILTER, typed=state.filter, recalled=0)
 
 
+def _to_match(step: int) -> Callable[[TopState, Shown], TopState]:
+    """To the next row in this direction that the last filter selects; after the last one comes the first."""
+
+    def moved(state: TopState, shown: Shown) -> TopState:
+        if not state.history:
+            return replace(state, remark="no filter was typed yet")
+        at = settle(state, shown).place.number
+        around = [(at + step * steps) % len(shown.keys) for steps in range(1, len(shown.keys) + 1)]
+        number = next((one for one in around if shown.keys[one] in shown.matches), None)
+        if number is None:
+            return replace(state, remark=f"no row with {state.history[-1]}")
+        return state.with_place(replace(state.place, number=number, selected=shown.keys[number]))
+
+    return moved
+
+
 def _fold(state: TopState, shown: Shown) -> TopState:
     """The view of nodes folded by the first grouping, by the next ones, and not at all; that of groups by the next."""
     if not shown.groupings or state.view not in {View.NODES, View.GROUPS}:
@@ -228,6 +244,8 @@ _ON_TABLE: Final[Mapping[Command, Callable[[TopState, Shown], TopState]]] = {
     Command.SORT_RIGHT: _sort_by(1),
     Command.REVERSE: _reverse,
     Command.FILTER: _begin_filter,
+    Command.NEXT_MATCH: _to_match(1),
+    Command.PREVIOUS_MATCH: _to_match(-1),
     Command.GROUPING: _fold,
     Command.TAG: _tag,
     Command.UNTAG: lambda state, _: replace(state, tags=frozenset()),

@@ -51,6 +51,8 @@ class Shown:
     """How many rows have room on the screen."""
     groupings: tuple[str, ...] = ()
     """By which nodes can be grouped."""
+    matches: frozenset[str] = frozenset()
+    """The keys of those rows that the last filter selects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

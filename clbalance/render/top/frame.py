@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.top.actions import asks_for
-from clbalance.policy.top.keys import KEYS, Keys
+from clbalance.policy.top.keys import KEYS, Command, Keys
 from clbalance.policy.top.state import Focus, TopState
 from clbalance.policy.top.view import View
 from clbalance.render.lines import Line, columns_of, cut, cut_line, padded
@@ -24,7 +24,8 @@ _TITLES = {
     View.USERS: "users",
     View.GROUPS: "groups",
 }
-_HINT = "?: help  /: filter  Enter: details  Space: tag  q: quit"
+_HINTS = ((Command.HELP, "help"), (Command.FILTER, "filter"), (Command.DETAILS, "details"), (Command.TAG, "tag"),
+          (Command.QUIT, "quit"))  # fmt: skip
 _FURNITURE = 4
 """Lines that are no rows: the counts, the views, the headings, and the last line."""
 
@@ -56,6 +57,7 @@ def rows_on(height: int) -> int:
 def frame(scene: Scene, width: int, height: int, blocks: Blocks) -> tuple[Line, ...]:
     """The screen, from the top; at most `height` lines of at most `width` columns."""
     width, height = max(1, width), max(1, height)
+    top = summary(scene.found, scene.age_s, width)
     match scene.state.focus:
         case Focus.HELP:
             inner: Sequence[Line] = _window(help_lines(scene.keys), scene.state.scrolled, height - 2)
@@ -63,8 +65,8 @@ def frame(scene: Scene, width: int, height: int, blocks: Blocks) -> tuple[Line, 
             inner = _window(scene.details, scene.state.scrolled, height - 2)
         case Focus.TABLE | Focus.FILTER | Focus.QUESTION:
             first, page = scene.state.place.first, rows_on(height)
-            inner = [_views(scene), *table_lines(scene, width, blocks, first, page)]
-    lines = [summary(scene.found, scene.age_s, width), *inner]
+            inner = [_views(scene, is_told="login" in top[0].text), *table_lines(scene, width, blocks, first, page)]
+    lines = [top, *inner]
     kept = lines[: max(1, height - 1)]
     if height > 1:
         kept += [()] * (height - 1 - len(kept))
@@ -80,19 +82,20 @@ def summary(found: Round, age_s: float | None, width: int) -> Line:
     states = ", ".join(f"{count} {state}" for state, count in found.counts().items())
     running = len(found.leased())
     age = f"{found.taken_at:%H:%M:%S}" if age_s is None else f"{span(age_s)} old"
-    parts = [
-        f"{counted(len(found.rows), 'node')}: {states}" if states else "no nodes",
-        age,
-        f"jobs: {running} running, {found.pending()} pending",
-        *([counted(found.logins, "login")] if found.logins else []),
-    ]
-    while len(parts) > 2 and columns_of("  ".join(parts)) > width:
-        parts.pop()
-    return (Cell("  ".join(parts), Tone.STRONG),)
+    nodes = f"{counted(len(found.rows), 'node')}: {states}" if states else "no nodes"
+    jobs, short = f"jobs: {running} running, {found.pending()} pending", f"jobs: {running} R, {found.pending()} PD"
+    logins = [_logins(found)] if found.logins else []
+    choices = ([nodes, age, jobs, *logins], [nodes, age, jobs], [nodes, age, short], [nodes, age])
+    texts = ["  ".join(parts) for parts in choices]
+    return (Cell(next((text for text in texts if columns_of(text) <= width), texts[-1]), Tone.STRONG),)
 
 
-def _views(scene: Scene) -> Line:
-    """The views, the present one in brackets, and what narrows it."""
+def _logins(found: Round) -> str:
+    return counted(found.logins, "login")
+
+
+def _views(scene: Scene, *, is_told: bool) -> Line:
+    """The views, the present one in brackets, and what narrows it; the logins, if the line above has not told them."""
     state = scene.state
     cells = []
     for number, view in enumerate(View, 1):
@@ -107,25 +110,40 @@ def _views(scene: Scene) -> Line:
         f"{counted(len(scene.items.items), 'row')}" if state.filter or state.within else "",
         f"{tagged} tagged" if tagged else "",
     ]
-    return (*cells, Cell("  " + "  ".join(filter(None, told)), Tone.WARN))
+    logins = "" if is_told or not scene.found.logins else f"  {_logins(scene.found)}"
+    return (*cells, Cell("  " + "  ".join(filter(None, told)), Tone.WARN), Cell(logins, Tone.QUIET))
 
 
-def table_lines(
-    scene: Scene, width: int, blocks: Blocks, first: int, count: int | None, *, gutter: bool = True
-) -> Iterator[Line]:
-    """The headings and the rows from `first`, all of them if `count` is None. `gutter`: signs before selected rows."""
+def table_lines(scene: Scene, width: int, blocks: Blocks, first: int, count: int) -> Iterator[Line]:
+    """The headings and `count` rows from `first`, with signs before those that are selected or tagged."""
     items, state = scene.items, scene.state
-    before = GAP if gutter else 0
-    table = fit(whole_table(items, state), width - before)
-    widths = table.widths()
-    left = width - before - sum(widths[:-1]) - GAP * len(widths[:-1])
-    widths[-1] = max(1, min(widths[-1], left))
-    headings = [Cell(column.heading, Tone.STRONG) for column in table.columns]
-    yield (Cell(" " * before), *_line(headings, table.columns, widths, blocks))
-    last = None if count is None else first + count
+    table = fit(whole_table(items, state), width - GAP)
+    widths = _widths(table, width - GAP)
+    yield (Cell(" " * GAP), *_headline(table, widths, blocks))
+    last = first + count
     for item, row in zip(items.items[first:last], table.rows[first:last], strict=True):
-        cells = _line(row, table.columns, widths, blocks)
-        yield (*_gutter(item, state), *_chosen(cells, item, state)) if gutter else tuple(cells)
+        yield (*_gutter(item, state), *_chosen(_line(row, table.columns, widths, blocks), item, state))
+
+
+def plain_table(table: Table, width: int, blocks: Blocks) -> Iterator[Line]:
+    """The headings and all rows, with the columns that fit."""
+    table = fit(table, width)
+    widths = _widths(table, width)
+    yield tuple(_headline(table, widths, blocks))
+    for row in table.rows:
+        yield tuple(_line(row, table.columns, widths, blocks))
+
+
+def _widths(table: Table, width: int) -> list[int]:
+    """Of the columns; the last one has what is left."""
+    widths = table.widths()
+    left = width - sum(widths[:-1]) - GAP * len(widths[:-1])
+    return [*widths[:-1], max(1, min(widths[-1], left))]
+
+
+def _headline(table: Table, widths: Sequence[int], blocks: Blocks) -> Iterator[Cell]:
+    headings = [Cell(column.heading, Tone.STRONG) for column in table.columns]
+    return _line(headings, table.columns, widths, blocks)
 
 
 def whole_table(items: Items, state: TopState) -> Table:
@@ -166,14 +184,23 @@ def _last_line(scene: Scene, width: int, blocks: Blocks) -> Line:
     if state.focus is Focus.FILTER:
         return Cell("/", Tone.STRONG), *_typed(state, width - 1)
     if state.focus is Focus.QUESTION and state.asked is not None:
-        wanted = asks_for(state.asked.action)
+        wanted = asks_for(state.asked)
         ending = f"; {wanted}: " if wanted else "?  y: do it, any other key: no"
         asked = cut(scene.question, max(1, width - columns_of(ending) - (width // 3 if wanted else 0)), blocks.cut)
         return Cell(asked + ending, Tone.WARN), *(_typed(state, width // 3) if wanted else ())
     if state.focus in {Focus.HELP, Focus.DETAILS}:
-        return (Cell("Esc: back  Up Down PgUp PgDn: scroll", Tone.QUIET),)
+        moves = (Command.UP, Command.DOWN, Command.PAGE_UP, Command.PAGE_DOWN)
+        scroll = " ".join(filter(None, map(scene.keys.shown, moves)))
+        return (
+            Cell(_hint(scene.keys, ((Command.BACK, "back"),)) + (f"  {scroll}: scroll" if scroll else ""), Tone.QUIET),
+        )
     told = scene.state.remark or scene.message or scene.by.remark
-    return (Cell(cut(told, width, blocks.cut), Tone.WARN),) if told else (Cell(_HINT, Tone.QUIET),)
+    return (Cell(cut(told, width, blocks.cut), Tone.WARN),) if told else (Cell(_hint(scene.keys, _HINTS), Tone.QUIET),)
+
+
+def _hint(keys: Keys, told: Sequence[tuple[Command, str]]) -> str:
+    """The keys of these commands, as far as they have any."""
+    return "  ".join(f"{keys.shown(command)}: {does}" for command, does in told if keys.shown(command))
 
 
 def _typed(state: TopState, width: int) -> Line:
@@ -189,7 +216,11 @@ def help_lines(keys: Keys = KEYS) -> tuple[Line, ...]:
     rows = keys.help()
     width = max(columns_of(names) for names, _ in rows)
     lines = [(Cell(padded(names, width + GAP), Tone.STRONG), Cell(does)) for names, does in rows]
-    return ((), *lines, (), (Cell("While a filter is typed, letters are text: Enter takes it, Esc leaves it."),))
+    more = (
+        "While a filter is typed, letters are text: Enter takes it, Esc leaves it, Up recalls.",
+        "`[top.keys]` in clbalance.toml gives other keys.",
+    )
+    return ((), *lines, (), *((Cell(text),) for text in more))
 
 
 def _window(lines: Sequence[Line], scrolled: int, height: int) -> Sequence[Line]:

@@ -32,12 +32,14 @@ _NODES_CHARS = _NAME_CHARS = 24
 
 
 def job_items(found: Round) -> Items:
-    """The jobs that run, longest first, then those that wait, in the order of their numbers."""
+    """The jobs that run, longest first, then those that wait, by their numbers, then those that have ended."""
     answers = {row.node: row.answer for row in found.rows if isinstance(row.answer, Measured)}
     leased = found.leased()
     seen = {job.key for job in leased if _is_own(job)}
     items = [_leased(job, answers, found) for job in leased]
     items += [_recorded(job, found) for job in found.jobs if job.key not in seen]
+    known = {item.key for item in items}
+    items += [item for job in found.ended if (item := _recorded(job, found)).key not in known]
     return Items(columns=_JOB_COLUMNS, items=tuple(items))
 
 
@@ -87,10 +89,10 @@ def _devices(job: LeasedJob) -> float:
 
 
 def _recorded(job: JobRecord, found: Round) -> Item:
-    """A job of this host that no lease shows: it waits, or its node is silent."""
-    now = found.taken_at
-    reason = pending_reason(job, now) if job.state is JobState.PENDING else _unseen(job, found)
-    began = job.started_at if job.state is JobState.RUNNING else None
+    """A job of this host that no lease shows: it waits, its node is silent, or it is over."""
+    until = job.ended_at or found.taken_at
+    reason = _reason(job, found)
+    began = None if job.state is JobState.PENDING else job.started_at
     nothing = Value.of("")
     return Item(
         key=job_key(job.key),
@@ -100,13 +102,19 @@ def _recorded(job: JobRecord, found: Round) -> Item:
             Value.of(job.state),
             _node_set(job.nodes),
             *(nothing, nothing, nothing),
-            Value.number(_seconds(began, now), duration),
+            Value.number(_seconds(began, until), duration),
             Value.of(job.name[:_NAME_CHARS]),
             _command("", reason),
         ),
         nodes=job.nodes,
         reason=reason or None,
     )
+
+
+def _reason(job: JobRecord, found: Round) -> str:
+    if job.ended_at is not None:
+        return job.reason or (f"exit code {job.rc}" if job.rc else "")
+    return pending_reason(job, found.taken_at) if job.state is JobState.PENDING else _unseen(job, found)
 
 
 def _unseen(job: JobRecord, found: Round) -> str:

@@ -89,6 +89,14 @@ def visible(items: Items, by: Filter, state: TopState) -> Items:
     return items.with_text(by.text).sorted(state.place.order)
 
 
+def matches(found: Round, items: Items, by: Filter) -> frozenset[str]:
+    """The keys of the rows that this filter selects, whatever the present one is."""
+    if by.where is None:
+        return frozenset(item.key for item in items.with_text(by.text).items)
+    nodes = frozenset(row.node for row in selected_nodes(found, by).rows)
+    return frozenset(item.key for item in items.items if not nodes.isdisjoint(item.nodes))
+
+
 def shown_of(found: Round, items: Items, page: int) -> Shown:
     """What keys need to know of it."""
     return Shown(

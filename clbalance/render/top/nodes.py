@@ -1,5 +1,6 @@
 """The views of nodes and of groups of nodes."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -73,7 +74,8 @@ def _figures(row: NodeRow) -> Iterator[Value]:
     node = AnsweredNode.of(row.answer) if isinstance(row.answer, Measured) else None
     for figure, cell in zip(FIGURES, figure_cells(row), strict=True):
         value = None if node is None else figure.indices[0].read(node)
-        yield replace(Value.number(value), cell=cell)
+        known = None if value is None or isinstance(value, Unknown) or math.isnan(value) else value
+        yield Value(cell=cell, value=known)
 
 
 def _free_gpus(answer: object) -> float | None:
@@ -173,8 +175,10 @@ def only(found: Round, keep: Callable[[NodeRow], bool]) -> Round:
     """The round with these nodes only; pending jobs, which are on none, are left out."""
     rows = tuple(row for row in found.rows if keep(row))
     names = {row.node for row in rows}
-    jobs = tuple(job for job in found.jobs if names.intersection(job.nodes))
-    return replace(found, rows=rows, jobs=jobs)
+    jobs, ended = (
+        tuple(job for job in all_jobs if names.intersection(job.nodes)) for all_jobs in (found.jobs, found.ended)
+    )
+    return replace(found, rows=rows, jobs=jobs, ended=ended)
 
 
 def groupings_of(

@@ -25,6 +25,8 @@ class Round:
     """In the order in which the nodes were named."""
     jobs: tuple[JobRecord, ...] = ()
     """Of this host, not over."""
+    ended: tuple[JobRecord, ...] = ()
+    """Of this host, over since a short while, the last one first."""
     user: str = ""
     """Whose jobs those are."""
     uid: int = -1

@@ -27,10 +27,12 @@ def echo(text: bytes) -> list[bytes | HangUp]:
     return [line.removeprefix(b"echo ") for line in text.splitlines() if line.startswith(b"echo ")]
 
 
-def kept(services: Services, limits: KeptLimits | None = None) -> tuple[KeptTransport, ScriptedTransport, Services]:
+def kept(
+    services: Services, limits: KeptLimits | None = None, least_s: float | None = None
+) -> tuple[KeptTransport, ScriptedTransport, Services]:
     inner = services.transport
     assert isinstance(inner, ScriptedTransport)
-    times = KeptTimes(begin_within_s=15.0, answer_within_s=5.0)
+    times = KeptTimes(begin_within_s=15.0, answer_within_s=5.0, least_s=least_s)
     transport = KeptTransport(
         inner, clock=TransportClock(inner), rng=random.Random(1), times=times, limits=limits or KeptLimits()
     )
@@ -73,6 +75,23 @@ def test_a_frozen_node_delays_one_round_by_the_time_for_an_answer_and_then_none(
         for _ in range(3):
             assert loads(take_snapshot(services, [A, B])) == {"a": "timed out", "b": 1.5}
         assert inner.clock_s == later_s
+
+
+def test_where_rounds_must_be_quick_a_node_that_was_quick_is_not_waited_for_longer() -> None:
+    node = Changing(probed(0.5, after=echo))
+    transport, inner, services = kept(world_of({"a": node, "b": probed(1.5)}), least_s=1.0)  # type: ignore[dict-item]
+    with transport:
+        take_snapshot(services, [A, B])
+        node.node = lambda _: []
+        frozen_at_s = inner.clock_s
+        assert loads(take_snapshot(services, [A, B])) == {"a": "timed out", "b": 1.5}
+        assert inner.clock_s - frozen_at_s == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("usual_s", "given_s"), [(None, 5.0), (0.02, 1.0), (0.5, 2.0), (3.0, 5.0)])
+def test_a_slow_node_has_its_time(usual_s: float | None, given_s: float) -> None:
+    times = KeptTimes(begin_within_s=15.0, answer_within_s=5.0, least_s=1.0)
+    assert times.answer_s(usual_s) == given_s
 
 
 def test_a_node_that_comes_back_is_asked_again_without_anybody_waiting_for_it() -> None:

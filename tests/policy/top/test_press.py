@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.policy.top.actions import Action, Deed, question, verb
-from clbalance.policy.top.keys import BINDINGS, KEYS, READ_ONLY, Command
+from clbalance.policy.top.actions import Action, Deed, asks_for, question, verb
+from clbalance.policy.top.keys import BINDINGS, KEYS, Command
 from clbalance.policy.top.press import press
 from clbalance.policy.top.state import Focus, Place, Shown, TopState, settle, targets
 from clbalance.policy.top.view import View
@@ -74,6 +74,14 @@ def test_a_filter_is_taken_left_and_recalled() -> None:
     assert pressed(state, ["down"], shown).typed == "mem"
     assert pressed(state, ["escape"], shown).filter == "mem"
     assert pressed(state, ["enter"], shown).history == ("mem", "gpu")
+
+
+def test_matches_of_the_last_filter_are_stepped_through_although_all_rows_are_shown() -> None:
+    shown = Shown(keys=("a", "b", "c", "d"), page=9, matches=frozenset({"b", "d"}))
+    state = pressed(TopState(), [*"/x", "enter", "escape"], shown)
+    assert [pressed(state, keys, shown).place.selected for keys in ("n", "nn", "nnn", "N")] == ["b", "d", "b", "d"]
+    assert "no row with x" in press(state, "n", replace(shown, matches=frozenset())).remark
+    assert "no filter" in press(TopState(), "n", shown).remark
 
 
 def test_escape_undoes_one_thing_at_a_time() -> None:
@@ -171,6 +179,14 @@ def test_a_drain_asks_for_its_reason_and_is_not_done_without() -> None:
     assert pressed(asked, [*"disk", "escape"], _ROWS).todo is None
 
 
+def test_a_file_that_is_there_is_replaced_only_after_a_yes() -> None:
+    sure = Deed(action=Action.EXPORT, keys=("node:a",), text="out.csv", is_sure=True)
+    asked = TopState(focus=Focus.QUESTION, asked=sure)
+    assert (asks_for(sure), question(sure, "")) == ("", "out.csv is there already: replace it")
+    assert press(asked, "y", _ROWS).todo == sure
+    assert press(asked, "enter", _ROWS).todo is None
+
+
 @settings(max_examples=60)
 @given(st.lists(_KEYS, max_size=20))
 def test_nothing_is_done_by_keys_without_a_yes_or_enter(typed: list[str]) -> None:
@@ -192,7 +208,7 @@ def test_what_a_view_has_not_is_refused_with_words() -> None:
 
 
 def test_a_shell_and_a_log_are_for_one_row() -> None:
-    assert press(pressed(TopState(), [" ", " "], _ROWS), "s", _ROWS).remark == "ssh: one row, not 2; U untags"
+    assert press(pressed(TopState(), [" ", " "], _ROWS), "s", _ROWS).remark == "ssh: one row, not the 2 that are tagged"
     assert pressed(TopState(), ["down", "s"], _ROWS).todo == Deed(action=Action.SSH, keys=("node:b",))
 
 
@@ -209,8 +225,8 @@ def test_an_export_is_of_all_rows_unless_some_are_tagged() -> None:
 def test_read_only_has_no_actions(key: str) -> None:
     for view in View:
         state = TopState(view=view)
-        assert press(state, key, _ROWS, READ_ONLY) == state
-    assert key not in "".join(keys for keys, _ in READ_ONLY.help()).split()
+        assert press(state, key, _ROWS, KEYS.read_only()) == state
+    assert key not in "".join(keys for keys, _ in KEYS.read_only().help()).split()
 
 
 def test_a_question_names_what_to_how_many() -> None:

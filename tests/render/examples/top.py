@@ -1,18 +1,20 @@
 """A round of `top` in each view."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from clbalance.model import Allocation, GpuProcess, NodeName
+from clbalance.model import Allocation, GpuProcess, NodeName, Unknown
 from clbalance.model.job_record import JobRecord, JobState
+from clbalance.model.node_history import Aggregate, SeriesPoint
 from clbalance.policy.heat import NodeGroup
-from clbalance.policy.history import TimeCell
+from clbalance.policy.history import TimeCell, series_of
 from clbalance.policy.top.view import View
 from clbalance.render.names import KnownNames
 from clbalance.render.report import Report
 from clbalance.render.reports.nodes.top import TopReport
 from clbalance.render.sparkline import ASCII, UNICODE
 from clbalance.render.top.narrow import parse_filter
+from clbalance.render.top.node_details import OpenNode
 from clbalance.render.top.nodes import groupings_of
 from clbalance.render.top.round import Round
 from clbalance.render.views import NodeRow
@@ -37,6 +39,15 @@ PENDING = JobRecord(
     has_controller=True,
 )
 RUNNING = replace(PENDING, id=9, key="99" * 16, state=JobState.RUNNING, reason="", nodes=(NodeName("node7"),))
+
+ENDED = replace(
+    PENDING, id=6, key="66" * 16, state=JobState.FAILED, reason="", rc=3, nodes=(NodeName("node1"),),
+    started_at=AT - timedelta(minutes=30), ended_at=AT - timedelta(minutes=5),
+)  # fmt: skip
+
+
+def same(value: float) -> Aggregate:
+    return Aggregate(value, value, value)
 
 
 def round_of(rows: list[NodeRow], *jobs: JobRecord, names: KnownNames = NAMES) -> Round:
@@ -63,7 +74,29 @@ def round_of(rows: list[NodeRow], *jobs: JobRecord, names: KnownNames = NAMES) -
 
 
 CLUSTER = [*small_cluster(), up("gpu1", 40.0, gpus=GPUS, leases=[OWN, THEIRS])]
-ROUND = round_of(CLUSTER, PENDING, RUNNING)
+ROUND = replace(round_of(CLUSTER, PENDING, RUNNING), ended=(ENDED,))
+OPEN = OpenNode(
+    node=NodeName("gpu1"),
+    cores={number: min(100.0, number * 7.0) for number in range(15)} | {15: Unknown(reason="new")},
+    since=AT - timedelta(days=1),
+    until=AT,
+    series=series_of(
+        [
+            SeriesPoint(
+                at_s=int(AT.timestamp()) - 60 * minute,
+                span_s=60,
+                asked=1,
+                silent=int(minute == 7),
+                values={"load_per_cpu": same(minute / 50), "ut_pct": same(minute), "mem_available_pct": same(80.0)}
+                if minute != 7
+                else {},
+                gpus={0: {"use_pct": same(minute)}},
+            )
+            for minute in range(60, 0, -1)
+        ]
+    ),
+)
+"""What the node whose details are open says beyond a round."""
 _JSON = {"json": "top-json.json"}
 
 

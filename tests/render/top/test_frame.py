@@ -20,7 +20,7 @@ from clbalance.render.top.item import Items
 from clbalance.render.top.narrow import items_of, parse_filter, selected_nodes, shown_of, visible
 from clbalance.render.top.round import Round
 from tests.render.build import busy, silent, up
-from tests.render.examples.top import CLUSTER, PENDING, ROUND, hostile, round_of
+from tests.render.examples.top import CLUSTER, OPEN, PENDING, ROUND, hostile, round_of
 
 
 def _scene(found: Round, state: TopState, width: int, height: int) -> Scene:
@@ -29,7 +29,7 @@ def _scene(found: Round, state: TopState, width: int, height: int) -> Scene:
     items = visible(items_of(found, state, UNICODE), by, state)
     state = settle(state, shown_of(found, items, rows_on(height)))
     question = "drain 2 nodes: node[1-2]" if state.focus is Focus.QUESTION else ""
-    details = detail_lines(found, items, state, width, UNICODE) if state.focus is Focus.DETAILS else ()
+    details = detail_lines(found, items, state, width, UNICODE, OPEN) if state.focus is Focus.DETAILS else ()
     return Scene(found=found, state=state, items=items, by=by, age_s=2.0, details=details, question=question)
 
 
@@ -128,6 +128,9 @@ def test_the_rows_of_a_group_are_all_that_is_shown() -> None:
 def test_narrow_screens_keep_the_first_of_the_counts() -> None:
     assert _text(ROUND, TopState(), 140, 5).splitlines()[0].endswith("9 logins")
     assert _text(ROUND, TopState(), 50, 5).splitlines()[0].startswith("9 nodes: ")
+    at_80 = _text(ROUND, TopState(), 80, 5).splitlines()
+    assert at_80[0].endswith("2 s old  jobs: 4 R, 1 PD")
+    assert at_80[1].endswith("9 logins")
 
 
 def test_a_selected_row_and_a_tagged_one_have_signs_without_colour() -> None:

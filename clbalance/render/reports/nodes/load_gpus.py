@@ -70,10 +70,14 @@ class LoadGpusReport(Report):
     names: KnownNames = NO_NAMES
 
     def human(self, display: Display) -> str:
+        return display.table(self.table(), last="cut")
+
+    def table(self) -> Table:
+        """The lines of all nodes; with reasons only if there is one."""
         lines = [line for row in self._rows() for line in self._lines(row)]
         has_reasons = any(line[-1].text for line in lines)
         columns = (*_COLUMNS, _REASON) if has_reasons else _COLUMNS
-        return display.table(Table(columns=columns, rows=tuple(line[: len(columns)] for line in lines)), last="cut")
+        return Table(columns=columns, rows=tuple(line[: len(columns)] for line in lines))
 
     def plain(self) -> str:
         """The `GPU_FIELDS` of each process or idle device."""

@@ -3,7 +3,7 @@
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.top.state import TopState
 from clbalance.policy.top.view import View
-from clbalance.render.lines import lines_text
+from clbalance.render.lines import cut_line, lines_text
 from clbalance.render.node_json import node_document
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
@@ -12,7 +12,7 @@ from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
 from clbalance.render.sparkline import Blocks
 from clbalance.render.table import GAP
 from clbalance.render.text import Json
-from clbalance.render.top.frame import Scene, summary, table_lines, whole_table
+from clbalance.render.top.frame import plain_table, summary, whole_table
 from clbalance.render.top.item import Items
 from clbalance.render.top.jobs import job_items, user_items
 from clbalance.render.top.narrow import Filter, grouping_of, items_of, selected_nodes, visible
@@ -34,10 +34,12 @@ class TopReport(Report):
         state = TopState(view=self.view)
         found = selected_nodes(self.found, self.by)
         items = visible(items_of(found, state, self.blocks), self.by, state)
-        scene = Scene(found=found, state=state, items=items, by=self.by, age_s=0.0)
-        width = display.width or sum(whole_table(items, state).widths()) + GAP * len(items.columns)
-        lines = table_lines(scene, width, self.blocks, 0, None, gutter=False)
-        return lines_text([summary(found, None, width), *lines], color=display.color)
+        table = whole_table(items, state)
+        width = display.width or sum(table.widths()) + GAP * len(items.columns)
+        lines = [summary(found, None, width), *plain_table(table, width, self.blocks)]
+        if display.width is not None:
+            lines = [cut_line(line, width, self.blocks.cut) for line in lines]
+        return lines_text(lines, color=display.color)
 
     def plain(self) -> str:
         """Nodes and GPUs as in `load`; of the other views the values that JSON has, in the order of their keys."""
