@@ -7,16 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.errors import TraceError
-from clbalance.model import Cpus
-from clbalance.trace.swf import parse_swf, processors_as_nodes
+from clbalance.trace.swf import parse_swf
 
 KTH = Path(__file__).parent / "data" / "kth-sp2-first-jobs.swf"
 
 
 def line(
-    *, number: int = 1, submit: float = 0, run: float = 10, allocated: int = 4, requested: int = 4, asked: float = 60
+    *,
+    number: int = 1,
+    submit: float = 0,
+    run: float = 10,
+    allocated: int = 4,
+    requested: int = 4,
+    asked: float = 60,
+    status: int = 1,
 ) -> str:
-    return f"{number} {submit} 0 {run} {allocated} -1 -1 {requested} {asked} -1 1 7 7 -1 -1 -1 -1 -1"
+    return f"{number} {submit} 0 {run} {allocated} -1 -1 {requested} {asked} -1 {status} 7 7 -1 -1 -1 -1 -1"
 
 
 def test_a_real_log_is_read() -> None:
@@ -62,6 +68,11 @@ def test_one_that_did_not_run_is_left_out_and_counted(changed: dict[str, float])
         pytest.param(["; MaxNodes: 8"], 8, id="nodes where there is nothing else"),
         pytest.param(["; MaxProcs: -1", "; MaxNodes: 8 (of them 2 wide)"], 8, id="unknown is none"),
         pytest.param([], None, id="nothing is said"),
+        pytest.param(["; MaxProcs: 9,216"], 9216, id="thousands apart"),
+        pytest.param(["; MaxProcs: 1,572,864, of two threads each"], 1572864, id="thousands apart, and a comma"),
+        pytest.param([";maxprocs:100."], 100, id="other letters"),
+        pytest.param(["; MaxProcs: 0", "; MaxNodes: 8"], 8, id="none is unknown"),
+        pytest.param(["; MaxNodes: 8x4", "; MaxProcs: 32"], 32, id="what is not needed may be unreadable"),
     ],
 )
 def test_headers_say_how_many_processors_there_are(headers: list[str], processors: int | None) -> None:
@@ -83,20 +94,61 @@ def test_a_bad_line_is_told_with_its_place(text: str, message: str) -> None:
     assert caught.value.hint
 
 
-def test_a_machine_larger_than_any_is_told() -> None:
-    with pytest.raises(TraceError, match=r"^f: 99999999999 processors"):
-        parse_swf("f", ["; MaxProcs: 99999999999"])
+@pytest.mark.parametrize("text", ["99999999999", "9.216", "9,21", "8x4"])
+def test_a_header_that_is_no_number_of_processors_is_told_with_its_place(text: str) -> None:
+    with pytest.raises(TraceError, match=f"^f:2: MaxProcs is '{text}'"):
+        parse_swf("f", ["; Version: 2", f"; MaxProcs: {text}", "; MaxNodes: 8"])
 
 
-def test_processors_are_nodes_of_one_cpu() -> None:
-    nodes = processors_as_nodes(100)
-    assert [nodes[0].node, nodes[99].node] == ["p001", "p100"]
-    assert {node.reading.cpus.online for node in nodes if isinstance(node.reading.cpus, Cpus)} == {1}
+def test_bursts_of_a_job_are_that_job() -> None:
+    trace = parse_swf(
+        "f",
+        [
+            line(number=1, submit=5, run=30, status=1),
+            line(number=1, submit=5, run=10, status=2),
+            line(number=1, submit=-1, run=20, status=3),
+            line(number=2, submit=7, run=9, status=0),
+            line(number=2, submit=7, run=9, status=4),
+            line(number=3, submit=9),
+        ],
+    ).trace
+    assert [(one.job, one.submit_s, one.duration_s) for one in trace.arrivals] == [
+        ("1", 5, 30),
+        ("2", 7, 9),
+        ("3", 9, 10),
+    ]
+    assert trace.remarks == ("2 jobs with several bursts counted once",)
+
+
+def test_bursts_without_a_line_that_sums_them_up_are_added_up() -> None:
+    trace = parse_swf(
+        "f",
+        [
+            line(number=1, submit=5, run=10, status=2),
+            line(number=2, submit=6),
+            line(number=1, submit=-1, run=20, status=2),
+            line(number=1, submit=-1, run=-1, status=4),
+            line(number=3, submit=7, status=3),
+        ],
+    ).trace
+    assert [(one.job, one.submit_s, one.duration_s) for one in trace.arrivals] == [
+        ("1", 5, 30),
+        ("2", 6, 10),
+        ("3", 7, 10),
+    ]
+    assert trace.remarks == ("1 job with several bursts counted once",)
+
+
+def test_jobs_out_of_order_are_sorted() -> None:
+    trace = parse_swf("f", [line(number=1, submit=9), line(number=2, submit=4), line(number=3, submit=9)]).trace
+    assert [one.job for one in trace.arrivals] == ["2", "1", "3"]
+    assert trace.remarks == ()
 
 
 @given(st.lists(st.lists(st.integers(-2, 10**6), min_size=18, max_size=18), max_size=8))
 def test_every_line_of_numbers_is_a_job_or_counted(rows: list[list[int]]) -> None:
-    trace = parse_swf("f", [" ".join(map(str, row)) for row in rows]).trace
+    # No bursts: several lines of them may be one job.
+    trace = parse_swf("f", [" ".join(map(str, [*row[:10], 1, *row[11:]])) for row in rows]).trace
     left_out = sum(int(remark.split()[0]) for remark in trace.remarks if remark.endswith("left out"))
     assert len(trace.arrivals) + left_out == len(rows)
     for one in trace.arrivals:

@@ -1,37 +1,33 @@
 """Carry out `replay`: jobs and nodes from files, the journal or a sweep; every policy is replayed with every seed."""
 
-import gzip
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from clbalance.cli.balance.replay_files import read_file
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
-from clbalance.cli.cluster import cluster_context, open_store, typed
+from clbalance.cli.cluster import typed
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import policy_of, working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.engine.sweep import sweep
-from clbalance.errors import ClbalanceError, ExitCode, TraceError, UsageError
+from clbalance.errors import ExitCode, TraceError, UsageError
 from clbalance.model import Measured, Snapshot
-from clbalance.model.trace import Trace
+from clbalance.model.trace import Trace, remarks_of
 from clbalance.policy.placement.fragmentation import Workload
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.queue.processors import Processors
 from clbalance.policy.queue.queues import job_queue_named
 from clbalance.policy.queue.replay import replay
 from clbalance.policy.queue.replay_metrics import compared
 from clbalance.render import messages
 from clbalance.render.reports.balance.replay import ReplayReport
 from clbalance.settings.load import load_settings
-from clbalance.trace.csv_files import JOB_COLUMNS, NODE_COLUMNS, parse_jobs, parse_nodes
-from clbalance.trace.history import history_trace
-from clbalance.trace.nodes import emptied
-from clbalance.trace.swf import SwfLog, parse_swf, processors_as_nodes
-from clbalance.written_text import LOOKED_AT, NotUtf8Error, without_bom
+from clbalance.trace.swf import SwfLog
+from clbalance.units import counted
 
 
 def replay_trace(
@@ -77,17 +73,15 @@ def _policies(names: Sequence[str], nodes: NodeOptions, ssh: SshOptions) -> list
 
 # The jobs to replay and the nodes: from files, the journal, or a sweep.
 
-_MOST_JOBS = 1_000_000  # jobs read from the journal
-
 
 def read_sources(
     files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, console: Console
-) -> tuple[Snapshot, Trace]:
+) -> tuple[Snapshot | Processors, Trace]:
     """The nodes, without any load, and the jobs. `UsageError` or `TraceError` for files that are not usable."""
     jobs: list[Trace | SwfLog] = []
     machines: list[tuple[Measured, ...]] = []
     for file in files:
-        found = _read(file)
+        found = read_file(file)
         if isinstance(found, Trace | SwfLog):
             jobs.append(found)
         else:
@@ -104,40 +98,21 @@ def read_sources(
     if machines:
         return _snapshot(machines[0]), _sharing(trace, swf=isinstance(log, SwfLog))
     if isinstance(log, SwfLog) and not nodes.names_nodes:
-        return _snapshot(_of_header(log)), trace
+        machine = _of_header(log)
+        return machine, _with_remark_on_size(trace, machine)
     return _swept(nodes, ssh, console), _sharing(trace, swf=isinstance(log, SwfLog))
 
 
-def _read(file: Path) -> Trace | SwfLog | tuple[Measured, ...]:
-    name, lines = str(file), _lines(file)
-    if file.name.endswith((".swf", ".swf.gz")):
-        return parse_swf(name, lines)
-    heading = [cell.strip() for cell in lines[0].split(",")] if lines else []
-    if "job" in heading:
-        return parse_jobs(name, lines)
-    if "name" in heading:
-        return parse_nodes(name, lines)
-    raise TraceError(
-        f"{name}:1: neither a heading of jobs nor of nodes",
-        hint=f"begin with {','.join(JOB_COLUMNS)} or with {','.join(NODE_COLUMNS)}; end the name of other logs in .swf",
-    )
+def _history(console: Console) -> Trace:
+    from clbalance.cli.balance.replay_cluster import remembered_jobs  # a file of jobs needs no database
+
+    return remembered_jobs(console)
 
 
-def _lines(file: Path) -> list[str]:
-    # Old logs have names and comments in many encodings; nothing reads them, so undecodable bytes do not matter.
-    opening = gzip.open if file.name.endswith(".gz") else open
-    try:
-        with opening(file, "rb") as opened:
-            without_bom(opened.read(LOOKED_AT))
-        with opening(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as opened:
-            return list(opened)
-    except NotUtf8Error as error:
-        raise TraceError(f"{file}: {error}", hint=error.hint) from error
-    except FileNotFoundError as error:
-        hint = "a file of jobs or of nodes; nodes are named with `-w`"
-        raise ClbalanceError(f"{file}: {error.strerror}", hint=hint) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TraceError(f"{file}: {error}", hint="a file that ends in .gz is packed by gzip") from error
+def _swept(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
+    from clbalance.cli.balance.replay_cluster import swept_nodes  # a file of nodes needs no connections
+
+    return swept_nodes(nodes, ssh, console)
 
 
 def _sharing(trace: Trace, *, swf: bool) -> Trace:
@@ -145,31 +120,20 @@ def _sharing(trace: Trace, *, swf: bool) -> Trace:
     return Trace(arrivals=trace.arrivals, copies_share_nodes=swf, remarks=trace.remarks)
 
 
-def _of_header(log: SwfLog) -> tuple[Measured, ...]:
+def _of_header(log: SwfLog) -> Processors:
     if log.processors is None:
         raise TraceError(
             "the log does not give the number of processors",
             hint="give it a header such as `; MaxProcs: 100`, or name a file of nodes",
         )
-    return processors_as_nodes(log.processors)
+    return Processors(count=log.processors)
 
 
-def _history(console: Console) -> Trace:
-    with open_store(console) as (_, journal):
-        records = journal.records(over=True, newest=_MOST_JOBS)
-        return history_trace([(record, journal.submitted(record.id)) for record in records])
-
-
-def _swept(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
-    cluster = cluster_context(nodes, ssh, console)
-    with (
-        cluster.services(meanwhile="clbalance.policy.queue.replay") as services,
-        services.transport.sessions() as sessions,
-    ):
-        found = emptied(sweep(services, sessions, cluster.candidates.nodes))
-    if not found.answers:
-        raise TraceError("no node has answered", hint="`clbalance load` says why; or name a file of nodes")
-    return found
+def _with_remark_on_size(trace: Trace, machine: Processors) -> Trace:
+    """`trace`, with a remark if jobs request more processors than there are."""
+    too_large = sum(1 for arrival in trace.arrivals if (arrival.request.pick or 1) > machine.count)
+    counts = {f"larger than the machine, of {counted(machine.count, 'processor')}, refused": too_large}
+    return replace(trace, remarks=(*trace.remarks, *(remarks_of(counts) if too_large else ())))
 
 
 def _snapshot(machines: tuple[Measured, ...]) -> Snapshot:

@@ -5,6 +5,7 @@ Input: pending jobs, running jobs, and the free capacity. Output: the jobs to st
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from clbalance.errors import UsageError
@@ -194,20 +195,23 @@ def with_backfill(
     The latter are tried in the order of `by`, or of the queue. A job that would not fit even on empty nodes gets no
     reservation and delays no other job.
     """
-    runs, started, left = list(running), list[PlannedStart[Held]](), list(queue)
+    runs: list[Running[Held]] | None = None
     empty: FreeCapacity[Held] | None = None
-    while True:
+    started: list[PlannedStart[Held]] = []
+    left = queue
+    while left:
         first = first_fit(left, capacity)
         started += first
-        runs += [_as_running(start, now_s) for start in first]
-        head, behind = left[len(first) : len(first) + 1], left[len(first) + 1 :]
+        behind = left[len(first) + 1 :]
         # Usually no job fits, and then the reservation is not needed.
         fitting = [queued for queued in behind if capacity.fits(queued.request)]
-        if not head or not fitting:
+        if not fitting:
             break
-        if empty is None or _may_fit(head[0], empty):
+        head = left[len(first)]
+        runs = [*(running if runs is None else runs), *(_as_running(start, now_s) for start in first)]
+        if empty is None or _may_fit(head, empty):
             then = capacity.copy()
-            reservation = _reserve(head[0], runs, then, now_s)
+            reservation = _reserve(head, runs, then, now_s)
             if reservation is not None:
                 ordered = fitting if by is None else sorted(fitting, key=by)  # type: ignore[arg-type]  # tuples of floats
                 started += _backfilled(ordered, reservation, capacity, now_s)
@@ -244,12 +248,13 @@ def _reserve(
     head: QueuedJob, runs: Sequence[Running[Held]], then: FreeCapacity[Held], now_s: float
 ) -> _Reservation[Held] | None:
     """The head's reservation; `then` becomes the capacity at the shadow time. None: it does not fit on empty nodes."""
-    ends = sorted(runs, key=lambda run: run.ends_s)
+    ends = sorted(runs, key=attrgetter("ends_s"))
     for at, run in enumerate(ends):
         then.release(run.held)
+        if not then.fits(head.request):
+            continue
         # Jobs with the same end are released together. A job past its estimate may end at any moment.
-        is_last = at + 1 == len(ends) or max(ends[at + 1].ends_s, now_s) > max(run.ends_s, now_s)
-        if is_last and then.fits(head.request):
+        if at + 1 == len(ends) or max(ends[at + 1].ends_s, now_s) > max(run.ends_s, now_s):
             return _Reservation(head, max(run.ends_s, now_s), then)
     return None
 

@@ -9,6 +9,7 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Generic
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Request, Snapshot
@@ -16,9 +17,10 @@ from clbalance.model.trace import Arrival, Trace
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations, ReplayCapacity
-from clbalance.policy.queue.queues import JobQueue, PlannedStart, QueuedJob, Running
-from clbalance.policy.queue.replay_metrics import Figures, Meter, WaitTimes, percentile
+from clbalance.policy.queue.cluster_state import ClusterState, ReplayCapacity
+from clbalance.policy.queue.processors import FreeProcessors, Processors, ProcessorUse
+from clbalance.policy.queue.queues import FreeCapacity, Held, JobQueue, PlannedStart, QueuedJob, Running
+from clbalance.policy.queue.replay_metrics import Figures, Meter, NodeUse, Use, WaitTimes, percentile
 
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
@@ -32,7 +34,7 @@ class ReplayRun:
 
 
 def replay(
-    cluster: Snapshot,
+    cluster: Snapshot | Processors,
     trace: Trace,
     policy: Policy,
     rng: Rng,
@@ -40,46 +42,53 @@ def replay(
     queue: JobQueue | None = None,
     heard: Callable[[int], None] = lambda _: None,
 ) -> ReplayRun:
-    """Replay the trace by `policy`; without a queue a job that does not fit is refused.
+    """Replay the trace by `policy` on empty nodes, or on a machine of equal processors.
+
+    Without a queue a job that does not fit is refused.
 
     `heard` is called after each arrival with their number. Thresholds are ignored: a trace has no measured load.
     """
-    run = _Run(cluster, trace, replace(policy, thresholds=_NO_THRESHOLDS), rng, queue)
-    for place, arrival in enumerate(trace.arrivals):
-        run.end_until(arrival.submit_s, that_too=queue is None)
-        run.arrive(place, arrival)
-        heard(place + 1)
-    run.end_until(math.inf)
-    return run.result()
+    if isinstance(cluster, Processors):
+        return _Run(FreeProcessors(cluster.count), ProcessorUse(cluster.count), trace, queue).whole(heard)
+    state = ClusterState(cluster, replace(policy, thresholds=_NO_THRESHOLDS), cluster.taken_at)
+    capacity = ReplayCapacity(state=state, rng=rng, copies_share_nodes=trace.copies_share_nodes)
+    return _Run(capacity, NodeUse(cluster.answers), trace, queue).whole(heard)
 
 
-class _Run:
+class _Run(Generic[Held]):
     """The state of a replay."""
 
-    def __init__(self, cluster: Snapshot, trace: Trace, policy: Policy, rng: Rng, queue: JobQueue | None) -> None:
+    def __init__(self, capacity: FreeCapacity[Held], use: Use[Held], trace: Trace, queue: JobQueue | None) -> None:
         self._trace, self._list = trace, queue
-        state = ClusterState(cluster, policy, cluster.taken_at)
-        self._capacity_then = ReplayCapacity(state=state, rng=rng, copies_share_nodes=trace.copies_share_nodes)
-        self._empty = self._capacity_then.copy()
+        self._capacity, self._empty = capacity, capacity.copy()
         self._ever_fits: dict[Request, bool] = {}
         self._meter = Meter(
-            cluster.answers,
+            use,
             trace.arrivals[0].submit_s if trace.arrivals else 0.0,
             over_time=any(arrival.duration_s is not None for arrival in trace.arrivals),
         )
         self._ends: list[tuple[float, int, int]] = []
-        self._running: dict[int, Running[JobAllocations]] = {}
+        self._running: dict[int, Running[Held]] = {}
         self._waiting: dict[int, QueuedJob] = {}
         self._starts_s: dict[int, float] = {}
         self._waits = WaitTimes()
         self._gpu_pct_at_refusal: float | None = None
         self._refused = 0
 
+    def whole(self, heard: Callable[[int], None]) -> ReplayRun:
+        """The replay of the whole trace."""
+        for place, arrival in enumerate(self._trace.arrivals):
+            self.end_until(arrival.submit_s, that_too=self._list is None)
+            self.arrive(place, arrival)
+            heard(place + 1)
+        self.end_until(math.inf)
+        return self.result()
+
     def arrive(self, place: int, arrival: Arrival) -> None:
         now_s = arrival.submit_s
         self._meter.passed(now_s)
         if self._list is None:
-            held = self._capacity_then.place(arrival.request)
+            held = self._capacity.place(arrival.request)
             if held is None:
                 self._refuse()
             else:
@@ -102,7 +111,7 @@ class _Run:
             at_s, _, place = heapq.heappop(self._ends)
             self._meter.passed(at_s)
             held = self._running.pop(place).held
-            self._capacity_then.release(held)
+            self._capacity.release(held)
             self._meter.took(held, -1)
             self._start_waiting(at_s)
 
@@ -127,22 +136,21 @@ class _Run:
         return ReplayRun(starts_s=self._starts_s, figures=figures)
 
     def _can_ever_fit(self, request: Request) -> bool:
-        if request not in self._ever_fits:
-            self._ever_fits[request] = self._empty.fits(request)
-        return self._ever_fits[request]
+        found = self._ever_fits.get(request)
+        if found is None:
+            found = self._ever_fits[request] = self._empty.fits(request)
+        return found
 
     def _start_waiting(self, now_s: float) -> None:
         if self._list is None or not self._waiting:
             return
         queued = tuple(self._waiting.values())
-        started: list[PlannedStart[JobAllocations]] = self._list.to_start(
-            queued, self._running.values(), self._capacity_then, now_s
-        )
+        started: list[PlannedStart[Held]] = self._list.to_start(queued, self._running.values(), self._capacity, now_s)
         for start in started:
             del self._waiting[start.job.key]
             self._start(start.job.key, start.held, now_s)
 
-    def _start(self, place: int, held: JobAllocations, now_s: float) -> None:
+    def _start(self, place: int, held: Held, now_s: float) -> None:
         arrival = self._trace.arrivals[place]
         self._meter.took(held)
         self._starts_s[place] = now_s

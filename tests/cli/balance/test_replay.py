@@ -3,6 +3,7 @@
 import gzip
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,29 @@ def test_a_log_of_the_archive_brings_its_own_cluster(alone: Command, folder: Pat
     assert alone("replay", "log.swf.gz", "-q").stderr == ""
 
 
+@pytest.mark.parametrize("name", ["log.swf", "log.gz", "log"])
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+def test_a_log_is_recognised_by_its_content(
+    alone: Command, folder: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    (folder / name).write_bytes(pack(KTH.read_bytes()))
+    assert replayed(alone("replay", name, "--queue", "easy", "--json"))[0]["placed"] == 43
+
+
+def test_jobs_larger_than_the_machine_are_refused_and_counted(alone: Command, folder: Path) -> None:
+    swf = "1 0 0 5 1 -1 -1 {} 9 -1 1 1 1 -1 -1 -1 -1 -1\n"
+    (folder / "log").write_text("; MaxProcs: 9,216\n" + swf.format(9217) + swf.format(9216))
+    done = alone("replay", "log", "--queue", "easy", "--json")
+    (row,) = replayed(done)
+    assert (row["placed"], row["refused"]) == (1, 1)
+    assert done.stderr == "clbalance: 1 job larger than the machine, of 9216 processors, refused\n"
+
+
+def test_a_packed_file_of_nodes_is_read(alone: Command, files: tuple[str, str], folder: Path) -> None:
+    (folder / "nodes.csv").write_bytes(gzip.compress(NODES.encode()))
+    assert replayed(alone("replay", *files, "--json"))[0]["placed"] == 3
+
+
 def test_a_log_may_run_on_other_nodes_whose_cpus_its_processors_share(alone: Command, folder: Path) -> None:
     (folder / "nodes.csv").write_text(NODES.replace("n1,4", "n1,92"))
     (row,) = replayed(alone("replay", str(KTH), "nodes.csv", "--queue", "fcfs", "--json"))
@@ -94,7 +118,8 @@ def test_the_same_seeds_give_the_same_and_others_differ(alone: Command, files: t
         (("what.txt",), "what.txt:1: neither a heading of jobs nor of nodes"),
         (("empty.csv",), "empty.csv:1: neither a heading of jobs nor of nodes"),
         (("plain.swf",), "the log does not give the number of processors"),
-        (("plain.swf.gz",), "plain.swf.gz: Not a gzipped file"),
+        (("plain.swf.gz",), "the log does not give the number of processors"),
+        (("packed",), "packed:1: neither a heading of jobs nor of nodes"),
         (("cut.swf.gz",), "cut.swf.gz: Compressed file ended before"),
     ],
 )
@@ -107,6 +132,7 @@ def test_what_cannot_be_replayed_is_told(
     (folder / "empty.csv").write_text("")
     (folder / "plain.swf").write_text(swf)
     (folder / "plain.swf.gz").write_text(swf)
+    (folder / "packed").write_bytes(gzip.compress(b"hello\n"))
     (folder / "cut.swf.gz").write_bytes(gzip.compress(KTH.read_bytes())[:-20])
     done = alone("replay", *arguments)
     assert (done.rc, done.stdout) == (2, b"")

@@ -7,6 +7,9 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from clbalance.model import Measured, NodeName
+from clbalance.trace.nodes import idle_node
+
 
 @dataclass(frozen=True)
 class Job:
@@ -98,3 +101,8 @@ def starts(jobs: Sequence[Job], processors: int, pick: Pick) -> dict[int, int]:
             found[one.number] = now
             heapq.heappush(events, (now + one.run, 1, len(found), one))
     return found
+
+
+def nodes_of_one_cpu(count: int) -> tuple[Measured, ...]:
+    """The same machine as nodes that jobs are placed on."""
+    return tuple(idle_node(NodeName(f"p{number:03}"), cpus=1, mem_bytes=1 << 30) for number in range(count))

@@ -14,14 +14,15 @@ from clbalance.model import Measured, NodeName, Request
 from clbalance.model.trace import Arrival, Trace
 from clbalance.policy.placement.policies import policy_named
 from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations, ReplayCapacity
+from clbalance.policy.queue.processors import Processors
 from clbalance.policy.queue.queues import WAITING_LISTS, QueuedJob, Running, job_queue_named, points
 from clbalance.policy.queue.replay import replay
+from clbalance.policy.queue.replay_metrics import Figures
 from clbalance.trace.nodes import idle_gpus, idle_node
-from clbalance.trace.swf import processors_as_nodes
 from tests.policy.build import NOW, sweep
 from tests.policy.placement.test_place import patient
 
-from .counted import PICKS, Job, starts
+from .counted import PICKS, Job, nodes_of_one_cpu, starts
 
 
 def room(*nodes: Measured, seed: int = 0, sharing: bool = False) -> ReplayCapacity:
@@ -72,12 +73,8 @@ def counted_jobs(draw: st.DrawFn) -> list[Job]:
     return made
 
 
-@settings(patient, max_examples=200)
-@given(counted_jobs(), st.sampled_from(sorted(WAITING_LISTS)), st.sampled_from(["least", "pack", "random", "rr"]))
-def test_on_nodes_of_one_cpu_a_list_starts_what_a_count_of_processors_starts(
-    jobs: list[Job], name: str, policy: str
-) -> None:
-    trace = Trace(
+def trace_of(jobs: Sequence[Job]) -> Trace:
+    return Trace(
         arrivals=tuple(
             Arrival(
                 job=str(one.number),
@@ -89,9 +86,43 @@ def test_on_nodes_of_one_cpu_a_list_starts_what_a_count_of_processors_starts(
             for one in jobs
         )
     )
-    course = replay(sweep(*processors_as_nodes(5)), trace, policy_named(policy), Random(1), queue=WAITING_LISTS[name])
-    assert course.starts_s == starts(jobs, 5, PICKS[name])
-    assert course.figures.placed == len(jobs)
+
+
+@settings(patient, max_examples=200)
+@given(counted_jobs(), st.sampled_from(sorted(WAITING_LISTS)), st.sampled_from(["least", "pack", "random", "rr"]))
+def test_processors_and_nodes_of_one_cpu_start_what_a_count_of_processors_starts(
+    jobs: list[Job], name: str, policy: str
+) -> None:
+    counted = starts(jobs, 5, PICKS[name])
+    for machine in (Processors(count=5), sweep(*nodes_of_one_cpu(5))):
+        course = replay(machine, trace_of(jobs), policy_named(policy), Random(1), queue=WAITING_LISTS[name])
+        assert course.starts_s == counted
+        assert course.figures.placed == len(jobs)
+
+
+@patient
+@given(counted_jobs(), st.none() | st.sampled_from(sorted(WAITING_LISTS)))
+def test_processors_have_the_figures_of_nodes_of_one_cpu(jobs: list[Job], name: str | None) -> None:
+    queue = None if name is None else WAITING_LISTS[name]
+    counted, placed = (
+        replay(machine, trace_of(jobs), policy_named("least"), Random(1), queue=queue)
+        for machine in (Processors(count=4), sweep(*nodes_of_one_cpu(4)))
+    )
+    assert counted.starts_s == placed.starts_s
+    for figure in Figures.names():
+        assert getattr(counted.figures, figure) == pytest.approx(getattr(placed.figures, figure)), figure
+
+
+def test_a_machine_has_as_many_processors_as_it_likes() -> None:
+    jobs = [
+        Job(number=0, submit=0, run=10, procs=10**8, estimate=10),
+        Job(number=1, submit=1, run=5, procs=1, estimate=5),
+    ]
+    course = replay(
+        Processors(count=10**8), trace_of(jobs), policy_named("least"), Random(1), queue=WAITING_LISTS["easy"]
+    )
+    assert course.starts_s == {0: 0, 1: 10}
+    assert course.figures.cpu_allocated_pct == pytest.approx(100 * 10 / 15, rel=1e-6)
 
 
 @st.composite

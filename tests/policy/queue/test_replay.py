@@ -12,7 +12,7 @@ from clbalance.model.trace import Arrival, Trace
 from clbalance.policy.placement.policies import KINDS, policy_named
 from clbalance.policy.queue.queues import WAITING_LISTS
 from clbalance.policy.queue.replay import ReplayRun, replay
-from clbalance.policy.queue.replay_metrics import Figures, Meter, bounded_slowdown, compared, percentile
+from clbalance.policy.queue.replay_metrics import Figures, Meter, NodeUse, bounded_slowdown, compared, percentile
 from clbalance.trace.nodes import idle_gpus, idle_node
 from tests.policy.build import node, silent, sweep
 from tests.policy.placement.test_place import patient
@@ -125,8 +125,8 @@ def test_nothing_is_told_of_nothing() -> None:
 
 
 def test_nodes_of_which_less_is_known_are_measured_as_far_as_they_are() -> None:
-    meter = Meter(sweep(node("a", cpus=None, gpus=None), silent("b")).answers, 0.0, over_time=False)
-    assert meter.allocated() == (None, 0.0, None)
+    use = NodeUse(sweep(node("a", cpus=None, gpus=None), silent("b")).answers)
+    assert Meter(use, 0.0, over_time=False).allocated() == (None, 0.0, None)
 
 
 def test_it_is_told_how_far_it_has_come() -> None:
