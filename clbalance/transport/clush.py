@@ -10,6 +10,7 @@ not used: an exception inside leaves the lock held.
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from clbalance.transport.session_loop import MakeWorker, SessionLoop
 from clbalance.transport.session_state import Retries, SessionState, cost_of
 
 _STARTED_WITHIN_S = 5.0
+_THREADS_TURN_S = 0.0005
+"""Python's own 5 ms are longer than the start of an ssh, which waits for its turn while the engine's thread imports."""
 _GONE_WITHIN_S = 3.0
 
 
@@ -53,6 +56,7 @@ class ClushSessions:
     def __enter__(self) -> Self:
         if self._thread.ident is not None:
             return self  # with nodes that were begun
+        sys.setswitchinterval(min(sys.getswitchinterval(), _THREADS_TURN_S))
         try:
             self._thread.start()
             self._loop.ready.get(timeout=_STARTED_WITHIN_S)
