@@ -96,8 +96,8 @@ class TaskRun:
             if isinstance(answer := asked.take(event), Measured):
                 self._slots.nodes.answered(answer)
 
-        for node in never_fit(plan):
-            asked.sessions.close(node)  # nothing of ours stays there; others may be asked for a slot later
+        for node in never_fit(plan).intersection(asked.sent_more):
+            asked.sessions.close(node)  # the agents on others may be asked for a slot later
         self._slots.assignments.listener.placed(self._context.job, plan.plan, Counter(plan.nodes))
         self._multiplexer = AgentMultiplexer(Agents(asked.sessions, self._services, overhear, early))
         interrupted: int | None = None
