@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clbalance.cli.complete.names import remember_names
 from clbalance.cli.console import Console
 from clbalance.cli.kept_sessions import kept_if_wanted
 from clbalance.cli.node_settings import (
@@ -48,7 +47,7 @@ from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
-from clbalance.transport.groups import load_groups
+from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
 from clbalance.units import parse_duration
 
@@ -80,6 +79,7 @@ class ClusterContext:
     ssh: ReachOptions
     groups_conf: Path | None
     """As typed, like `ssh`: another process makes the same context from them."""
+    groups: ConfiguredGroups | None
 
     def policy_as(self, group: str | None, typed: str | None) -> Policy:
         """The policy of a job that was submitted with this group and this `--policy`."""
@@ -169,6 +169,9 @@ class ClusterContext:
                 transfers=file_transfers,
                 file_listener=partial(file_progress, self.console),
             )
+            from clbalance.cli.complete.names import remember_names  # nodes are being connected to
+
+            remember_names(self.groups, self.settings.nodes)
             yield self.with_node_settings(services)
 
     def with_node_settings(self, services: Services) -> Services:
@@ -213,7 +216,6 @@ def cluster_context(
         meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
         say_left_out(meant, console)
         thresholds = Thresholds(**settings.thresholds)
-    remember_names(groups, settings.nodes)
     return ClusterContext(
         settings=settings,
         candidates=meant,
@@ -230,6 +232,7 @@ def cluster_context(
         taints=taints_of_nodes(entries),
         ssh=ssh,
         groups_conf=nodes.groups_conf,
+        groups=groups,
     )
 
 

@@ -114,8 +114,8 @@ def test_pick_does_not_import_what_submits_jobs(clbalance: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "at_most"),
     [
-        (("load", "-w", "node1"), 100),
-        (("pick", "-w", "node1"), 94),
+        (("load", "-w", "node1"), 110),
+        (("pick", "-w", "node1"), 104),
         (("run", "-w", "node1", "-c", "true"), 118),
     ],
     ids=["load", "pick", "run"],
