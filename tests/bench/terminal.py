@@ -74,7 +74,7 @@ class OnTerminal:
 
     def _wait(self, holds: Callable[[], bool], within_s: float = 60.0) -> None:
         if not self._came.wait_for(holds, within_s):
-            raise WrongRunError(f"it did not come: {self._text[-500:]!r}")
+            raise WrongRunError(f"what was waited for has not come; the last of what has: {self._text[-100:]!r}")
 
     def _read(self) -> None:
         while True:
