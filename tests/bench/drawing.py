@@ -19,6 +19,7 @@ from clbalance.render.top.round import Round
 from tests.render.build import up
 
 _EVERY_S = 0.05
+_DIFFERENT = 10
 
 
 class Rounds:
@@ -30,7 +31,8 @@ class Rounds:
     def __init__(self, live: LiveTop, rounds: int, rows: int) -> None:
         self._live = live
         self._rounds = rounds
-        self._rows = rows
+        self._made = [_round(rows) for _ in range(_DIFFERENT)]
+        """Beforehand: to make them is not to draw them."""
         self._thread = threading.Thread(target=self._tell)
 
     def begin(self) -> None:
@@ -43,10 +45,14 @@ class Rounds:
 
     def _tell(self) -> None:
         for number in range(self._rounds):
-            rows = tuple(up(f"node{at}", r1m=random.uniform(0, 64)) for at in range(self._rows))
-            self._live.told(Round(number=number, taken_at=datetime.now(UTC), rows=rows))
+            self._live.told(self._made[number % _DIFFERENT])
             time.sleep(_EVERY_S)
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _round(rows: int) -> Round:
+    found = tuple(up(f"node{at}", r1m=random.uniform(0, 64)) for at in range(rows))
+    return Round(number=1, taken_at=datetime.now(UTC), rows=found)
 
 
 def main(rounds: int, rows: int) -> None:

@@ -22,7 +22,7 @@ _NODES = 32
 _ALL = f"node[1-{_NODES}]"
 _NAMES = 200
 _SECONDS = 60.0
-_DRAWN = 200
+_DRAWN = 100
 _FROZEN, _DEAD = "node7", ("node12", "node31")
 _KEYS = 200
 _ROUNDS = 20
@@ -31,15 +31,14 @@ _ROUNDS = 20
 def cost(site: Site) -> Iterator[Figure]:
     """A minute of looking; the terminal is read at once."""
     with site.lab("top", _NODES) as lab:
-        yield from _minute(site, lab, f"{_NODES} nodes at 1 Hz", ["-w", _ALL, "--every", "1s"])
+        yield from _minute(f"{_NODES} nodes at 1 Hz", ["-w", _ALL, "--every", "1s"], site.environment(lab))
     with site.lab("names", 1, max_startups="500:30:1000") as lab:
         config = one_node_by_many_names(lab, site.folder / "names-config")
-        words = ["-w", f"door[1-{_NAMES}]", "--every", "5s", "-o", f"-F {config}"]
-        yield from _minute(site, lab, f"{_NAMES} names at 0.2 Hz", words)
+        env = site.environment(lab) | {"CLBALANCE_SSH_OPTIONS": f"-F {config}"}
+        yield from _minute(f"{_NAMES} names at 0.2 Hz", ["-w", f"door[1-{_NAMES}]", "--every", "5s"], env)
 
 
-def _minute(site: Site, lab: Lab, name: str, words: list[str]) -> Iterator[Figure]:
-    env = site.environment(lab) | {"CLBALANCE_STATE_DIR": str(site.folder / "state-top")}
+def _minute(name: str, words: list[str], env: dict[str, str]) -> Iterator[Figure]:
     with on_terminal([CLBALANCE, "top", *words], env) as program:
         program.wait_for(b" up")
         time.sleep(5)  # the first round begins the sessions

@@ -14,6 +14,7 @@ import psutil
 from .site import WrongRunError
 
 COLUMNS, ROWS = 140, 50
+_ENDS_WITHIN_S = 300.0
 
 
 class OnTerminal:
@@ -57,8 +58,12 @@ class OnTerminal:
         """Its resident memory, without that of what it has started."""
         return int(psutil.Process(self._child.pid).memory_info().rss)
 
-    def exit_code(self) -> int:
-        return self._child.wait(60)
+    def wait(self, within_s: float) -> None:
+        """For its end."""
+        try:
+            self._child.wait(within_s)
+        except subprocess.TimeoutExpired as error:
+            raise WrongRunError(f"it has not ended after {within_s:g} s") from error
 
     def close(self) -> None:
         if self._child.poll() is None:
@@ -69,7 +74,7 @@ class OnTerminal:
 
     def _wait(self, holds: Callable[[], bool], within_s: float = 60.0) -> None:
         if not self._came.wait_for(holds, within_s):
-            raise WrongRunError(f"it did not come: {self._text[-500:]!r}")
+            raise WrongRunError(f"what was waited for has not come; the last of what has: {self._text[-100:]!r}")
 
     def _read(self) -> None:
         while True:
@@ -96,6 +101,6 @@ def cpu_to_the_end(argv: Sequence[str], env: Mapping[str, str]) -> float:
     """The processor time of a program that ends by itself."""
     before = os.times()
     with on_terminal(argv, env) as program:
-        program.exit_code()
+        program.wait(_ENDS_WITHIN_S)
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system

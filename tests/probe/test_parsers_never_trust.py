@@ -26,6 +26,7 @@ from clbalance.probe.host import (
 from clbalance.probe.lease_files import parse_marks
 from clbalance.probe.leases import parse_allocation, parse_drains, parse_leases
 from clbalance.probe.load import (
+    parse_core_ticks,
     parse_cpu_ticks,
     parse_diskstats,
     parse_interfaces,
@@ -180,6 +181,7 @@ def test_any_text_makes_a_value_or_an_unknown(text: str) -> None:
         check(parse(text))
     for parse_counters in (parse_diskstats, parse_net_dev):
         check(parse_counters(text))
+    assert all(0 <= one.busy <= one.total for one in parse_core_ticks(text).values())
     files = parse_procfs(text)
     check(parse_net_dev(text, parse_interfaces(files)))
     check(parse_cpus({**files, "stat": "cpu0", "node0": text, "cpuinfo": text}))

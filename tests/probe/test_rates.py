@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import CpuTicks, Rates, Reading, Traffic, Unknown
+from clbalance.probe.load import parse_core_ticks
 from clbalance.probe.reading import parse_reading, rates
 
 from .answers import UNHURRIED
@@ -35,6 +36,12 @@ def test_use_is_the_busy_share_of_the_ticks_between() -> None:
     assert isinstance(message, Rates)
     assert message.ut_pct == 25.0
     assert message.span_s == 10.0
+
+
+def test_each_cpu_has_ticks_of_its_own() -> None:
+    text = "cpu  9 0 1 30 0 0 0\ncpu0 4 0 1 15 0 0 0\ncpu7 5 0 0 15 5 0 0\ncpux 1 1 1 1\ncpu8 1\nintr 3\n"
+    assert parse_core_ticks(text) == {0: CpuTicks(busy=5, total=20), 7: CpuTicks(busy=5, total=25)}
+    assert parse_core_ticks("nothing") == {}
 
 
 def test_traffic_counts_both_ways() -> None:

@@ -25,8 +25,8 @@ from clbalance.user_files import replace_file
 _LOGIN = 'exec "$SHELL" -l'
 """For any login shell: sh, csh and fish read it alike."""
 _LOOKS_UP_EVERY_S = 0.2
-_PATIENCE = 10
-"""How often it is looked at between SIGTERM and SIGKILL."""
+_ENDS_WITHIN_S = 2.0
+"""Between SIGTERM and SIGKILL."""
 
 
 def terminal_command(cluster: ClusterContext, deed: Deed) -> "TerminalCommand":
@@ -65,16 +65,21 @@ class TerminalCommand:
 
     def _code(self) -> int:
         child = subprocess.Popen(self._argv)
-        left = iter([child.terminate, *[_nothing] * _PATIENCE, child.kill])
         while True:
             try:
                 return child.wait(_LOOKS_UP_EVERY_S)
             except subprocess.TimeoutExpired:
                 if self._is_ended.is_set():
-                    next(left, _nothing)()
+                    return _ended(child)
 
 
-def _nothing() -> None: ...
+def _ended(child: "subprocess.Popen[bytes]") -> int:
+    child.terminate()
+    try:
+        return child.wait(_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
 
 
 def _say(text: str) -> None:
@@ -95,7 +100,7 @@ def _ssh_words(cluster: ClusterContext, action: Action) -> list[str]:
 
 
 def is_there(path: str) -> bool:
-    """Whether an export to this path would replace a file. `FileFailedError` for what is no file: it could block."""
+    """Whether an export to this path would replace a file. `ClbalanceError` for what is no file: it could block."""
     try:
         mode = os.stat(_expanded(path)).st_mode  # noqa: PTH116 - a typed path
     except OSError:

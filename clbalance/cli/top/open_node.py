@@ -1,11 +1,12 @@
 """Asks for what only the node whose details are open is asked for: the use of each cpu, and its history."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clbalance.engine.kept.command import run_command
 from clbalance.engine.services import Services
-from clbalance.errors import StoreError
+from clbalance.errors import StoreError, TransportError
 from clbalance.model import CpuTicks, NodeName, Unknown
 from clbalance.policy.history import SeriesLine, series_of
 from clbalance.probe.load import parse_core_ticks
@@ -15,6 +16,7 @@ from clbalance.render.top.node_details import OpenNode
 _COMMAND = """exec sh -c 'cat "${CLBALANCE_PROCFS:-/proc}/stat"'"""
 """For any login shell."""
 _WITHIN_S = 2.0
+"""It has answered just now."""
 _HISTORY = timedelta(days=1)
 _HISTORY_EVERY = timedelta(minutes=1)
 
@@ -24,7 +26,7 @@ class OpenNodeReader:
 
     def __init__(self, services: Services, node: NodeName) -> None:
         self.node = node
-        self._services = services
+        self._services = replace(services, answer_within_s=_WITHIN_S)
         self._ticks: Mapping[int, CpuTicks] = {}
         self._series: tuple[SeriesLine, ...] = ()
         self._series_at: datetime | None = None
@@ -34,12 +36,15 @@ class OpenNodeReader:
         now = datetime.now(UTC).astimezone()
         since = now - _HISTORY
         cores = self._cores() if answers else Unknown(reason="the node does not answer")
-        if self._series_at is None or now - self._series_at >= _HISTORY_EVERY:
+        if not self._series or self._series_at is None or now - self._series_at >= _HISTORY_EVERY:
             self._series, self._series_at = self._history(since, now), now
         return OpenNode(node=self.node, cores=cores, since=since, until=now, series=self._series)
 
     def _cores(self) -> Mapping[int, float | Unknown] | Unknown:
-        (result,) = run_command(self._services, [self.node], _COMMAND, within_s=_WITHIN_S)
+        try:
+            (result,) = run_command(self._services, [self.node], _COMMAND, within_s=_WITHIN_S)
+        except TransportError as error:
+            return Unknown(reason=error.message)
         if result.code != 0:
             return Unknown(reason=result.reason or "/proc/stat cannot be read")
         before = self._ticks

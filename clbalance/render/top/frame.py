@@ -79,6 +79,8 @@ def summary(found: Round, age_s: float | None, width: int) -> Line:
 
     `age_s` None: the time of the data instead.
     """
+    if found.number == 0:
+        return (Cell("no answer yet", Tone.STRONG),)
     states = ", ".join(f"{count} {state}" for state, count in found.counts().items())
     running = len(found.leased())
     age = f"{found.taken_at:%H:%M:%S}" if age_s is None else f"{span(age_s)} old"

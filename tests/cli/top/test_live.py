@@ -29,6 +29,8 @@ def test_keys_move_through_views_and_q_leaves_nothing(lab: Lab, clbalance: Comma
         wait_for(terminal, "1 row")
         terminal.type(b"\r")
         wait_for(terminal, "Esc: back")
+        wait_for(terminal, "  0[")  # how busy each cpu is
+        wait_for(terminal, "HISTORY")
         terminal.type(b"\x1b")
         wait_for(terminal, "Enter: details")
         terminal.type(b"eout.csv\r")
@@ -111,11 +113,12 @@ def test_tagged_nodes_are_drained_and_resumed_after_a_question(clbalance: Comman
 
 
 def test_read_only_asks_nothing_and_no_colour_is_shown_where_it_is_declined(clbalance: Command) -> None:
+    (clbalance.folder / "clbalance.toml").write_text('[top.keys]\nquit = "x"\n')
     terminal = clbalance.on_terminal("top", "-w", "node[1-2]", "--readonly", env={"NO_COLOR": "1"})
     wait_for(terminal, "2 nodes: 2 up")
     terminal.type(b"rcdhse2")
     wait_for(terminal, "[2 GPUs]")
     assert not any("drain" in line for line in terminal.lines)
-    terminal.type(b"q")
+    terminal.type(b"qx")  # keys are those of the settings
     assert terminal.end() == 0
     assert not re.search(rb"\x1b\[[0-9;]*(3[0-7]|4[0-7]|9[0-7]|10[0-7]|38|48)[;m]", terminal.raw)
