@@ -13,7 +13,20 @@ from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
 
-from . import agent, copying, few_nodes, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
+from . import (
+    agent,
+    copying,
+    few_nodes,
+    gpu_states,
+    placing,
+    playing,
+    rebalancing,
+    running,
+    shell,
+    startup,
+    sweeping,
+    tasks,
+)
 from .asking import answers
 from .figure import Figure, Skipped, table
 from .machine import load, machine
@@ -31,6 +44,7 @@ ASKED: tuple[Asked, ...] = (
     *copying.QUESTIONS,
     *playing.QUESTIONS,
     *sweeping.MEASUREMENTS,
+    *shell.MEASUREMENTS,
     *agent.MEASUREMENTS,
     *playing.MEASUREMENTS,
     *placing.MEASUREMENTS,
@@ -91,7 +105,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(asked: Sequence[Asked], pairs: int, programs: Programs) -> tuple[list[Figure | Skipped], bool]:
     """All that was found, also after an interrupt; and whether there was none."""
-    for stopping in (signal.SIGTERM, signal.SIGHUP):
+    for stopping in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # ignored ones, too: ours and peers are asked to stop
         signal.signal(stopping, signal.default_int_handler)
     told: list[Figure | Skipped] = []
     try:
