@@ -28,6 +28,8 @@ _LINES = (
 _INTERRUPTS, _INTERRUPTS_OF_CLUSH = 50, 5
 _GONE_WITHIN_S = 2.0
 _SLEEP = "sleep 86397"
+_BETWEEN_S = 1.1
+"""A `load` within a second of the last one looks twice, and waits for that: CPU use is a difference over time."""
 _FROZEN, _DEAD = "node7", ("node12", "node31")
 
 
@@ -47,9 +49,14 @@ def typed_lines(site: Site) -> Iterator[Figure]:
 def _pair(shell: TypedShell, line: str, theirs: list[str], env: Mapping[str, str], at: int) -> tuple[Run, Run]:
     """Ours first, every second time theirs."""
     if at % 2:
-        return shell.line(line), timed(theirs, env)
+        return _line(shell, line), timed(theirs, env)
     their_run = timed(theirs, env)
-    return shell.line(line), their_run
+    return _line(shell, line), their_run
+
+
+def _line(shell: TypedShell, line: str) -> Run:
+    time.sleep(_BETWEEN_S)
+    return shell.line(line)
 
 
 def interrupts(site: Site) -> Iterator[Figure]:
@@ -89,7 +96,9 @@ def interrupts(site: Site) -> Iterator[Figure]:
 def _left_by_clush(env: Mapping[str, str], after_s: float) -> int:
     child = subprocess.Popen(["clush", "-w", _ALL, f"{_SLEEP}; :"], env=dict(env), stdin=subprocess.DEVNULL)
     try:
-        time.sleep(1.0 + after_s)
+        while len(_sleepers()) < _NODES and child.poll() is None:
+            time.sleep(0.1)
+        time.sleep(after_s)
         while child.poll() is None:  # it has swallowed some
             child.send_signal(signal.SIGINT)
             time.sleep(_GONE_WITHIN_S)
@@ -127,7 +136,7 @@ def sick_rounds(site: Site) -> Iterator[Figure]:
                 lab.node(name).kill()
             noticed_s = shell.line("true").wall_s
             for line in ("true", "load"):
-                taken = [shell.line(line).wall_s for _ in range(2 * site.rounds)]
+                taken = [_line(shell, line).wall_s for _ in range(2 * site.rounds)]
                 yield _sick_figure(line, taken, noticed_s)
         lab.node(_FROZEN).thaw()
 

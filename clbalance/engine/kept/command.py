@@ -21,7 +21,7 @@ from clbalance.ports import Closed, Sessions
 MOST_OUTPUT_BYTES: Final = 4 << 20
 """Of one node. More would fill our memory, and nobody reads it."""
 _LISTEN_S = 1.0
-_ENDS_WITHIN_S = 0.25  # a command that is asked to end; then its shell is closed, and kills it
+_ENDS_WITHIN_S = 0.2  # a command that is asked to end; then its shell is closed, and kills it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
