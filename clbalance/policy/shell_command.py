@@ -24,7 +24,8 @@ clb_end() {{
     kill "-$1" "${{clb_p#/proc/}}"
   done 2>/dev/null
 }}
-trap 'clb_end KILL' 0
+clb_end_all() {{ clb_end KILL; clb_end KILL; }}
+trap clb_end_all 0
 echo "$clb_n starts"
 {{ CLBALANCE_COMMAND=$clb_n "${{SHELL:-/bin/sh}}" -c {command} </dev/null 2>&1
 printf '\\n%s %s\\n' "$clb_n" "$?"; }}{filter} &
@@ -34,6 +35,10 @@ END_COMMAND: Final = b"clb_end TERM\n"
 """Ends a command that runs."""
 AFTER_COMMAND: Final = b"wait; trap - 0\n"
 """Is sent after a command has ended: what it has left in the background lives on."""
+AFTER_ENDED_COMMAND: Final = b"clb_end_all; " + AFTER_COMMAND
+"""Is sent instead where we have ended it: a process that was just being started was not found then. The search is
+repeated, for while a process becomes another program it has no environment.
+"""
 _LINE_COST_BYTES: Final = 64
 _CODE = re.compile(rb"[0-9]{1,3}")
 _MAY_LEAVE_SOMETHING = re.compile(r"(?<![&<>])&(?![&>])|\b(?:nohup|setsid|daemon|service|init\.d)\b")

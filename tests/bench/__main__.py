@@ -23,6 +23,7 @@ from . import (
     rebalancing,
     running,
     screen,
+    shell,
     startup,
     sweeping,
     tasks,
@@ -44,6 +45,7 @@ ASKED: tuple[Asked, ...] = (
     *copying.QUESTIONS,
     *playing.QUESTIONS,
     *sweeping.MEASUREMENTS,
+    *shell.MEASUREMENTS,
     *agent.MEASUREMENTS,
     *playing.MEASUREMENTS,
     *placing.MEASUREMENTS,
@@ -105,7 +107,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(asked: Sequence[Asked], pairs: int, programs: Programs) -> tuple[list[Figure | Skipped], bool]:
     """All that was found, also after an interrupt; and whether there was none."""
-    for stopping in (signal.SIGTERM, signal.SIGHUP):
+    for stopping in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # ignored ones, too: ours and peers are asked to stop
         signal.signal(stopping, signal.default_int_handler)
     told: list[Figure | Skipped] = []
     try:

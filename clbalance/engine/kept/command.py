@@ -8,6 +8,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.policy.shell_command import (
     AFTER_COMMAND,
+    AFTER_ENDED_COMMAND,
     END_COMMAND,
     CommandOutput,
     Ended,
@@ -20,7 +21,7 @@ from clbalance.random_hex import random_hex
 MOST_OUTPUT_BYTES: Final = 4 << 20
 """Of one node. More would fill our memory, and nobody reads it."""
 _LISTEN_S = 1.0
-_ENDS_WITHIN_S = 0.25  # a command that is asked to end; then its shell is closed, and kills it
+_ENDS_WITHIN_S = 0.2  # a command that is asked to end; then its shell is closed, and kills it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class _Running:
         self._command = command
         self._on_result = on_result
         self._within_s = within_s
+        self._after = AFTER_COMMAND
         self._outputs: dict[NodeName, CommandOutput] = {}
         self.results: dict[NodeName, CommandResult] = {}
 
@@ -94,6 +96,7 @@ class _Running:
     def end(self) -> None:
         """End the command where it runs; it does not outlive its shell."""
         until_s = self._services.clock.monotonic() + _ENDS_WITHIN_S
+        self._after = AFTER_ENDED_COMMAND
         for node in self._outputs:
             self._sessions.send(node, END_COMMAND)
         self._on_result = lambda _: None
@@ -116,7 +119,7 @@ class _Running:
             case Started():
                 self._sessions.set_deadline(event.node, self._within_s)
             case Ended(code=code):
-                self._sessions.send(event.node, AFTER_COMMAND)
+                self._sessions.send(event.node, self._after)
                 self._sessions.release(event.node)
                 self._finish(event.node, code=code)
             case other:

@@ -117,6 +117,12 @@ def test_a_command_that_ignores_requests_to_end_is_killed(services: Services, tm
     eventually(lambda: not is_running(pid))
 
 
+def test_what_outlives_an_interrupted_command_is_killed(services: Services, tmp_path: Path) -> None:
+    ignores = f"""sh -c 'trap "" TERM; echo $$ >>{tmp_path}/pids; exec sleep 1000'"""
+    (pid,) = interrupted(services, f"{ignores} & wait", tmp_path, [A])
+    eventually(lambda: not is_running(pid))
+
+
 def interrupted(services: Services, command: str, folder: Path, nodes: list[NodeName] | None = None) -> list[int]:
     """The first processes of a command that is interrupted while it runs on all nodes."""
     nodes = nodes or [A, B]
