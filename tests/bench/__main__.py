@@ -13,7 +13,20 @@ from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
 
-from . import agent, copying, few_nodes, gpu_states, placing, playing, rebalancing, running, startup, sweeping, tasks
+from . import (
+    agent,
+    copying,
+    few_nodes,
+    gpu_states,
+    placing,
+    playing,
+    rebalancing,
+    replaying,
+    running,
+    startup,
+    sweeping,
+    tasks,
+)
 from .asking import answers
 from .figure import Figure, Skipped, table
 from .machine import load, machine
@@ -30,6 +43,7 @@ ASKED: tuple[Asked, ...] = (
     *tasks.QUESTIONS,
     *copying.QUESTIONS,
     *playing.QUESTIONS,
+    *replaying.QUESTIONS,
     *sweeping.MEASUREMENTS,
     *agent.MEASUREMENTS,
     *playing.MEASUREMENTS,
