@@ -32,8 +32,9 @@ from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
 from clbalance.cli.transfers import file_progress, file_transfers
+from clbalance.cli.typed_settings import typed
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.errors import StoreError, UsageError
+from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Submitted
@@ -49,7 +50,6 @@ from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
-from clbalance.units import parse_duration
 
 if TYPE_CHECKING:  # nodes are selected once they have answered
     from clbalance.policy.placement.select import Rng
@@ -234,24 +234,6 @@ def cluster_context(
         groups_conf=nodes.groups_conf,
         groups=groups,
     )
-
-
-def typed(ssh: ReachOptions, groups_conf: Path | None = None) -> dict[str, str | float | None]:
-    """The options that were given on the command line, by the keys of the settings."""
-    if ssh.connections is not None and ssh.connections < 1:
-        raise UsageError(f"`-f` cannot be {ssh.connections}", hint="a number of connections, 1 or more")
-    given: dict[str, str | float | None] = {
-        "ssh.user": ssh.user,
-        "ssh.fanout": ssh.connections,
-        "ssh.connect_timeout_s": _seconds(ssh.connect_timeout, "`-t`"),
-        "ssh.probe_timeout_s": _seconds(ssh.command_timeout, "`-u`"),
-        "groups_conf": None if groups_conf is None else str(groups_conf),
-    }
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def _seconds(text: str | None, option: str) -> float | None:
-    return None if text is None else parse_duration(text, option)
 
 
 def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> Transport:

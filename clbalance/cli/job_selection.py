@@ -15,7 +15,6 @@ from clbalance.cli.cluster import (
     grace_s,
     open_store,
     ssh_transport,
-    typed,
 )
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me, result_groups, working_directory
@@ -25,6 +24,7 @@ from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import selection_of
 from clbalance.cli.transfers import file_transfers
+from clbalance.cli.typed_settings import typed
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
 from clbalance.errors import UsageError

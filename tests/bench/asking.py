@@ -27,8 +27,10 @@ def answers(question: Question, site: Site, lab: Lab | None) -> Iterator[Figure 
         asking = _Asking(question, place, skipped={})
         peers = [peer for peer in question.peers if asking.prepare(peer, stack)]
         rounds = min(site.rounds, question.rounds or site.rounds)
-        asking.round(peers, at=0)  # the first does not count
-        told = [asking.round(peers, at=at) for at in range(1, rounds + 1)]
+        told: list[Round] = []
+        if peers:  # otherwise there is nothing to compare
+            asking.round(peers, at=0)  # the first does not count
+            told = [asking.round(peers, at=at) for at in range(1, rounds + 1)]
     yield from figures(question, told)
     for program, reason in asking.skipped.items():
         yield Skipped(name=question.name, peer=program, reason=site.told(reason))

@@ -36,6 +36,8 @@ BOUND = "lower bound"
 """No program: what no program can be faster than."""
 OTHER_WAY = "clbalance, serial"
 """Ours, asked in another way."""
+SIMULATOR = "plain simulator"
+"""peers/plain_simulator.py."""
 _VERSION = re.compile(r"\d+(\.\d+)+(p\d+)?|\d{8}")
 
 
@@ -49,7 +51,7 @@ class Programs:
 
 def known_programs() -> set[str]:
     """All that a question may name."""
-    return {*_OF_OURS, *_FROM_PYPI, *_FROM_DEBIAN, BOUND, OTHER_WAY}
+    return {*_OF_OURS, *_FROM_PYPI, *_FROM_DEBIAN, BOUND, OTHER_WAY, SIMULATOR}
 
 
 def find_programs() -> Programs:

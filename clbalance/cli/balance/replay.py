@@ -9,10 +9,10 @@ from random import Random
 
 from clbalance.cli.balance.replay_files import read_file
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
-from clbalance.cli.cluster import typed
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import policy_of, working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.typed_settings import typed
 from clbalance.errors import ExitCode, TraceError, UsageError
 from clbalance.model import Measured, Snapshot
 from clbalance.model.trace import Trace, remarks_of

@@ -5,13 +5,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clbalance.cli.progress import ProgressLine
 from clbalance.errors import ClbalanceError
 from clbalance.policy.jobs.task_records import left_s
 from clbalance.render.text import duration
+
+if TYPE_CHECKING:  # one case, which is usual, needs no other process
+    from multiprocessing.connection import Connection
 
 Case = TypeVar("Case")
 Found = TypeVar("Found")
@@ -82,6 +84,8 @@ class _Workers:
         self._at_work: dict[Connection, tuple[int, int]] = {}
 
     def all_found(self, at_once: int) -> list[Any]:
+        from multiprocessing.connection import Connection, wait
+
         left = list(range(len(self._cases)))
         try:
             while left or self._at_work:
@@ -97,6 +101,8 @@ class _Workers:
         return [self._found[at] for at in range(len(self._cases))]
 
     def _begin(self, at: int) -> None:
+        from multiprocessing.connection import Pipe
+
         reader, writer = Pipe(duplex=False)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -109,14 +115,14 @@ class _Workers:
         writer.close()
         self._at_work[reader] = at, pid
 
-    def _run_worker(self, at: int, writer: Connection) -> None:
+    def _run_worker(self, at: int, writer: "Connection") -> None:
         """Runs in the forked process. Signals kill it at once: it has nothing to clean up."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         found = self._work(self._cases[at], _Steps(writer.send).heard)
         writer.send((found,))
 
-    def _hear(self, connection: Connection) -> None:
+    def _hear(self, connection: "Connection") -> None:
         at, pid = self._at_work[connection]
         try:
             parsed = connection.recv()

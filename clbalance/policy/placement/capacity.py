@@ -3,18 +3,26 @@
 The node decides again under its lock. A node that is unfit here would refuse too, so refusals only come from races.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Lease, Request, Unknown
-from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, matching_devices, too_few_reason
-from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
+from clbalance.policy.placement.gpus import (
+    TOO_FEW_FREE,
+    FreeDevice,
+    candidates_among,
+    matching_devices,
+    too_few_reason,
+)
+from clbalance.policy.placement.load import NodeLoad
 from clbalance.units import counted
 
 _WHOLE = "allocated whole"
 _ROUNDING: Final = 1e-9
-"""Cpus: tolerance for rounding errors of sums."""
+"""Cpus and shares of devices: tolerance for rounding errors of sums."""
+_DIGITS: Final = 1e-6
+"""Free shares are rounded to as many digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +35,25 @@ class InsufficientResource:
 
 
 def insufficient_resource(load: NodeLoad, request: Request) -> InsufficientResource | None:
-    """The first resource that is missing for `request`; None: all of it is free."""
+    """The first resource that is missing for `request`; None: all of it is free, as `has_room` says."""
     if asks_for_nothing(request):
         return None if isinstance(load.answer.reading.leases, Unknown) else _exclusive(load, request)
     return next((found for find in _LACKS if (found := find(load, request))), None)
+
+
+def has_room(load: NodeLoad, request: Request) -> bool:
+    """Whether no resource is missing: `insufficient_resource` without the words, for many nodes."""
+    if asks_for_nothing(request):
+        return insufficient_resource(load, request) is None
+    return not (
+        isinstance(load.answer.reading.leases, Unknown)
+        or _lacks_cpus(load, request)
+        or _lacks_memory(load, request)
+        or _lacks_gpus(load, request)
+        or _lacks_slots(load, request)
+        or _exclusive(load, request)
+        or (request.tmp_bytes and _tmp(load, request))
+    )
 
 
 def asks_for_nothing(request: Request) -> bool:
@@ -72,25 +95,35 @@ def _whole_node(lease: Lease, load: NodeLoad) -> str | None:
             return None
 
 
-def _cpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
-    allocations = load.allocations
+def _lacks_cpus(load: NodeLoad, request: Request) -> bool:
+    return bool(request.cpus) and request.cpus > _cpus_for(load, request) + _ROUNDING
+
+
+def _cpus_for(load: NodeLoad, request: Request) -> float:
     # By force only leases count: a node past its threshold has no cpu free otherwise.
-    free = load.cpus - allocations.cpus if request.constraints.force else available_cpus(load)
-    if not request.cpus or request.cpus <= free + _ROUNDING:
+    return load.cpus - load.allocations.cpus if request.constraints.force else load.free_cpus
+
+
+def _cpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
+    if not _lacks_cpus(load, request):
         return None
     return InsufficientResource(
         filter="cpus",
         reason="too few cpus free",
-        detail=f"{request.cpus:g} requested, {max(0.0, free):.3g} of {load.cpus} free,"
-        f" {allocations.cpus:.3g} allocated",
+        detail=f"{request.cpus:g} requested, {max(0.0, _cpus_for(load, request)):.3g} of {load.cpus} free,"
+        f" {load.allocations.cpus:.3g} allocated",
     )
 
 
+def _lacks_memory(load: NodeLoad, request: Request) -> bool:
+    return bool(request.mem_bytes) and request.mem_bytes > load.free_mem_bytes
+
+
 def _memory(load: NodeLoad, request: Request) -> InsufficientResource | None:
-    free = available_mem_bytes(load)
-    if not request.mem_bytes or request.mem_bytes <= free:
+    if not _lacks_memory(load, request):
         return None
-    asked, left, allocated = (_gib(size) for size in (request.mem_bytes, max(0.0, free), load.allocations.mem_bytes))
+    sizes = (request.mem_bytes, max(0.0, load.free_mem_bytes), load.allocations.mem_bytes)
+    asked, left, allocated = (_gib(size) for size in sizes)
     return InsufficientResource(
         filter="memory",
         reason="too little memory free",
@@ -120,18 +153,24 @@ def _gib(size_bytes: float) -> str:
     return f"{size_bytes / 2**30:.3g} GiB"
 
 
+def _lacks_gpus(load: NodeLoad, request: Request) -> bool:
+    if not request.gpus or _plainly_enough(load, request):
+        return False
+    if _plainly_too_few(load, request):
+        return True
+    answer = matching_devices(load.answer, request)
+    gpus = answer.reading.gpus
+    return isinstance(gpus, Unknown) or request.gpus > len(candidates_among(gpus, answer, request))
+
+
 def _gpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
-    if not request.gpus:
-        return None
-    if _plainly_enough(load, request):
+    if not _lacks_gpus(load, request):
         return None
     answer = matching_devices(load.answer, request)
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return InsufficientResource(filter="gpus", reason="GPUs unknown", detail=gpus.reason)
     free = candidates_among(gpus, answer, request)
-    if request.gpus <= len(free):
-        return None
     reason, detail = too_few_reason(answer, gpus, request)
     message = f"{request.gpus} requested, {len(free)} of {len(gpus)} free"
     if request.gpu_share < 1.0:
@@ -146,13 +185,27 @@ def _plainly_enough(load: NodeLoad, request: Request) -> bool:
     """Quick check for the usual request, one device of any model and memory size."""
     if request.gpus != 1 or request.gpu_mem_bytes or request.constraints.where or isinstance(load.devices, Unknown):
         return False
-    wanted, models = request.gpu_share - _ROUNDING, request.gpu_models
-    return any(device.share >= wanted and (not models or device.model in models) for device in load.devices)
+    return _count_with(load.devices, request, _ROUNDING) > 0
+
+
+def _plainly_too_few(load: NodeLoad, request: Request) -> bool:
+    """Quick check that no condition can mend: too few devices have that share left."""
+    return not isinstance(load.devices, Unknown) and _count_with(load.devices, request, _DIGITS) < request.gpus
+
+
+def _count_with(devices: Sequence[FreeDevice], request: Request, tolerance: float) -> int:
+    wanted, models = request.gpu_share - tolerance, request.gpu_models
+    return sum([1 for device in devices if device.share >= wanted and (not models or device.model in models)])
+
+
+def _lacks_slots(load: NodeLoad, request: Request) -> bool:
+    slots = load.answer.slots
+    return slots is not None and load.allocations.slots + request.slots > slots
 
 
 def _slots(load: NodeLoad, request: Request) -> InsufficientResource | None:
     slots = load.answer.slots
-    if slots is None or load.allocations.slots + request.slots <= slots:
+    if slots is None or not _lacks_slots(load, request):
         return None
     return InsufficientResource(
         filter="slots",

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Cause, Measured, Request, Silent, Snapshot, Unfit, Unknown
+from clbalance.model.request import UNCONSTRAINED
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import InsufficientResource, insufficient_resource
 from clbalance.policy.placement.job_needs import unfit_for_jobs
@@ -90,7 +91,7 @@ def _out_of_use(answer: Measured, asked: FilterInput) -> Unfit | None:
 
 
 def _past_limits(load: NodeLoad, limits: tuple[SetLimit, ...]) -> InsufficientResource | None:
-    past = breaches(load, limits)
+    past = breaches(load, limits) if limits else ()
     if not past:
         return None
     details = ", ".join(breach.detail for breach in past)
@@ -115,6 +116,8 @@ def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | Non
 
 def unmet_constraint(load: NodeLoad, request: Request) -> InsufficientResource | None:
     """The first constraint that the node does not meet; None: it meets all."""
+    if request.constraints is UNCONSTRAINED and not load.answer.taints:
+        return None
     return next((found for find in _LACKS if (found := find(load, request))), None)
 
 

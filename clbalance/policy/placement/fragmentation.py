@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Measured, Request, Snapshot, Unknown
@@ -89,11 +89,15 @@ STRANDED_WEIGHT: Final = 0.5
 _ROUNDING: Final = 1e-9
 
 
+Devices: TypeAlias = tuple[tuple[float, str], ...]
+"""The free share and the model of each device of a node, smallest share first."""
+
+
 class FreeGpus(NamedTuple):
-    """A node's free cpus, and for each device the free share and the model, smallest share first."""
+    """A node's free cpus and devices."""
 
     cpus: float
-    devices: tuple[tuple[float, str], ...]
+    devices: Devices
 
     @property
     def gpus(self) -> float:
@@ -110,28 +114,58 @@ class Fragmentation:
         gpus = sum(demand.gpus * demand.gpu_share * popularity for demand, popularity in workload.demands)
         cpus = sum(demand.cpus * popularity for demand, popularity in workload.demands)
         self._cpus_per_gpu = cpus / gpus if gpus else 0.0
-        self._known: dict[FreeGpus, float] = {}
+        self._known: dict[Devices, FreeDevices] = {}
 
     def of(self, free: FreeGpus) -> float:
         """F + S / 2 of a node with these free resources, in GPUs."""
-        found = self._known.get(free)
+        return self.on(free.devices).of(free.cpus)
+
+    def on(self, devices: Devices) -> "FreeDevices":
+        """The measure for nodes with these devices."""
+        found = self._known.get(devices)
         if found is None:
-            found = self._known[free] = self._expected(free) + STRANDED_WEIGHT * self._stranded(free)
+            found = self._known[devices] = FreeDevices(self, devices)
         return found
 
-    def _expected(self, free: FreeGpus) -> float:
-        total = free.gpus
+    def by_group(self, devices: Devices) -> list[tuple["_Group", float | None]]:
+        """For each group what it leaves on devices that are too small for it; None: it does not fit at all."""
+        return [(group, group.left_on(devices)) for group in self._groups]
+
+    def fragment(self, cpus: float, total: float, by_group: Sequence[tuple["_Group", float | None]]) -> float:
+        """F + S / 2 of a node with free devices of this total."""
         if not total:
             return 0.0
         expected = self._without_gpu * total
-        for group in self._groups:
-            fitting = group.fitting(free)
-            left = _too_small(free.devices, group) if fitting else 0.0
-            expected += (group.popularity - fitting) * total + fitting * left
-        return expected
+        for group, left in by_group:
+            fitting = 0.0 if left is None else group.fitting(cpus)
+            expected += (group.popularity - fitting) * total + fitting * (left or 0.0)
+        stranded = max(0.0, total - cpus / self._cpus_per_gpu) if self._cpus_per_gpu else 0.0
+        return expected + STRANDED_WEIGHT * stranded
 
-    def _stranded(self, free: FreeGpus) -> float:
-        return max(0.0, free.gpus - free.cpus / self._cpus_per_gpu) if self._cpus_per_gpu else 0.0
+
+class FreeDevices:
+    """The measure for nodes with certain free devices, and what becomes of them; all of it is computed once."""
+
+    def __init__(self, measure: Fragmentation, devices: Devices) -> None:
+        self._measure, self._devices = measure, devices
+        self._total = FreeGpus(0.0, devices).gpus
+        self._by_group = measure.by_group(devices) if self._total else []
+        self._known: dict[float, float] = {}
+        self._after: dict[tuple[int, float], FreeDevices] = {}
+
+    def of(self, cpus: float) -> float:
+        """F + S / 2 of a node with so many free cpus, in GPUs."""
+        found = self._known.get(cpus)
+        if found is None:
+            found = self._known[cpus] = self._measure.fragment(cpus, self._total, self._by_group)
+        return found
+
+    def after(self, place: int, share: float) -> "FreeDevices":
+        """The devices after `share` was taken from the one at `place`."""
+        found = self._after.get((place, share))
+        if found is None:
+            found = self._after[place, share] = self._measure.on(without(self._devices, place, share))
+        return found
 
 
 class _Group(NamedTuple):
@@ -142,23 +176,20 @@ class _Group(NamedTuple):
     models: frozenset[str]
     cpus: tuple[float, ...]
     popularities: tuple[float, ...]
+    popularity: float
 
-    @property
-    def popularity(self) -> float:
-        return self.popularities[-1]
+    def fitting(self, cpus: float) -> float:
+        """Summed popularity of the demands that fit where there are enough devices, and so many cpus."""
+        return self.popularities[bisect_right(self.cpus, cpus + _ROUNDING)]
 
-    def fitting(self, free: FreeGpus) -> float:
-        """Summed popularity of the demands that fit."""
-        enough = sum([1 for share, model in free.devices if share >= self.share and self.takes(model)])
-        return self.popularities[bisect_right(self.cpus, free.cpus + _ROUNDING)] if enough >= self.gpus else 0.0
+    def left_on(self, devices: Devices) -> float | None:
+        """Free shares of the devices that are too small for it, added up; None: too few devices are large enough."""
+        small = [share for share, model in devices if share < self.share or not self.takes(model)]
+        return sum(small) if len(devices) - len(small) >= self.gpus else None
 
     def takes(self, model: str) -> bool:
         """Whether the demands accept a device of this model."""
         return not self.models or model in self.models
-
-
-def _too_small(devices: Sequence[tuple[float, str]], group: _Group) -> float:
-    return sum([share for share, model in devices if share < group.share or not group.takes(model)])
 
 
 def _groups(demands: Sequence[tuple[Demand, float]]) -> tuple[_Group, ...]:
@@ -167,15 +198,18 @@ def _groups(demands: Sequence[tuple[Demand, float]]) -> tuple[_Group, ...]:
         if demand.gpus:
             # The tolerance is for the rounding of free shares.
             alike[demand.gpus, demand.gpu_share - _ROUNDING, demand.gpu_models].append((demand.cpus, popularity))
-    return tuple(
-        _Group(
-            gpus=gpus,
-            share=share,
-            models=models,
-            cpus=tuple(cpus for cpus, _ in sorted(found)),
-            popularities=tuple(accumulate((popularity for _, popularity in sorted(found)), initial=0.0)),
-        )
-        for (gpus, share, models), found in alike.items()
+    return tuple(_group(*kind, sorted(found)) for kind, found in alike.items())
+
+
+def _group(gpus: int, share: float, models: frozenset[str], found: Sequence[tuple[float, float]]) -> _Group:
+    popularities = tuple(accumulate((popularity for _, popularity in found), initial=0.0))
+    return _Group(
+        gpus=gpus,
+        share=share,
+        models=models,
+        cpus=tuple(cpus for cpus, _ in found),
+        popularities=popularities,
+        popularity=popularities[-1],
     )
 
 
@@ -185,7 +219,7 @@ def fragmentation_of(workload: Workload) -> Fragmentation:
     return Fragmentation(workload)
 
 
-def without(devices: tuple[tuple[float, str], ...], place: int, share: float) -> tuple[tuple[float, str], ...]:
+def without(devices: Devices, place: int, share: float) -> Devices:
     """The devices, sorted again, after `share` was taken from the one at `place`."""
     left, model = devices[place]
     others = (*devices[:place], *devices[place + 1 :])

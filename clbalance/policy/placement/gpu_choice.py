@@ -6,9 +6,9 @@ from itertools import groupby
 from clbalance.model import Gpu, Measured, Request, Unknown
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.allocations import allocations_of
-from clbalance.policy.placement.fragmentation import Fragmentation, FreeGpus, fragmentation_of, without
+from clbalance.policy.placement.fragmentation import Fragmentation, FreeGpus, fragmentation_of
 from clbalance.policy.placement.gpus import gpu_candidates, looks_free, matching_devices
-from clbalance.policy.placement.load import NodeLoad, available_cpus
+from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Policy
 
 _ROUNDING = 1e-9
@@ -21,18 +21,19 @@ def devices_for(load: NodeLoad, request: Request, policy: Policy) -> tuple[str, 
     candidates = gpu_candidates(matching_devices(load.answer, request), request)
     if isinstance(candidates, Unknown) or not policy.weights.fragmentation or request.gpu_share >= 1.0:
         return candidates
-    measure, free = fragmentation_of(policy.workload), free_gpus(load)
+    free = free_gpus(load)
     assert not isinstance(free, Unknown), "candidates are known devices"
     assert not isinstance(load.devices, Unknown), "likewise"
     place = {device.uuid: at for at, device in enumerate(load.devices)}
-    return tuple(sorted(candidates, key=lambda uuid: round(_left_by(measure, free, request, place[uuid]), 9)))
+    on, cpus_after = fragmentation_of(policy.workload).on(free.devices), round(free.cpus - request.cpus, 6)
+    return tuple(sorted(candidates, key=lambda uuid: round(on.after(place[uuid], request.gpu_share).of(cpus_after), 9)))
 
 
 def free_gpus(load: NodeLoad) -> FreeGpus | Unknown:
     """A node's free cpus and GPUs, for the fragmentation measure."""
     if isinstance(load.devices, Unknown):
         return load.devices
-    return FreeGpus(round(available_cpus(load), 6), tuple([(device.share, device.model) for device in load.devices]))
+    return FreeGpus(round(load.free_cpus, 6), tuple([(device.share, device.model) for device in load.devices]))
 
 
 def growth(measure: Fragmentation, load: NodeLoad, request: Request) -> float | Unknown:
@@ -43,12 +44,21 @@ def growth(measure: Fragmentation, load: NodeLoad, request: Request) -> float | 
     free = free_gpus(load)
     if isinstance(free, Unknown):
         return free
+    on, cpus_after = measure.on(free.devices), round(free.cpus - request.cpus, 6)
+    before = on.of(free.cpus)
     if not request.gpus:
-        after = measure.of(FreeGpus(round(free.cpus - request.cpus, 6), free.devices))
+        after = on.of(cpus_after)
+    elif len(fitting := _fitting(load, request)) < request.gpus:
+        after = before
+    elif request.gpus == 1 and request.gpu_share < 1.0:
+        distinct = {free.devices[at]: at for at in fitting}
+        after = min([on.after(at, request.gpu_share).of(cpus_after) for at in distinct.values()])
     else:
-        after = _smallest_after(measure, free, _fitting(load, request), request)
+        taken = frozenset(fitting[: request.gpus])
+        left = tuple([device for at, device in enumerate(free.devices) if at not in taken])
+        after = measure.on(left).of(cpus_after)
     # Rounded, so that equal differences compare as equal.
-    return round(after - measure.of(free), 9)
+    return round(after - before, 9)
 
 
 def _fitting(load: NodeLoad, request: Request) -> list[int]:
@@ -61,21 +71,6 @@ def _fitting(load: NodeLoad, request: Request) -> list[int]:
         return [at for at, device in enumerate(devices) if device.uuid in candidates]
     models = request.gpu_models
     return [at for at, one in enumerate(devices) if one.share >= wanted and (not models or one.model in models)]
-
-
-def _smallest_after(measure: Fragmentation, free: FreeGpus, fitting: list[int], request: Request) -> float:
-    if len(fitting) < request.gpus:
-        return measure.of(free)
-    if request.gpus == 1 and request.gpu_share < 1.0:
-        distinct = {free.devices[at]: at for at in fitting}
-        return min(_left_by(measure, free, request, at) for at in distinct.values())
-    taken = frozenset(fitting[: request.gpus])
-    devices = tuple([device for at, device in enumerate(free.devices) if at not in taken])
-    return measure.of(FreeGpus(round(free.cpus - request.cpus, 6), devices))
-
-
-def _left_by(measure: Fragmentation, free: FreeGpus, request: Request, place: int) -> float:
-    return measure.of(FreeGpus(round(free.cpus - request.cpus, 6), without(free.devices, place, request.gpu_share)))
 
 
 # -- the GPUs that a job sees which asks for none

@@ -155,5 +155,15 @@ def _fills_shared(load: NodeLoad, request: Request) -> bool:
     held = load.allocations.gpu_shares
     if not held:
         return False
+    if not (request.gpu_mem_bytes or request.constraints.where or isinstance(load.devices, Unknown)):
+        # Devices that are not usable have no share left.
+        models = request.gpu_models
+        return any(
+            share > 0.0
+            and uuid in held
+            and held[uuid] + request.gpu_share <= 1.0 + _ROUNDING
+            and (not models or model in models)
+            for share, model, uuid in load.devices
+        )
     candidates = gpu_candidates(matching_devices(load.answer, request), request)
     return bool(candidates) and not isinstance(candidates, Unknown) and candidates[0] in held  # the fullest comes first

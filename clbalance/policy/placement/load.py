@@ -25,6 +25,10 @@ class NodeLoad:
     memory: Memory
     devices: tuple[FreeDevice, ...] | Unknown
     """The free share of each GPU, smallest first."""
+    free_cpus: float
+    """Neither allocated nor used without an allocation; below 0 if more is taken than there is."""
+    free_mem_bytes: float
+    """Memory likewise."""
 
     @property
     def mem_available_pct(self) -> float:
@@ -54,6 +58,15 @@ def effective_load(answer: Measured) -> NodeLoad | Unknown:
         cpus=cpus.online,
         memory=memory,
         devices=free_devices(reading.gpus, allocations.gpu_shares),
+        free_cpus=free_cpus(
+            capacity=cpus.online, r1m=queue.r1m, allocated=allocations.cpus, reflected=allocations.reflected_cpus
+        ),
+        free_mem_bytes=free_mem_bytes(
+            total=memory.total_bytes,
+            available=memory.available_bytes,
+            allocated=allocations.mem_bytes,
+            reflected=allocations.reflected_mem_bytes,
+        ),
     )
 
 
@@ -78,19 +91,3 @@ def free_cpus(*, capacity: float, r1m: float, allocated: float, reflected: float
 def free_mem_bytes(*, total: int, available: int, allocated: int, reflected: float) -> float:
     """Memory likewise, but never more than is available."""
     return min(available, total - allocated - max(0.0, total - available - reflected))
-
-
-def available_cpus(load: NodeLoad) -> float:
-    """Free cpus of this node."""
-    allocations = load.allocations
-    return free_cpus(capacity=load.cpus, r1m=load.r1m, allocated=allocations.cpus, reflected=allocations.reflected_cpus)
-
-
-def available_mem_bytes(load: NodeLoad) -> float:
-    """Free memory of this node, in bytes."""
-    return free_mem_bytes(
-        total=load.memory.total_bytes,
-        available=load.memory.available_bytes,
-        allocated=load.allocations.mem_bytes,
-        reflected=load.allocations.reflected_mem_bytes,
-    )

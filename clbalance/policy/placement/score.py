@@ -15,7 +15,7 @@ from clbalance.policy.indices.samples import R1M_PER_CPU
 from clbalance.policy.placement.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.placement.gpu_choice import growth
 from clbalance.policy.placement.gpu_rank import gpu_points, gpu_text
-from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
+from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Policy
 from clbalance.units import counted
 
@@ -86,8 +86,8 @@ def allocated_pct(load: NodeLoad, request: Request) -> float:
     """Mean over cpus, memory and, if requested, GPUs, in per cent; includes use without an allocation."""
     total_bytes = load.memory.total_bytes
     shares = [
-        1.0 - (available_cpus(load) - request.cpus) / load.cpus,
-        1.0 - (available_mem_bytes(load) - request.mem_bytes) / total_bytes,
+        1.0 - (load.free_cpus - request.cpus) / load.cpus,
+        1.0 - (load.free_mem_bytes - request.mem_bytes) / total_bytes,
     ]
     devices = load.devices
     if request.gpus and isinstance(devices, tuple) and devices:

@@ -1,8 +1,8 @@
 """The nodes of a cluster under many placements, one after another; each as `place` would decide on a charged snapshot.
 
 The total score of a request kind on a node changes only if something is placed there or released. So each kind keeps
-its totals, and updates those of the nodes that changed since its last use. Most nodes go from one state to another
-and back, so the previous state and its totals are kept too.
+its totals, and updates those of the nodes that changed since its last use. Most nodes are in a state in which
+another node was before, so the totals are kept by state.
 """
 
 from copy import copy as shallow_copy
@@ -13,6 +13,8 @@ from typing import Final, Self
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Measured, NodeName, Reading, Request, Snapshot, Unknown
+from clbalance.model.request import UNCONSTRAINED
+from clbalance.policy.placement.capacity import has_room
 from clbalance.policy.placement.charge import allocation_for
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
 from clbalance.policy.placement.gpu_rank import any_has_gpus, head_start
@@ -20,8 +22,11 @@ from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy, Rule
 from clbalance.policy.placement.score import Weighed, scorers_of, total
 from clbalance.policy.placement.select import Rng, best_place, in_order
+from clbalance.policy.queue.node_states import NodeStates
 
 _UNFIT: Final = -1.0
+_MOST_KNOWN: Final = 20_000
+"""Totals that a kind of request remembers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +47,20 @@ class _RequestKind:
 
     asked: FilterInput
     weighed: Weighed
+    is_any_node: bool
+    """Whether the request sees no difference between nodes of the same state."""
+    known: dict[object, float] = field(default_factory=dict)
+    """Totals by state of the node."""
+    fit_shapes: dict[int, bool] = field(default_factory=dict)
+    """Shapes of nodes, and whether they are fit if they have room."""
     totals: list[float] = field(default_factory=list)
-    totals_of: list[Answer] = field(default_factory=list)
-    before: list[float] = field(default_factory=list)
-    before_of: list[Answer] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
     fitting: int = 0
     seen: int = 0
 
     def copy(self, *, seen: int) -> "_RequestKind":
-        """A copy, as of change number `seen`."""
-        return replace(
-            self,
-            totals=self.totals.copy(),
-            totals_of=self.totals_of.copy(),
-            before=self.before.copy(),
-            before_of=self.before_of.copy(),
-            seen=seen,
-        )
+        """A copy, as of change number `seen`; what is known of states is known to both."""
+        return replace(self, totals=self.totals.copy(), states=self.states.copy(), seen=seen)
 
 
 class ClusterState:
@@ -69,7 +71,9 @@ class ClusterState:
 
     def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
         self._answers = sorted(snapshot.answers, key=lambda answer: answer.node)
-        self._before = self._answers.copy()
+        self._numbers = NodeStates()
+        self._shapes = [self._numbers.shape_of(answer) for answer in self._answers]
+        self._states = [self._numbers.number_of(*one) for one in zip(self._shapes, self._answers, strict=True)]
         self._names = [answer.node for answer in self._answers]
         self._place_of = {answer.node: at for at, answer in enumerate(self._answers)}
         self._snapshot, self._policy, self._now = snapshot, policy, now
@@ -77,6 +81,7 @@ class ClusterState:
         self._kinds: dict[Request, _RequestKind] = {}
         self._among_gpus = any_has_gpus(self._answers)
         self._touched: list[int] = []
+        self._freed = [0] * len(self._answers)
         self._last = snapshot.last_used
 
     def place(self, request: Request, rng: Rng) -> JobAllocations | None:
@@ -123,10 +128,9 @@ class ClusterState:
         """Replace the reading of a node; allocations placed on it stay."""
         at = self._place_of[node]
         answer = replace(self._measured(at), reading=reading)
-        # No release may return to a state of the old reading.
-        self._answers[at] = self._before[at] = answer
-        self._loads[at] = None
-        self._touched.append(at)
+        self._shapes[at] = self._numbers.shape_of(answer)
+        self._become(at, answer)
+        self._freed[at] = len(self._touched)
 
     @property
     def all_answers(self) -> tuple[Answer, ...]:
@@ -135,10 +139,12 @@ class ClusterState:
 
     def _become_separate(self) -> None:
         """Stop sharing state with the original of this copy."""
-        self._answers, self._before, self._loads = self._answers.copy(), self._before.copy(), self._loads.copy()
+        self._answers, self._loads = self._answers.copy(), self._loads.copy()
+        self._shapes, self._states = self._shapes.copy(), self._states.copy()
         # Kinds not used for so long that every node may have changed are dropped: computing them anew is as quick.
         first = max(0, len(self._touched) - len(self._answers))
         self._touched = self._touched[first:]
+        self._freed = [number - first for number in self._freed]
         self._kinds = {
             request: kind.copy(seen=kind.seen - first) for request, kind in self._kinds.items() if kind.seen >= first
         }
@@ -155,10 +161,12 @@ class ClusterState:
         return answer
 
     def _change(self, at: int, answer: Measured, placed: tuple[Allocation, ...]) -> None:
-        before = self._before[at]
-        is_back = isinstance(before, Measured) and before.placed == placed
-        self._answers[at] = before if is_back else replace(answer, placed=placed)
-        self._before[at] = answer
+        self._become(at, replace(answer, placed=placed))
+        if len(placed) < len(answer.placed):
+            self._freed[at] = len(self._touched)
+
+    def _become(self, at: int, answer: Measured) -> None:
+        self._answers[at], self._states[at] = answer, self._numbers.number_of(self._shapes[at], answer)
         self._loads[at] = None
         self._touched.append(at)
 
@@ -170,25 +178,35 @@ class ClusterState:
             kind = self._kinds[alike] = _RequestKind(
                 asked=filter_input(self._snapshot, alike, self._policy, self._now),
                 weighed=scorers_of(self._policy, alike, among_gpus=self._among_gpus),
+                is_any_node=not alike.excluded and alike.constraints == UNCONSTRAINED,
             )
             kind.totals = [self._total(at, kind) for at in range(len(self._answers))]
-            kind.totals_of = self._answers.copy()
-            kind.before, kind.before_of = kind.totals.copy(), kind.totals_of.copy()
+            kind.states = self._states.copy()
             kind.fitting = sum(1 for points in kind.totals if points > _UNFIT)
         else:
-            for at in set(self._touched[kind.seen :]):
-                self._bring_up_to_date(kind, at)
+            self._bring_up_to_date(kind)
         kind.seen = len(self._touched)
         return kind
 
-    def _bring_up_to_date(self, kind: _RequestKind, at: int) -> None:
-        answer, of, was = self._answers[at], kind.totals_of[at], kind.totals[at]
-        if answer is of:
-            return
-        now = kind.before[at] if answer is kind.before_of[at] else self._total(at, kind)
-        kind.totals[at], kind.totals_of[at] = now, answer
-        kind.before[at], kind.before_of[at] = was, of
-        kind.fitting += (now > _UNFIT) - (was > _UNFIT)
+    def _bring_up_to_date(self, kind: _RequestKind) -> None:
+        states, totals = kind.states, kind.totals
+        for at in set(self._touched[kind.seen :]):
+            state, was = self._states[at], totals[at]
+            if was == _UNFIT and kind.is_any_node and self._freed[at] <= kind.seen:
+                states[at] = state  # more was placed there, which makes no room
+            elif state != states[at]:
+                now = totals[at] = self._total(at, kind)
+                states[at] = state
+                kind.fitting += (now > _UNFIT) - (was > _UNFIT)
+
+    def _total(self, at: int, kind: _RequestKind) -> float:
+        state: object = self._states[at] if kind.is_any_node else (at, self._states[at])
+        found = kind.known.get(state)
+        if found is None:
+            if len(kind.known) >= _MOST_KNOWN:
+                kind.known.clear()
+            found = kind.known[state] = self._computed_total(at, kind)
+        return found
 
     def _load(self, at: int) -> NodeLoad | Unknown | None:
         """The load of the node; kept until its charges change, because every kind needs it."""
@@ -197,12 +215,22 @@ class ClusterState:
             self._loads[at] = effective_load(answer)
         return self._loads[at]
 
-    def _total(self, at: int, kind: _RequestKind) -> float:
-        found = unfit_reason(self._answers[at], kind.asked, self._load(at))
-        if not isinstance(found, NodeLoad):
+    def _computed_total(self, at: int, kind: _RequestKind) -> float:
+        request, load = kind.asked.request, self._load(at)
+        if not isinstance(load, NodeLoad) or not has_room(load, request) or not self._is_fit(at, kind, load):
             return _UNFIT
-        request = kind.asked.request
-        return total(found, request, kind.weighed) + head_start(found, request, self._policy)
+        return total(load, request, kind.weighed) + head_start(load, request, self._policy)
+
+    def _is_fit(self, at: int, kind: _RequestKind, load: NodeLoad) -> bool:
+        """Whether a node with room is fit; that depends on its shape alone, unless thresholds or constraints count."""
+        if not kind.is_any_node or kind.asked.limits:
+            return isinstance(unfit_reason(self._answers[at], kind.asked, load), NodeLoad)
+        shape = self._shapes[at].number
+        found = kind.fit_shapes.get(shape)
+        if found is None:
+            found = isinstance(unfit_reason(self._answers[at], kind.asked, load), NodeLoad)
+            kind.fit_shapes[shape] = found
+        return found
 
 
 # -- `ClusterState` as the `FreeCapacity` of a queue

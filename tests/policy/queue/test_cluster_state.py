@@ -2,15 +2,17 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.model import Request, Snapshot
+from clbalance.model import NodeName, Request, Snapshot
 from clbalance.policy.placement.fragmentation import Workload
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import KINDS, policy_named
 from clbalance.policy.placement.select import best_place
-from clbalance.policy.queue.cluster_state import ClusterState
+from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations
+from clbalance.trace.nodes import idle_gpus, idle_node
 from tests.policy.build import NOW, gpu, node, silent, sweep
 from tests.policy.placement.test_place import patient, snapshots
 
@@ -65,6 +67,40 @@ def test_what_is_released_can_be_had_again(requests: list[Request], seed: int) -
         board.release(holding)
     assert board.all_answers == before
     assert board.place(requests[0], Random(seed)) is not None
+
+
+@patient
+@given(
+    st.lists(REQUESTS | st.builds(Request, gpus=st.just(2), gpu_models=st.just(frozenset({"T4"}))), max_size=14),
+    st.sampled_from(["fgd", "pack", "spread", "least"]),
+    st.data(),
+)
+def test_equal_nodes_are_scored_as_place_scores_each_of_them(
+    requests: list[Request], name: str, data: st.DataObject
+) -> None:
+    nodes = [
+        idle_node(
+            NodeName(f"n{at}"),
+            cpus=4,
+            mem_bytes=100,
+            gpus=idle_gpus(NodeName(f"n{at}"), count=at % 3, model="T4", mem_bytes=80),
+        )
+        for at in range(7)
+    ]
+    policy = policy_named(name, workload=Workload.of(requests))
+    board, held = ClusterState(sweep(*nodes), policy, NOW), list[JobAllocations]()
+    for request in requests:
+        now = Snapshot(taken_at=NOW, answers=board.all_answers)
+        plan = place(now, request, policy, NOW, Random(1))
+        assert board.count_fitting(request) == len(plan.ranked)
+        holding = board.place(request, Random(1))
+        assert (holding is not None) is plan.fits
+        if holding is not None:
+            totals = {score.node: score.total for score in plan.ranked}
+            assert [totals[node] for node in holding.nodes] == pytest.approx([totals[node] for node in plan.chosen])
+            held.append(holding)
+        if held and data.draw(st.booleans()):
+            board.release(held.pop(data.draw(st.integers(0, len(held) - 1))))
 
 
 def test_nothing_fits_where_nothing_answered() -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -19,10 +20,14 @@ from clbalance.policy.queue.queues import WAITING_LISTS, QueuedJob, Running, job
 from clbalance.policy.queue.replay import replay
 from clbalance.policy.queue.replay_metrics import Figures
 from clbalance.trace.nodes import idle_gpus, idle_node
+from clbalance.trace.swf import parse_swf
+from tests.bench.peers.plain_simulator import simulated
 from tests.policy.build import NOW, sweep
 from tests.policy.placement.test_place import patient
 
 from .counted import PICKS, Job, nodes_of_one_cpu, starts
+
+KTH = Path(__file__).parents[2] / "traces" / "data" / "kth-sp2-first-jobs.swf"
 
 
 def room(*nodes: Measured, seed: int = 0, sharing: bool = False) -> ReplayCapacity:
@@ -111,6 +116,16 @@ def test_processors_have_the_figures_of_nodes_of_one_cpu(jobs: list[Job], name: 
     assert counted.starts_s == placed.starts_s
     for figure in Figures.names():
         assert getattr(counted.figures, figure) == pytest.approx(getattr(placed.figures, figure)), figure
+
+
+def test_a_real_log_has_the_figures_of_a_plain_simulator() -> None:
+    lines = KTH.read_text().splitlines()
+    log = parse_swf(KTH.name, lines)
+    assert log.processors is not None
+    queue, policy = WAITING_LISTS["easy"], policy_named("least")
+    figures = replay(Processors(count=log.processors), log.trace, policy, Random(1), queue=queue).figures
+    simulated_figures = simulated(lines)
+    assert simulated_figures == pytest.approx({name: getattr(figures, name) for name in simulated_figures})
 
 
 def test_a_machine_has_as_many_processors_as_it_likes() -> None:
