@@ -21,8 +21,15 @@ JOB = "f" * 32 + ".1"
 
 
 def reap(jobs: Lives, *, apply: bool = True, keep_s: float = 0.0, **wanted: Any) -> list[tuple[str, str, int]]:
-    """What a fresh agent tells: kind, name and bytes of each finding, all of it asked for."""
-    return [(one["kind"], one["name"], one["bytes"]) for one in findings(jobs, apply=apply, keep_s=keep_s, **wanted)]
+    """What a fresh agent tells: kind, name and bytes of each finding, all of it asked for.
+
+    A job whose folder took longer than one answer may is told in parts, which are added up.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for one in findings(jobs, apply=apply, keep_s=keep_s, **wanted):
+        place = one["kind"], one["name"]
+        found[place] = found.get(place, 0) + one["bytes"]
+    return [(*place, size) for place, size in found.items()]
 
 
 def findings(jobs: Lives, *, apply: bool = True, keep_s: float = 0.0, uid: int | None = None) -> list[dict[str, Any]]:
@@ -86,7 +93,9 @@ def test_without_apply_nothing_is_changed_and_the_same_is_told(jobs: Lives, prin
     found = reap(jobs, apply=False)
     assert snapshot(jobs.node.base) == before
     assert carriers(bereaved.job)
-    assert found == reap(jobs, apply=False) == reap(jobs)
+    # Without sizes: where a look takes longer than one answer may, the rest of a folder is not counted.
+    told = [one[:2] for one in found]
+    assert told == [one[:2] for one in reap(jobs, apply=False)] == [one[:2] for one in reap(jobs)]
     assert {kind for kind, _, _ in found} == {"job", "lease", "processes"}
 
 
