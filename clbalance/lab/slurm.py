@@ -115,7 +115,7 @@ class LabSlurm:
             "SlurmdParameters=config_overrides",  # cpus and memory of the nodes are pretended
             "GresTypes=gpu",
             "ReturnToService=2",  # a node that was rebooted comes back
-            # On a busy machine, what does not answer for long is well.
+            # Daemons of a busy machine answer late, and are well.
             "SlurmdTimeout=60",
             "MessageTimeout=30",
             # A small cluster wants answers at once: sbatch(1) alone takes half a second otherwise.
