@@ -14,7 +14,7 @@ from clbalance.lab.config_files import find_programs
 from clbalance.lab.node import LabNode, boot_nodes
 from clbalance.lab.processes import end_strays
 from clbalance.lab.record import Record
-from clbalance.lab.slurm import LabSlurm, find_daemons
+from clbalance.lab.slurm import LabSlurm, find_slurm
 from clbalance.lab.spec import LabSpec
 from clbalance.lazy_dataclass import dataclass
 
@@ -35,7 +35,7 @@ class Lab:
     def up(cls, directory: Path, spec: LabSpec = _DEFAULT_SPEC) -> "Lab":
         """Bring up a lab in `directory`. If this fails, nothing of it is left."""
         programs = find_programs()
-        daemons = find_daemons() if spec.slurm else {}
+        of_slurm = find_slurm() if spec.slurm else {}
         directory = folders.absolute(directory)
         record = build.settle(spec, programs)
         # Other users must reach their homes and keys, but need not list the folder.
@@ -46,7 +46,7 @@ class Lab:
         try:
             slurm = lab.slurm
             names = [node.name for node in lab.nodes]
-            services = {name: slurm.services(name, daemons) for name in names} if slurm else {}
+            services = {name: slurm.services(name, of_slurm) for name in names} if slurm else {}
             build.lay_out(directory, record, programs, lab.nodes, services)
             if slurm:
                 slurm.lay_out()

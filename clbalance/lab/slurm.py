@@ -15,21 +15,22 @@ from clbalance.lab.record import Record
 from clbalance.lab.spec import SLURM_PARTITION
 from clbalance.lazy_dataclass import dataclass
 
-DAEMONS = ("munged", "slurmctld", "slurmd")
+PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sinfo")
 _CONTROLLER_PORT, _SLURMD_PORT = 2223, 2224  # next to that of sshd
 _KEY_BYTES = 128
 _MUNGE_THREADS = 10  # as Slurm's own messages advise
 _MIB = 2**20
 _SCHEDULER = "batch_sched_delay=0,sched_min_interval=0,sched_interval=1,bf_interval=1,default_queue_depth=1000"
-_IDLE_WITHIN_S = 60.0
+_IDLE_WITHIN_S = 300.0
+"""It takes 3 s, and a busy machine many times that."""
 _POLL_S = 0.05
-_ONCE_IT_EXISTS = 'n=0; until [ -S "$1" ] || [ $n = 600 ]; do sleep 0.05; n=$((n+1)); done; shift; exec "$@"'
-"""For `sh -c`: wait for a socket, but not for ever, and become a program."""
+_ONCE_MUNGED_ANSWERS = 'until "$1" --socket="$2" --no-input; do sleep 0.05; done; shift 2; exec "$@"'
+"""For `sh -c`: a program, after that of munge(1) and the socket. A boot finds the socket of the boot before."""
 
 
-def find_daemons(path: str = SYSTEM_PATH) -> Mapping[str, str]:
-    """The absolute paths of `DAEMONS` by name, or `LabError`, which says what to install."""
-    found = {name: shutil.which(name, path=path) for name in DAEMONS}
+def find_slurm(path: str = SYSTEM_PATH) -> Mapping[str, str]:
+    """The absolute paths of `PROGRAMS` by name, or `LabError`, which says what to install."""
+    found = {name: shutil.which(name, path=path) for name in PROGRAMS}
     missing = [name for name, where in found.items() if where is None]
     if missing:
         raise LabError(f"`--slurm` needs {', '.join(missing)}", hint="`apt-get install slurm-wlm munge`")
@@ -114,7 +115,9 @@ class LabSlurm:
             "SlurmdParameters=config_overrides",  # cpus and memory of the nodes are pretended
             "GresTypes=gpu",
             "ReturnToService=2",  # a node that was rebooted comes back
-            "SlurmdTimeout=10",
+            # Daemons of a busy machine answer late, and are well.
+            "SlurmdTimeout=60",
+            "MessageTimeout=30",
             # A small cluster wants answers at once: sbatch(1) alone takes half a second otherwise.
             f"SchedulerParameters={_SCHEDULER}",
             *(
@@ -124,8 +127,8 @@ class LabSlurm:
             f"PartitionName={SLURM_PARTITION} Nodes=ALL Default=YES MaxTime=INFINITE State=UP",
         ]
 
-    def services(self, node: str, daemons: Mapping[str, str]) -> tuple[Service, ...]:
-        """What the init of that node starts; `daemons` as from `find_daemons`."""
+    def services(self, node: str, programs: Mapping[str, str]) -> tuple[Service, ...]:
+        """What the init of that node starts; `programs` as from `find_slurm`."""
         env = {"SLURM_CONF": str(self.config)}
         services = []
         if node == self._controller:
@@ -134,13 +137,14 @@ class LabSlurm:
             options += [f"--origin={self.record.addresses()[node]}", f"--num-threads={_MUNGE_THREADS}"]
             log = str(self.folder / "munged.log")
             # By force, since others cannot enter the lab's folder: munged would refuse that.
-            argv = (daemons["munged"], "--foreground", "--force", *options)
+            argv = (programs["munged"], "--foreground", "--force", *options)
             services.append(Service(argv=argv, log=log))
             # slurmctld ends at once where munged does not answer.
-            argv = ("/bin/sh", "-c", _ONCE_IT_EXISTS, "sh", str(self._socket), daemons["slurmctld"], "-D")
+            asking = ("/bin/sh", "-c", _ONCE_MUNGED_ANSWERS, "sh", programs["munge"], str(self._socket))
+            argv = (*asking, programs["slurmctld"], "-D")
             services.append(Service(argv=argv, env=env, log="/dev/null"))
         if node in self.nodes:
-            services.append(Service(argv=(daemons["slurmd"], "-D", "-N", node), env=env, log="/dev/null"))
+            services.append(Service(argv=(programs["slurmd"], "-D", "-N", node), env=env, log="/dev/null"))
         return tuple(services)
 
     def await_idle(self) -> None:

@@ -161,7 +161,7 @@ def availability_of(answer: Answer, now: datetime) -> NodeAvailability:
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
             mark = binding_drain(reading)
             firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
-            in_slurm = "" if slurm is None else why_no_jobs(slurm)
+            in_slurm = why_no_jobs(slurm)
             return NodeAvailability(
                 node=node,
                 unavailable=firmly or (in_slurm and f"Slurm: {in_slurm}") or (suspect and f"suspect: {suspect}"),

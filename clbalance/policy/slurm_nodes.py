@@ -12,11 +12,13 @@ _FAMILIES: Final = ("REBOOT", "POWER")
 """Flags that begin so, such as `REBOOT_ISSUED` and `POWERED_DOWN`: the node is about to go, off, or about to come."""
 
 
-def why_no_jobs(node: SlurmNode) -> str:
+def why_no_jobs(node: SlurmNode | None) -> str:
     """The state and the flags for which Slurm gives the node no new jobs, with Slurm's reason; empty if it gives some.
 
-    A state that is not known here, such as one of a newer Slurm, counts as a reason.
+    A state that is not known here, such as one of a newer Slurm, counts as a reason. None: Slurm says nothing of it.
     """
+    if node is None:
+        return ""
     flags = sorted(flag for flag in node.flags if flag in _OUT_OF_SERVICE or flag.startswith(_FAMILIES))
     if node.state in _IN_SERVICE and not flags:
         return ""

@@ -61,6 +61,15 @@ def test_the_reason_that_somebody_wrote_is_kept_whole() -> None:
     assert why_no_jobs(node) == "IDLE+DRAIN: disk = 3 State=IDLE NodeName=x [root@2026-11-30T15:11:59]"
 
 
+def test_no_sign_in_a_reason_begins_another_node() -> None:
+    (node,) = slurm_nodes(LINE.format(state="IDLE+DRAIN") + " Reason=old\x85NodeName=b State=DOWN\u2028\x0bx\n")
+    assert (node.node, node.reason) == ("gpu7", "old\x85NodeName=b State=DOWN\u2028\x0bx")
+
+
+def test_a_long_reason_is_cut() -> None:
+    assert node_of("IDLE+DRAIN", "x" * 1_000_000).reason == "x" * 200
+
+
 def test_a_drained_node_is_told_from_one_that_is_out_of_service_otherwise() -> None:
     assert [is_drained(node_of(state)) for state in ("IDLE+DRAIN", "DOWN+DRAIN", "DOWN", "IDLE+FAIL")] == [
         True,

@@ -1,8 +1,11 @@
 """Slurm is asked by a program of its own; here by others that print what it might."""
 
 import shlex
+import threading
+from pathlib import Path
 
 from clbalance.transport.programs.slurm import ScontrolNodes
+from tests.waiting import SOON_S
 
 
 def printed(text: str, then: str = "") -> str:
@@ -36,3 +39,40 @@ def test_a_program_that_hangs_is_ended() -> None:
     complaints: list[str] = []
     assert ScontrolNodes(complaints.append, "sleep 1000", within_s=0.1).nodes() == {}
     assert "has not ended within" in complaints[0]
+
+
+def test_a_program_that_prints_without_end_is_ended() -> None:
+    complaints: list[str] = []
+    assert ScontrolNodes(complaints.append, "yes", within_s=SOON_S).nodes() == {}
+    assert "prints more than" in complaints[0]
+
+
+def test_a_complaint_is_cut() -> None:
+    complaints: list[str] = []
+    assert ScontrolNodes(complaints.append, "yes | head -c 100000 >&2; exit 1").nodes() == {}
+    assert len(complaints[0]) < 500
+
+
+def test_sweeps_of_several_threads_share_one_answer(tmp_path: Path) -> None:
+    calls, go_on = tmp_path / "calls", tmp_path / "go_on"
+    waits = f"echo >>{calls}; until [ -e {go_on} ]; do sleep 0.01; done; "
+    asked = ScontrolNodes(lambda _: None, waits + printed("NodeName=a State=IDLE\n"), within_s=SOON_S)
+    found: list[object] = []
+    asked.ask()
+    threads = [threading.Thread(target=lambda: found.append(asked.nodes()["a"].state)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    go_on.touch()
+    for thread in threads:
+        thread.join()
+    assert found == ["IDLE"] * 8
+    assert calls.read_text() == "\n"
+
+
+def test_slurm_that_did_not_answer_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    asked = ScontrolNodes(lambda _: None, f"echo >>{calls}; exit 1", within_s=SOON_S, again_after_s=10 * SOON_S)
+    for _ in range(3):
+        asked.ask()
+        assert asked.nodes() == {}
+    assert calls.read_text() == "\n"

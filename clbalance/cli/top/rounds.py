@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -90,14 +90,10 @@ class Rounds:
         """Those that are not over, and those that ended a short while ago."""
         journal = self._services.journal
         try:
-            jobs, newest = journal.records(), journal.records(over=True, newest=_MOST_ENDED)
+            return journal.records(), ended_lately(journal.records(over=True), now)
         except StoreError as error:
             self._services.listener.store_failed(error.message)
             return (), ()
-        ended = [
-            (job.ended_at, job) for job in newest if job.ended_at is not None and now - job.ended_at < _ENDED_SHOWN
-        ]
-        return jobs, tuple(job for _, job in sorted(ended, key=itemgetter(0), reverse=True))
 
     def _names(self, snapshot: Snapshot, *, ask_nodes: bool) -> KnownNames:
         """Nodes are asked for names once for each user that this host does not know: it costs a login."""
@@ -112,6 +108,12 @@ class Rounds:
             for node, users in names.users_there.items():
                 self._users_there[node] = {**self._users_there.get(node, {}), **users}
         return replace(names, users_there=dict(self._users_there))
+
+
+def ended_lately(jobs: Iterable[JobRecord], now: datetime) -> tuple[JobRecord, ...]:
+    """Those that ended a short while ago, the last one first. A job that ran for long may have an old number."""
+    ended = [(job.ended_at, job) for job in jobs if job.ended_at is not None and now - job.ended_at < _ENDED_SHOWN]
+    return tuple(job for _, job in sorted(ended, key=itemgetter(0), reverse=True)[:_MOST_ENDED])
 
 
 def _cell(row: NodeRow) -> TimeCell:

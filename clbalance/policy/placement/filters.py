@@ -83,7 +83,7 @@ def _out_of_use(answer: Measured, asked: FilterInput) -> Unfit | None:
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
     if force:
         return None
-    if answer.slurm is not None and (said := why_no_jobs(answer.slurm)):
+    if said := why_no_jobs(answer.slurm):
         return Unfit(node=answer.node, filter="slurm", reason="out of service in Slurm", detail=said)
     if answer.suspect:
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)

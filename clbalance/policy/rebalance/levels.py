@@ -20,6 +20,7 @@ from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.values import BalanceSettings, Departure
+from clbalance.policy.slurm_nodes import why_no_jobs
 
 ROUNDING = 9
 """Digits to round cpus to, so that the order of a sum does not matter."""
@@ -36,7 +37,8 @@ class Use:
     excess: float
     """Use without an allocation: by processes without a lease, and by jobs above their request."""
     drained: bool
-    """Drained: it takes no jobs, and `drain` evicts its jobs; it is not part of the pool."""
+    """Drained, or Slurm gives it no jobs: it takes none, and those there are left to `drain`; it is not part of the
+    pool."""
 
     @property
     def used(self) -> float:
@@ -75,7 +77,7 @@ def use_of(answer: Answer) -> Use | Unknown:
         capacity=load.cpus * answer.cpu_factor,
         allocated=round(_allocated(load), ROUNDING),
         excess=round(max(0.0, load.r1m - load.allocations.reflected_cpus), ROUNDING),
-        drained=binding_drain(answer.reading) is not None,
+        drained=binding_drain(answer.reading) is not None or bool(why_no_jobs(answer.slurm)),
     )
 
 

@@ -54,7 +54,7 @@ def _conflict(changed: Mapping[str, tuple[str, ...]]) -> str:
     for command, keys in rebound(changed).bindings:
         name = command.name.lower()
         for key in keys:
-            if key in owners:
+            if owners.get(key, command) is not command:
                 return f"a table where `{shown_key(key)}` is both {owners[key].name.lower()} and {name}"
             if key == _CONFIRMS and command in ACTIONS:
                 return f"a table where `y` is {name}: it answers questions, so pressed twice it would do it unasked"

@@ -12,50 +12,86 @@ from clbalance.transport.programs.upcall import UpcallLimitError, run_upcall
 _WITHIN_S = 3.0
 _GOOD_FOR_S = 1.0
 """One sweep asks once; the next sweep of a long call asks anew."""
+_AGAIN_AFTER_S = 30.0
+"""Sweeps wait for the answer, so one that does not come must not hold up each of them."""
+_MOST_COMPLAINT = 200
 
 
 class ScontrolNodes:
-    """The nodes as `scontrol` prints them. If it fails, `complain` is told once why, and nothing is known of any."""
+    """The nodes as `scontrol` prints them. If it fails, `complain` is told once why, and nothing is known of any.
 
-    def __init__(self, complain: Callable[[str], None], command: str = COMMAND, within_s: float = _WITHIN_S) -> None:
+    Sweeps of several threads may share one.
+    """
+
+    def __init__(
+        self,
+        complain: Callable[[str], None],
+        command: str = COMMAND,
+        within_s: float = _WITHIN_S,
+        again_after_s: float = _AGAIN_AFTER_S,
+    ) -> None:
+        """`again_after_s`: how long Slurm is left alone once it has failed."""
         self._complain = complain
         self._command = command
         self._within_s = within_s
-        self._asked_at = float("-inf")
-        self._asking: threading.Thread | None = None
-        self._found: Mapping[NodeName, SlurmNode] = {}
-        self._failure = ""
+        self._again_after_s = again_after_s
+        self._lock = threading.Lock()
+        self._asking: _Asking | None = None
+        """The last call of `scontrol`."""
         self._told = ""
 
     def ask(self) -> None:
         """Begin to ask, unless that was done a moment ago."""
-        if self._asking is None and time.monotonic() - self._asked_at >= _GOOD_FOR_S:
-            self._asked_at = time.monotonic()
-            self._asking = threading.Thread(target=self._run, name="scontrol", daemon=True)
-            self._asking.start()
+        with self._lock:
+            last = self._asking
+            if last is None or (
+                not last.is_alive() and last.age_s >= (self._again_after_s if last.failure else _GOOD_FOR_S)
+            ):
+                self._begin()
 
     def nodes(self) -> Mapping[NodeName, SlurmNode]:
         """The nodes by name, as they were when Slurm was last asked; its answer is waited for."""
-        if self._asked_at < 0:
-            self.ask()
-        if self._asking is not None:
-            self._asking.join()
-            self._asking = None
-            if self._failure and self._failure != self._told:
-                self._complain(f"Slurm does not tell the state of its nodes: {self._failure}")
-            self._told = self._failure
-        return self._found
+        with self._lock:
+            asking = self._asking or self._begin()
+        asking.join()
+        with self._lock:
+            if asking.failure and asking.failure != self._told:
+                self._complain(f"Slurm does not tell the state of its nodes: {asking.failure}")
+            self._told = asking.failure
+        return asking.found
 
-    def _run(self) -> None:
-        found: Mapping[NodeName, SlurmNode] = {}
-        failure = ""
+    def _begin(self) -> "_Asking":
+        asking = _Asking(self._command, self._within_s)
+        asking.start()
+        self._asking = asking
+        return asking
+
+
+class _Asking(threading.Thread):
+    """One call of `scontrol`."""
+
+    def __init__(self, command: str, within_s: float) -> None:
+        super().__init__(name="scontrol", daemon=True)
+        self._command = command
+        self._within_s = within_s
+        self._began_at = time.monotonic()
+        self.found: Mapping[NodeName, SlurmNode] = {}
+        self.failure = ""
+        """Why nothing was found; empty: it is not known to have failed."""
+
+    @property
+    def age_s(self) -> float:
+        """How long ago it began."""
+        return time.monotonic() - self._began_at
+
+    def run(self) -> None:
         try:
             said = run_upcall(self._command, "/", self._within_s)
         except (OSError, UpcallLimitError) as error:
-            failure = f"`{self._command}` {error}"
+            self.failure = f"`{self._command}` {error}"
+            return
+        if said.rc == 0:
+            self.found = {one.node: one for one in slurm_nodes(said.stdout)}
         else:
-            found = {one.node: one for one in slurm_nodes(said.stdout)} if said.rc == 0 else {}
-            if said.rc != 0:
-                complaint = (said.stderr or said.stdout).strip() or f"exit code {said.rc}"
-                failure = f"`{self._command}`: {complaint}"
-        self._found, self._failure = found, failure
+            complaint = (said.stderr or said.stdout).strip()[:_MOST_COMPLAINT] or f"exit code {said.rc}"
+            self.failure = f"`{self._command}`: {complaint}"

@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
-from clbalance.model import Measured, Plan, Request, Unknown
+from clbalance.model import Measured, NodeName, Plan, Request, Unknown
 from clbalance.model.request import Constraints
+from clbalance.model.slurm import SlurmNode
 from clbalance.policy.placement.force import unforced
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST
@@ -46,6 +47,13 @@ def admin(answer: Measured) -> Measured:
             replace(node("n"), suspect="3 probes in a row failed; answered 1 of 2"),
             [("suspect", "suspect: 3 probes in a row failed; answered 1 of 2")],
             id="suspicion",
+        ),
+        pytest.param(
+            replace(
+                node("n"), slurm=SlurmNode(node=NodeName("n"), state="DOWN", reason="disk"), suspect="3 probes failed"
+            ),
+            [("slurm", "out of service in Slurm: DOWN: disk"), ("suspect", "suspect: 3 probes failed")],
+            id="what Slurm says, and suspicion",
         ),
         pytest.param(
             node("n", drains=(drain(uid=ME, binds_all=False),)),

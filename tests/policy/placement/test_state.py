@@ -1,11 +1,14 @@
 """The one word that `load` says of a node."""
 
+from dataclasses import replace
+
 import pytest
 
-from clbalance.model import Answer, Cause
+from clbalance.model import Answer, Cause, NodeName
+from clbalance.model.slurm import SlurmNode
 from clbalance.policy.placement.explain import NodeState, node_state
 from clbalance.policy.placement.thresholds import Thresholds
-from tests.policy.build import NOW, node, placed, silent, sweep
+from tests.policy.build import NOW, lease, node, placed, silent, sweep
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,24 @@ from tests.policy.build import NOW, node, placed, silent, sweep
         pytest.param(
             node("n", r1m=None), "unknown", "load unknown: run queue: not told", set(), id="no load, no state"
         ),
+        *(
+            pytest.param(
+                replace(
+                    node("n", leases=held), slurm=SlurmNode(node=NodeName("n"), state=base, flags=frozenset(flags))
+                ),
+                state,
+                f"Slurm: {'+'.join((base, *flags))}",
+                set(),
+                id=f"{base} {' '.join(flags)} in Slurm{' and a job of ours' if held else ''}: {state}",
+            )
+            for base, flags, held, state in (
+                ("IDLE", ("DRAIN",), (), "drained"),
+                ("MIXED", ("DRAIN",), (), "draining"),
+                ("IDLE", ("DRAIN",), (lease(),), "draining"),
+                ("IDLE", ("FAIL",), (), "unfit"),
+                ("DOWN", (), (), "unfit"),
+            )
+        ),
         pytest.param(silent("n"), "unknown", "hung: no answer in 5 s", set(), id="a hung node may be anything"),
         pytest.param(silent("n", reason=""), "unknown", "hung", set(), id="without words the cause is the reason"),
         *(
@@ -48,7 +69,15 @@ def test_a_node_is(answer: Answer, state: str, reason: str | None, violated: set
 
 
 @pytest.mark.parametrize(
-    "answer", [node("n"), node("n", r1m=9.0), node("n", mem=None), node("n", mem=1.0), silent("n")]
+    "answer",
+    [
+        node("n"),
+        node("n", r1m=9.0),
+        node("n", mem=None),
+        node("n", mem=1.0),
+        replace(node("n"), slurm=SlurmNode(node=NodeName("n"), state="DOWN")),
+        silent("n"),
+    ],
 )
 def test_exactly_the_nodes_that_are_up_are_placed_on(answer: Answer) -> None:
     is_up = node_state(answer, Thresholds(), NOW).state is NodeState.UP

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clbalance.model import Allocation, DrainMark, Gpu, Lease, Measured, NodeName, Qos, Request, Snapshot
+from clbalance.model.slurm import SlurmNode
 from clbalance.policy.placement.policies import LEAST, Policy
 from clbalance.policy.rebalance.levels import over_nodes
 from clbalance.policy.rebalance.plan import plan_migrations
@@ -74,6 +75,7 @@ def a_node(
     drains: tuple[DrainMark, ...] = (),
     gpus: tuple[Gpu, ...] = (),
     mem: float = 90.0,
+    slurm: SlurmNode | None = None,
 ) -> Measured:
     """With those of the jobs that are there, old enough for r1m to show all that they use, and `foreign` beside them."""
     here = [job for job in jobs if job.node == name]
@@ -81,7 +83,7 @@ def a_node(
     shown += sum(
         one.allocation.cpus for one in leases if isinstance(one.allocation, Allocation) and _is_old(one.allocation)
     )
-    return node(
+    answer = node(
         name,
         r1m=shown,
         cpus=cpus,
@@ -91,6 +93,7 @@ def a_node(
         gpus=gpus,
         mem=mem,
     )
+    return replace(answer, slurm=slurm)
 
 
 def _is_old(allocation: Allocation) -> bool:

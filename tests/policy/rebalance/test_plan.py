@@ -7,6 +7,7 @@ import pytest
 from clbalance.errors import SettingsError
 from clbalance.model import Allocation, Answer, Cause, NodeName, Qos, Request, Unknown
 from clbalance.model.request import Constraints
+from clbalance.model.slurm import SlurmNode
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.candidates import candidates_of
@@ -34,6 +35,7 @@ def crowd(on: str = "a", count: int = 4, **more: object) -> list[RunningJob]:
     return [a_job(number, on, **more) for number in range(count)]  # type: ignore[arg-type]
 
 
+IN_SLURM = SlurmNode(node=NodeName("n"), state="MIXED", flags=frozenset({"DRAIN"}))
 NAMED = replace(lease(), allocation=Allocation(name="x"))
 
 
@@ -92,6 +94,8 @@ CASES = {
     ),
     "a drained node takes nothing": Case([], crowd(), b={"drains": (drain(),)}),
     "a drained node is left to `drain`": Case([], crowd(), a={"drains": (drain(),)}),
+    "a node that Slurm has drained takes nothing": Case([], crowd(), b={"slurm": IN_SLURM}),
+    "a node that Slurm has drained is left alone": Case([], crowd(), a={"slurm": IN_SLURM}),
     "a node that is allocated whole takes nothing": Case([], crowd(), b={"leases": [lease(exclusive=True)]}),
     "a lease that cannot be read is one of the whole node": Case([], crowd(), b={"leases": [unreadable()]}),
     "no job without what it asks for": Case([], crowd(request=Request(gpus=1))),

@@ -19,6 +19,12 @@ def test_an_action_can_have_other_keys_or_none() -> None:
     assert "cancel jobs" not in [does for _, does in keys.help()]
 
 
+def test_a_key_may_be_named_twice_for_one_action() -> None:
+    read = read_keys({"tag": ["space", " ", "F5", "f5"]})
+    assert isinstance(read, dict)
+    assert rebound(read).command(" ") is Command.TAG
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
