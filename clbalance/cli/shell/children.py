@@ -13,7 +13,11 @@ def ctrl_c_is_for_children() -> Iterator[None]:
     A handler that does nothing, for they would inherit that SIGINT is ignored.
     """
     before = signal.signal(signal.SIGINT, lambda *_: None)
-    yield
+    try:
+        yield
+    except OSError:  # no program was started
+        signal.signal(signal.SIGINT, before)
+        raise
     signal.signal(signal.SIGINT, before)  # not after another signal: SIGINT has no effect in cleanup
 
 
