@@ -10,9 +10,14 @@ from collections.abc import Iterator
 def ctrl_c_is_for_children() -> Iterator[None]:
     """Leave Ctrl-C to the programs that are started in this block: `less` and `python` go on after it, and so do we.
 
-    A handler that does nothing, for they would inherit that SIGINT is ignored.
+    A handler that does nothing, for they would inherit that SIGINT is ignored. Where it is, as in the background, they
+    do.
     """
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield
     except OSError:  # no program was started
