@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import field
 from typing import Final
 
 from clbalance.errors import TraceError
@@ -18,7 +19,7 @@ from clbalance.model.trace import Arrival, Trace, in_order_of_submit, remarks_of
 
 _FIELDS: Final = 18
 _HEADER: Final = re.compile(r";\s*(MaxProcs|MaxNodes)\s*:\s*(\d\S*)", re.IGNORECASE)
-_COUNT: Final = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)[,;.]?")
+_COUNT: Final = re.compile(r"(?:\d{1,3}(?:,\d{3}){1,6}|\d{1,20})[,;.]?")
 _MOST: Final = 10**9
 """Processors; more than any machine has."""
 _LARGEST: Final = 1e15
@@ -64,6 +65,22 @@ def looks_like_swf(line: str) -> bool:
     return line.lstrip().startswith(";") or (len(fields) == _FIELDS and "," not in line)
 
 
+@dataclass(slots=True)
+class _Bursts:
+    """The bursts of one job. `behind`: how many arrivals stand before the first of them."""
+
+    job: str
+    behind: int
+    lines: list[list[float]] = field(default_factory=list)
+
+    def added_up(self) -> list[float]:
+        """The first burst, with the first submit time and the whole run time."""
+        whole = self.lines[0].copy()
+        whole[1] = next((burst[1] for burst in self.lines if burst[1] >= 0), -1.0)
+        whole[3] = sum(burst[3] for burst in self.lines if burst[3] > 0)
+        return whole
+
+
 class _Log:
     """What has been read of a log."""
 
@@ -73,7 +90,7 @@ class _Log:
         self._arrivals: list[Arrival] = []
         self._requests: dict[int, Request] = {}
         self._numbers: set[float] = set()
-        self._bursts: dict[float, tuple[str, list[list[float]]]] = {}
+        self._bursts: dict[float, _Bursts] = {}
 
     def header(self, where: str, line: str) -> None:
         if header := _HEADER.match(line):
@@ -81,24 +98,25 @@ class _Log:
 
     def job(self, job: str, values: list[float]) -> None:
         if values[10] in _BURSTS:
-            self._bursts.setdefault(values[0], (job, []))[1].append(values)
+            self._bursts.setdefault(values[0], _Bursts(job, len(self._arrivals))).lines.append(values)
             return
         self._numbers.add(values[0])
-        self._add(job, values)
+        if arrival := self._arrival(job, values):
+            self._arrivals.append(arrival)
 
     def all_arrivals(self) -> list[Arrival]:
         """The jobs, in the order of the lines. Bursts count where no line sums them up."""
-        for number, (job, bursts) in self._bursts.items():
-            if number in self._numbers:
+        arrivals: list[Arrival] = []
+        taken = 0
+        for number, bursts in self._bursts.items():
+            has_sum = number in self._numbers
+            if has_sum or len(bursts.lines) > 1:
                 self.notes[_CHECKPOINTED] += 1
-                continue
-            if len(bursts) > 1:
-                self.notes[_CHECKPOINTED] += 1
-            whole = bursts[0].copy()
-            whole[1] = next((burst[1] for burst in bursts if burst[1] >= 0), -1.0)
-            whole[3] = sum(burst[3] for burst in bursts if burst[3] > 0)
-            self._add(job, whole)
-        return self._arrivals
+            if not has_sum and (arrival := self._arrival(bursts.job, bursts.added_up())):
+                arrivals += self._arrivals[taken : bursts.behind]
+                arrivals.append(arrival)
+                taken = bursts.behind
+        return arrivals + self._arrivals[taken:]
 
     def processors(self) -> int | None:
         """The first header that gives a number, `MaxProcs` before `MaxNodes`; `TraceError` if it cannot be read."""
@@ -113,13 +131,13 @@ class _Log:
                 return count
         return None
 
-    def _add(self, job: str, values: list[float]) -> None:
-        """Add the job, or count why it is left out."""
+    def _arrival(self, job: str, values: list[float]) -> Arrival | None:
+        """The job; None if it is left out, and then it is counted why."""
         submit_s, run_s, allocated, requested, asked_s = values[1], values[3], values[4], values[7], values[8]
         processors = int(requested if requested > 0 else allocated)
         if run_s <= 0 or submit_s < 0 or processors <= 0:
             self.notes[_NO_RUN_TIME if run_s <= 0 else _NO_SUBMIT_TIME if submit_s < 0 else _NO_PROCESSORS] += 1
-            return
+            return None
         if asked_s <= 0:
             self.notes[_UNTOLD] += 1
         elif run_s > asked_s:
@@ -128,14 +146,12 @@ class _Log:
         request = self._requests.get(processors)
         if request is None:
             request = self._requests[processors] = Request(pick=processors, cpus=1.0, slots=0)
-        self._arrivals.append(
-            Arrival(
-                job=job,
-                submit_s=submit_s,
-                duration_s=duration_s,
-                estimate_s=asked_s if asked_s > 0 else duration_s,
-                request=request,
-            )
+        return Arrival(
+            job=job,
+            submit_s=submit_s,
+            duration_s=duration_s,
+            estimate_s=asked_s if asked_s > 0 else duration_s,
+            request=request,
         )
 
 

@@ -109,11 +109,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(asked: Sequence[Asked], pairs: int, programs: Programs) -> tuple[list[Figure | Skipped], bool]:
     """All that was found, also after an interrupt; and whether there was none."""
-    for stopping in (
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # ignored ones, too: ours and peers are asked to stop
+    # Ignored ones, too: ours and peers are asked to stop.
+    for stopping in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stopping, signal.default_int_handler)
     told: list[Figure | Skipped] = []
     try:

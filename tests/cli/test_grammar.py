@@ -26,6 +26,19 @@ def test_verbs_of_jobs_take_nodes_after_w(verb: str) -> None:
     assert (set(nodes.opts), nodes.multiple) == ({"-w", "--nodes"}, True)
 
 
+@pytest.mark.parametrize("verb", ["run", *OF_NODES, *OF_JOBS])
+def test_what_was_typed_in_one_line_is_not_left_over_in_the_next(verb: str) -> None:
+    def typed(*words: str) -> dict[str, object]:
+        command = command_for((verb, *words)).commands[verb]
+        return dict(command.make_context(verb, list(words), resilient_parsing=True).params)
+
+    nothing = typed()
+    options = [one for one in command_for((verb,)).commands[verb].params if one.param_type_name == "option"]
+    everything = typed(*(word for one in options for word in (one.opts[0], *([] if one.is_flag else ["1"]))))
+    assert [name for name, value in everything.items() if value != nothing[name]]
+    assert typed() == nothing
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

@@ -10,10 +10,19 @@ from collections.abc import Iterator
 def ctrl_c_is_for_children() -> Iterator[None]:
     """Leave Ctrl-C to the programs that are started in this block: `less` and `python` go on after it, and so do we.
 
-    A handler that does nothing, for they would inherit that SIGINT is ignored.
+    A handler that does nothing, for they would inherit that SIGINT is ignored. Where it is, as in the background, they
+    do.
     """
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    yield
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    except OSError:  # no program was started
+        signal.signal(signal.SIGINT, before)
+        raise
     signal.signal(signal.SIGINT, before)  # not after another signal: SIGINT has no effect in cleanup
 
 

@@ -60,7 +60,7 @@ class Prompt:
                 completer=ThreadedCompleter(ShellCompleter(folder)),
                 complete_while_typing=False,
                 enable_suspend=True,
-                input=_InputWithSignals(sys.stdin),
+                input=InputWithSignals(sys.stdin),
                 output=None if is_dumb else _output(),  # its plain prompt for dumb ones is used without one only
                 color_depth=ColorDepth.from_env() or ColorDepth.DEPTH_4_BIT,  # the terminal's own colours, or NO_COLOR
             )
@@ -108,7 +108,7 @@ class Prompt:
                 self._tend()
 
 
-class _InputWithSignals(Vt100Input):
+class InputWithSignals(Vt100Input):
     """Keys of the terminal, of which Ctrl-C is none."""
 
     def raw_mode(self) -> contextlib.AbstractContextManager[None]:
@@ -117,10 +117,11 @@ class _InputWithSignals(Vt100Input):
     @contextlib.contextmanager
     def _raw_mode(self) -> Iterator[None]:
         with super().raw_mode():
-            iflag, oflag, cflag, lflag, ispeed, ospeed, characters = termios.tcgetattr(self.fileno())
-            characters[termios.VQUIT] = characters[termios.VSUSP] = b"\0"  # these stay keys
-            attributes = [iflag, oflag, cflag, lflag | termios.ISIG, ispeed, ospeed, characters]
-            termios.tcsetattr(self.fileno(), termios.TCSANOW, attributes)
+            with contextlib.suppress(termios.error):  # a terminal that is gone: reading tells
+                iflag, oflag, cflag, lflag, ispeed, ospeed, characters = termios.tcgetattr(self.fileno())
+                characters[termios.VQUIT] = characters[termios.VSUSP] = b"\0"  # these stay keys
+                attributes = [iflag, oflag, cflag, lflag | termios.ISIG, ispeed, ospeed, characters]
+                termios.tcsetattr(self.fileno(), termios.TCSANOW, attributes)
             yield
 
 
