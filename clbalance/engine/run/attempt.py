@@ -126,6 +126,7 @@ def _dispatch(
     from clbalance.engine.run.dispatch import Dispatch  # deferred import: docs/design/startup.md
 
     services = context.services
+    asked.sent_more = {*asked.sent_more, *plan.chosen}
     dispatch = Dispatch(services, asked.sessions, job, plan, context.query.request, asked.take, early)
     refused, crowded = dispatch.reserve(snapshot, limits)
     if refused:
