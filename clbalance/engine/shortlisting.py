@@ -14,6 +14,7 @@ from clbalance.model.node_history import FailureStreak, KeptAnswer
 from clbalance.policy.node_memory import marked
 from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.place import place
+from clbalance.policy.placement.quorum import was_not_awaited
 from clbalance.policy.shortlist import Memory, first_asked, is_late_one_better, next_asked, not_asked, unknown_node
 from clbalance.probe.kept_answer import unpack
 
@@ -57,6 +58,8 @@ class Shortlisting:
 
     def is_late_one_better(self, snapshot: Snapshot, request: Request) -> bool:
         """Whether one of the asked nodes is worth waiting for, although others will do for `request`."""
+        if not any(map(was_not_awaited, snapshot.answers)):
+            return False  # as usual: without one more placement
         now, policy = self._services.clock.now(), self._query.policy
         return is_late_one_better(self._memory, snapshot, self._chosen(snapshot, request), request, policy, now)
 

@@ -148,7 +148,7 @@ def is_late_one_better(
 ) -> bool:
     """Whether a node that was not awaited was better than the chosen ones are now, as far as is remembered."""
     late = frozenset(answer.node for answer in snapshot.answers if was_not_awaited(answer))
-    return bool(late and chosen) and not late.isdisjoint(_better(memory, snapshot, chosen, request, policy, now))
+    return bool(chosen) and not late.isdisjoint(_better(memory, snapshot, chosen, request, policy, now))
 
 
 def _better(
