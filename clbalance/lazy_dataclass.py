@@ -55,6 +55,8 @@ def _first_init(made: type[Any], *, frozen: bool) -> Callable[..., None]:
         if left >= 0 and len(args) <= len(positional):
             given = dict(zip(positional, args, strict=False)) | kwargs
             if len(given) == len(args) + len(kwargs) and _has_set(self, fields, given):
+                if hasattr(made, "__post_init__"):
+                    self.__post_init__()  # type: ignore[attr-defined]
                 return
         written = made.__init__ = _written_init(made, frozen=frozen)
         written(self, *args, **kwargs)
@@ -74,11 +76,7 @@ def _has_set(instance: object, fields: Iterable[dataclasses.Field[Any]], given: 
         else:
             return False
         object.__setattr__(instance, field.name, value)
-    if given:
-        return False
-    if hasattr(instance, "__post_init__"):
-        instance.__post_init__()
-    return True
+    return not given
 
 
 def _written_init(made: type[Any], *, frozen: bool) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 Time is its own: `next` returns at once and moves the clock forward instead of waiting.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
@@ -126,7 +127,9 @@ class ScriptedSessions:
         if self._events:
             return self._events.popleft()
         moments = [at_s for at_s, _ in self._later] + [at_s for at_s in self._ends_at.values() if at_s is not None]
-        until = min([self._transport.clock_s + timeout_s, *moments])
+        now_s = self._transport.clock_s
+        ends_s = max(now_s + timeout_s, math.nextafter(now_s, math.inf)) if timeout_s > 0 else now_s  # time goes on
+        until = min([ends_s, *moments])
         self._transport.clock_s = max(self._transport.clock_s, until)
         for one in self._later:
             if self._transport.clock_s >= one[0]:

@@ -74,6 +74,16 @@ def test_defaults_are_made_anew_for_each_instance(how: dict[str, bool]) -> None:
 
 
 @each_way
+def test_the_hundredth_instance_is_made_as_the_first(how: dict[str, bool]) -> None:
+    ours, _ = both(**how)
+    first_init = ours.__init__
+    found = [ours(left=number) if how.get("kw_only") else ours(number, "r") for number in range(100)]
+    assert ours.__init__ is not first_init
+    assert [(one.left, one.right, one.many, one.aside) for one in found] == [(n, "r", [], 0) for n in range(100)]
+    assert len({id(one.many) for one in found}) == 100
+
+
+@each_way
 @pytest.mark.parametrize("arguments", [((), {}), ((1, 2, [], 0, 9), {}), ((), {"left": 1, "lef": 1})])
 def test_what_cannot_be_made_is_refused_in_the_same_words(how: dict[str, bool], arguments: tuple[Any, Any]) -> None:
     positional, named = arguments
@@ -142,8 +152,10 @@ class Nothing:
 def test_a_subclass_has_the_fields_of_both_and_is_looked_at_when_made() -> None:
     assert repr(Grown(one=1)) == "Grown(one=1, two=2)"
     assert Base(one=1) != Grown(one=1)
-    with pytest.raises(ValueError, match="negative"):
-        Grown(one=1, two=-1)
+    for number in range(100):
+        assert Grown(one=number).two == 2
+        with pytest.raises(ValueError, match="negative"):
+            Grown(one=1, two=-1)
 
 
 @pytest.mark.parametrize("value", [Base(one=1), Grown(one=1, two=3), Nothing()])

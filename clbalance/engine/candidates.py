@@ -46,16 +46,22 @@ class CandidateSweep:
 
     def look(self, request: Request, before: Snapshot | None = None) -> Snapshot:
         """The answers, once enough nodes fit `request`, or no other is left. `before`: what was found earlier."""
-        services, policy = self._services, self._query.policy
+        services, policy, few = self._services, self._query.policy, self._shortlisting
+        is_patient = False
         while True:
-            self.asked.listen(enough_for(request, policy, services.clock.now(), are_few=not self.asked.is_of_all))
+            are_few = not (self.asked.is_of_all or is_patient)
+            self.asked.listen(enough_for(request, policy, services.clock.now(), are_few=are_few))
             snapshot = self.asked.snapshot()
             snapshot = snapshot if before is None else with_late(before, snapshot)
-            more = () if self._shortlisting is None else self._shortlisting.next(snapshot, request)
-            if not more:
+            if few is None:
                 return snapshot
-            is_last = self._keep_open == 0 and not self._sessions.keeps
-            self.asked.add(send_probes(services, self._sessions, more, last=is_last))
+            more = few.next(snapshot, request)
+            is_patient = not more and are_few and few.is_late_one_better(snapshot, request)
+            if more:
+                is_last = self._keep_open == 0 and not self._sessions.keeps
+                self.asked.add(send_probes(services, self._sessions, more, last=is_last))
+            elif not is_patient:
+                return snapshot
 
 
 def _shortlisting(services: Services, sessions: Sessions, query: PlacementQuery) -> "Shortlisting | None":

@@ -3,7 +3,7 @@
 Decided in `policy/shortlist.py`. If the store cannot be read, nothing is known, and all are asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +14,8 @@ from clbalance.model.node_history import FailureStreak, KeptAnswer
 from clbalance.policy.node_memory import marked
 from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.place import place
-from clbalance.policy.shortlist import Memory, first_asked, next_asked, not_asked, unknown_node
+from clbalance.policy.placement.quorum import was_not_awaited
+from clbalance.policy.shortlist import Memory, first_asked, is_late_one_better, next_asked, not_asked, unknown_node
 from clbalance.probe.kept_answer import unpack
 
 _NO_FAILURES = FailureStreak()
@@ -53,8 +54,17 @@ class Shortlisting:
     def next(self, snapshot: Snapshot, request: Request) -> tuple[NodeName, ...]:
         """The nodes to ask next; none, if those that have answered will do for `request`."""
         now, policy = self._services.clock.now(), self._query.policy
-        chosen = place(snapshot, request, policy, now, self._query.rng).nodes
-        return next_asked(self._memory, snapshot, chosen, request, policy, now)
+        return next_asked(self._memory, snapshot, self._chosen(snapshot, request), request, policy, now)
+
+    def is_late_one_better(self, snapshot: Snapshot, request: Request) -> bool:
+        """Whether one of the asked nodes is worth waiting for, although others will do for `request`."""
+        if not any(map(was_not_awaited, snapshot.answers)):
+            return False  # as usual: without one more placement
+        now, policy = self._services.clock.now(), self._query.policy
+        return is_late_one_better(self._memory, snapshot, self._chosen(snapshot, request), request, policy, now)
+
+    def _chosen(self, snapshot: Snapshot, request: Request) -> Sequence[NodeName]:
+        return place(snapshot, request, self._query.policy, self._services.clock.now(), self._query.rng).nodes
 
     def _recalled(self) -> Memory:
         now = self._services.clock.now()

@@ -15,7 +15,7 @@ from clbalance.model import Answer, Cause, NodeName, Request, Silent, Snapshot, 
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy, Rule
-from clbalance.policy.placement.quorum import was_not_asked
+from clbalance.policy.placement.quorum import may_still_answer, was_not_asked, was_not_awaited
 from clbalance.policy.placement.score_all import score_all
 from clbalance.policy.placement.select import Rng
 
@@ -139,21 +139,36 @@ def next_asked(
     unasked = frozenset(answer.node for answer in snapshot.answers if was_not_asked(answer))
     if not unasked or not chosen:
         return tuple(answer.node for answer in snapshot.answers if answer.node in unasked)
+    better = _better(memory, snapshot, chosen, request, policy, now)
+    return tuple(node for node in better if node in unasked)[: len(snapshot.answers) - len(unasked)]
+
+
+def is_late_one_better(
+    memory: Memory, snapshot: Snapshot, chosen: Sequence[NodeName], request: Request, policy: Policy, now: datetime
+) -> bool:
+    """Whether a node that was not awaited was better than the chosen ones are now, as far as is remembered."""
+    late = frozenset(answer.node for answer in snapshot.answers if was_not_awaited(answer))
+    return bool(chosen) and not late.isdisjoint(_better(memory, snapshot, chosen, request, policy, now))
+
+
+def _better(
+    memory: Memory, snapshot: Snapshot, chosen: Sequence[NodeName], request: Request, policy: Policy, now: datetime
+) -> list[NodeName]:
+    """The nodes that may still answer, and were better, by as much as counts, than the chosen ones; the best first."""
     answers = [_newest(*both) for both in zip(snapshot.answers, memory.answers, strict=True)]
     totals = score_all(answers, request, policy)
     least = MARGIN + min(total for answer, total in zip(answers, totals, strict=True) if answer.node in chosen)
     filters = filter_input(snapshot, request, policy, now)
     better = [
-        (total, answer.node)
-        for answer, total in zip(answers, totals, strict=True)
-        if total > least and answer.node in unasked and not isinstance(unfit_reason(answer, filters), Unfit)
+        (total, remembered.node)
+        for answer, remembered, total in zip(snapshot.answers, answers, totals, strict=True)
+        if total > least and may_still_answer(answer) and not isinstance(unfit_reason(remembered, filters), Unfit)
     ]
-    asked = len(answers) - len(unasked)
-    return tuple(node for _, node in sorted(better, key=lambda one: -one[0])[:asked])
+    return [node for _, node in sorted(better, key=lambda one: -one[0])]
 
 
 def _newest(answer: Answer, remembered: Answer) -> Answer:
-    return remembered if was_not_asked(answer) else answer
+    return remembered if may_still_answer(answer) else answer
 
 
 def not_asked(answer: Answer, age_s: float, filters: FilterInput) -> Silent:

@@ -102,6 +102,7 @@ class ClushSessions:
 
     def close(self, node: NodeName, *, fault: str = "") -> None:
         self._known_open.discard(node)
+        self._begun.discard(node)
         self._post(self._loop.end, node)
 
     def open_nodes(self) -> frozenset[NodeName]:
@@ -121,6 +122,8 @@ class ClushSessions:
             event, session = heard
             if isinstance(event, Line):
                 self._take(session, event)
+            if isinstance(event, Closed):
+                self._begun.discard(event.node)  # if it is opened after all, it is connected to anew
             if event.node not in self._known_open or session.opened != self._opened[event.node]:
                 continue  # from a session that was closed, and perhaps opened again, meanwhile
             if isinstance(event, Closed):

@@ -4,6 +4,8 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from clbalance.engine.place import sweep_and_place
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.sweep import take_snapshot
@@ -12,11 +14,12 @@ from clbalance.model import Cause, NodeName, Plan, Request
 from clbalance.model.node_history import KeptAnswer
 from clbalance.model.request import Constraints
 from clbalance.policy.placement.policies import LEAST
+from clbalance.policy.placement.quorum import GRACE_OF_FEW_S, GRACE_S
 from clbalance.policy.shortlist import DRAWN, SPARE
 from clbalance.store.in_memory import InMemoryStore
 from tests.scripted import HangUp, ScriptedNode
 
-from .services import Notes, probed, world_of
+from .services import Notes, probed, slowly, world_of
 
 FEW = 1 + SPARE + DRAWN
 NAMES = [f"n{number:02}" for number in range(20)]
@@ -80,6 +83,26 @@ def test_a_node_with_a_connection_is_asked_in_place_of_one_that_is_as_good() -> 
     services = known_world(10.0, nodes=calm)
     services.transport.connected = frozenset({NodeName("n04"), NodeName("n13")})  # type: ignore[attr-defined]
     assert placed(services)[1] == {"n04", "n13"}
+
+
+def test_a_late_node_is_waited_for_where_it_was_much_better_and_else_not() -> None:
+    services = known_world(10.0, nodes={"n19": probed(0.0)} | {name: probed(2.0) for name in NAMES if name != "n19"})
+    changed(services, {"n19": slowly(probed(0.0), 0.5)})
+    assert placed(services)[0].chosen == ("n19",)
+    like = known_world(10.0, nodes=dict.fromkeys(NAMES, probed(0.0)))
+    changed(like, {name: slowly(probed(0.0), 0.5) for name in NAMES if name != "n07"})
+    like.transport.connected = frozenset({NodeName("n07"), NodeName("n19")})  # type: ignore[attr-defined]
+    began_s = like.clock.monotonic()
+    assert placed(like)[0].chosen == ("n07",)
+    assert like.clock.monotonic() - began_s == pytest.approx(GRACE_OF_FEW_S)
+
+
+def test_a_much_better_node_that_stays_silent_is_not_waited_for_longer_than_among_all() -> None:
+    services = known_world(10.0, nodes={"n19": probed(0.0)} | {name: probed(2.0) for name in NAMES if name != "n19"})
+    changed(services, {"n19": lambda _: []})
+    began_s = services.clock.monotonic()
+    assert placed(services)[0].chosen != ("n19",)
+    assert services.clock.monotonic() - began_s == pytest.approx(GRACE_S)
 
 
 def test_who_remembers_nothing_asks_all() -> None:

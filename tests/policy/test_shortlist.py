@@ -12,7 +12,7 @@ from clbalance.model.request import Constraints
 from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST, Policy, policy_named
-from clbalance.policy.placement.quorum import was_not_asked
+from clbalance.policy.placement.quorum import not_awaited, was_not_asked
 from clbalance.policy.shortlist import (
     DRAWN,
     MARGIN,
@@ -20,6 +20,7 @@ from clbalance.policy.shortlist import (
     SPARE_FRESH,
     Memory,
     first_asked,
+    is_late_one_better,
     may_ask_few,
     next_asked,
     not_asked,
@@ -238,6 +239,16 @@ def test_where_the_few_are_as_remembered_nobody_else_is_asked() -> None:
 def test_where_the_few_have_filled_up_those_that_were_better_are_asked() -> None:
     memory = memory_of([0.0, 0.5, 1.0, 1.5, 1.6, *[9.0] * 17])
     assert next_of(memory, {"n00": 9.0, "n01": 9.0, "n02": 9.0}, ("n01",)) == {"n03", "n04"}
+
+
+@pytest.mark.parametrize(("best", "is_better"), [(0.0, True), (5.0, False), (None, False)])
+def test_only_a_node_that_was_much_better_is_worth_waiting_for(best: float | None, is_better: bool) -> None:
+    memory = memory_of([best, 5.0, *[9.0] * 18])
+    late, found = not_awaited(NodeName("n00"), 0.1), memory.answers[1]
+    rest = [unknown_node(one.node, 120.0) for one in memory.answers[2:]]
+    snapshot = Snapshot(taken_at=NOW, answers=(late, found, *rest))
+    assert is_late_one_better(memory, snapshot, (found.node,), Request(), LEAST, NOW) is is_better
+    assert not is_late_one_better(memory, snapshot, (), Request(), LEAST, NOW)
 
 
 def test_no_more_are_asked_at_once_than_have_been_asked() -> None:

@@ -5,6 +5,7 @@ import psutil
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line
 from clbalance.transport.reach import SshTransport
+from tests.waiting import eventually
 
 ONE, OTHER = NodeName("one"), NodeName("other")
 
@@ -47,7 +48,24 @@ def test_nothing_is_left_of_what_was_begun() -> None:
         pass
     with transport.connecting([ONE, OTHER]), transport.sessions() as sessions:
         sessions.open(ONE, within_s=60)
-    assert children() <= before
+    assert eventually(lambda: children() <= before)
+
+
+def test_a_begun_node_that_was_closed_before_is_connected_to_anew() -> None:
+    transport = local()
+    with transport.connecting([ONE]), transport.sessions() as sessions:
+        sessions.close(ONE)
+        sessions.open(ONE, within_s=60)
+        sessions.send(ONE, b"echo up; exec sleep 1000\n")
+        assert sessions.next(60) == Line(node=ONE, text=b"up")
+
+
+def test_the_failure_of_a_begun_node_is_told_once_it_is_opened() -> None:
+    transport = SshTransport(path="false", here=frozenset({ONE}))
+    with transport.connecting([ONE, OTHER]), transport.sessions() as sessions:
+        assert sessions.next(0.5) is None  # nobody asks for what comes so early, if anything does
+        sessions.open(OTHER, within_s=60)
+        assert isinstance(sessions.next(60), Closed)
 
 
 def test_a_deadline_begins_when_the_node_is_opened_and_connected_to() -> None:

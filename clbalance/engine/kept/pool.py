@@ -83,7 +83,7 @@ class SessionPool:
         """Those that are not in use, the one that was given back first at the front."""
         self._asked_s: dict[NodeName, float] = {}
         self._usual_s: dict[NodeName, float] = {}
-        """How long answers over open sessions take."""
+        """How long answers take, or were waited for."""
         self._failed: dict[NodeName, Failed] = {}
         self._tended_s = 0.0
         self.is_used = False
@@ -123,15 +123,11 @@ class SessionPool:
             underneath.__exit__(None, None, None)
 
     def begin_use(self) -> None:
-        """The sessions are used by a view."""
+        """The sessions are used by a view, until `end_use`: that is called even if this fails."""
         self.is_used = True
-        try:
-            self.tend()
-            if self._underneath is None:
-                self._underneath = self._begin_all().__enter__()
-        except BaseException:
-            self.is_used = False
-            raise
+        self.tend()
+        if self._underneath is None:
+            self._underneath = self._begin_all().__enter__()
         for node in self._sessions.keys() - self._underneath.open_nodes():
             self._forget(node)  # a signal came between its end and our noticing it: there are no more events
 
@@ -173,8 +169,7 @@ class SessionPool:
         """The shell has answered all that it was sent."""
         if (one := self._sessions.get(node)) is not None:
             if one.use is Use.TAKEN:
-                took_s = self.now_s - one.taken_s
-                self._usual_s[node] = max(took_s, _USUAL_KEPT * self._usual_s.get(node, 0.0))
+                self._took_its_time(node, one)
             one.use, one.has_answered, one.unasked_bytes = Use.FREE, True, 0
             self._free[node] = None
             self._failed.pop(node, None)
@@ -235,6 +230,11 @@ class SessionPool:
             self._begin(node, _Session(Use.BEGINS, ready.encode()), self._times.begin_within_s)
             self.open_sessions.send(node, f"echo {ready}\n".encode())
 
+    def _took_its_time(self, node: NodeName, session: _Session) -> None:
+        """It has answered, or was given up: then it may be slow now, and gets a few times as long at the next use."""
+        took_s = min(self.now_s - session.taken_s, self._times.answer_within_s)  # more if we were stopped meanwhile
+        self._usual_s[node] = max(took_s, _USUAL_KEPT * self._usual_s.get(node, 0.0))
+
     def _forget(self, node: NodeName) -> None:
         self._sessions.pop(node, None)
         self._free.pop(node, None)
@@ -247,6 +247,8 @@ class SessionPool:
     def _lost(self, event: Closed, session: _Session) -> None:
         """A session has ended. One that had worked is begun again soon; if that fails, the node has failed."""
         self._forget(event.node)
+        if event.cause is Cause.TIMEOUT and session.use is Use.TAKEN:
+            self._took_its_time(event.node, session)
         if event.cause is Cause.TIMEOUT or not session.has_answered:
             self.has_failed(event.node, event.cause, event.reason)
 

@@ -19,7 +19,11 @@ class SessionsView:
         self._refused: dict[NodeName, Closed] = {}
 
     def __enter__(self) -> Self:
-        self._pool.begin_use()
+        try:
+            self._pool.begin_use()
+        except BaseException:  # also a signal, up to the moment from which `__exit__` is called
+            self._pool.end_use()
+            raise
         return self
 
     def __exit__(

@@ -15,7 +15,7 @@ from clbalance.errors import Interrupted
 from clbalance.model import Cause, NodeName
 from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.ports import Closed, Line, SessionEvent
-from tests.engine.services import TransportClock, probed, world_of
+from tests.engine.services import TransportClock, probed, slowly, world_of
 from tests.engine.test_sweep import loads
 from tests.scripted import HangUp, ScriptedNode, ScriptedSessions, ScriptedTransport
 
@@ -86,6 +86,18 @@ def test_where_rounds_must_be_quick_a_node_that_was_quick_is_not_waited_for_long
         frozen_at_s = inner.clock_s
         assert loads(take_snapshot(services, [A, B])) == {"a": "timed out", "b": 1.5}
         assert inner.clock_s - frozen_at_s == pytest.approx(1.0)
+
+
+def test_a_node_that_has_become_slow_is_not_given_up_in_each_round() -> None:
+    node = Changing(probed(0.5, after=echo))
+    transport, _, services = kept(world_of({"a": node}), least_s=1.0)  # type: ignore[dict-item]
+    with transport:
+        take_snapshot(services, [A])
+        node.node = slowly(node.node, 3.0)
+        assert loads(take_snapshot(services, [A])) == {"a": "timed out"}
+        transport.rest(KeptLimits().most_wait_s)
+        for _ in range(3):
+            assert loads(take_snapshot(services, [A])) == {"a": 0.5}
 
 
 @pytest.mark.parametrize(("usual_s", "given_s"), [(None, 5.0), (0.02, 1.0), (0.5, 2.0), (3.0, 5.0)])
@@ -247,6 +259,10 @@ class SignalledSessions(ScriptedSessions):
         self._signal("next")
         return event
 
+    def open_nodes(self) -> frozenset[NodeName]:
+        self._signal("open_nodes")
+        return super().open_nodes()
+
     def _signal(self, called: str) -> None:
         if self.comes_in == called:
             self.comes_in = ""
@@ -270,6 +286,19 @@ def test_a_signal_at_the_end_of_a_use_leaves_no_session_to_the_next_one() -> Non
             sessions.__exit__(None, None, None)
         assert transport.count == 0
         assert transport.sessions().keeps
+
+
+@pytest.mark.parametrize("comes_in", ["next", "open_nodes"])
+def test_a_signal_at_the_beginning_of_a_use_leaves_the_sessions_to_the_next_one(comes_in: str) -> None:
+    inner = Signalled({A: probed(0.5)})
+    transport, _, services = kept(world_of({}, transport=inner))
+    with transport:
+        take_snapshot(services, [A])
+        signalled(transport, comes_in)
+        with pytest.raises(Interrupted):
+            transport.sessions().__enter__()
+        assert loads(take_snapshot(services, [A])) == {"a": 0.5}
+        assert inner.opened == [A]
 
 
 def test_a_session_whose_end_was_lost_to_a_signal_is_begun_again() -> None:
