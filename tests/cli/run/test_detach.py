@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command, ended, local_ssh, nothing_left
+from tests.cli.command import Command, ended, nothing_left
 from tests.cli.held_jobs import SOON, detached, held, job, let_go
 from tests.waiting import SOON_S, eventually
 
@@ -172,7 +172,7 @@ def test_a_detached_job_is_started_again_all_the_same(clbalance: Command) -> Non
 def test_a_hangup_before_the_start_gives_it_up(lab: Lab, clbalance: Command) -> None:
     lab.node("node1").hang()
     child = clbalance.start("run", "-w", "node1", "--", "true")
-    eventually(lambda: local_ssh(lab))
+    eventually(lambda: clbalance("jobs", "1").rc == 0)  # the connection begins before the job has its number
     child.send_signal(signal.SIGHUP)
     assert ended(child) == 129
     assert job(clbalance, "1")["state"] == "CANCELLED"

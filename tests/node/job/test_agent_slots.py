@@ -63,7 +63,7 @@ def test_the_ends_of_short_tasks_are_told_while_a_long_one_runs(slots: Slots) ->
     client.ask("follow", slot.job, window=1 << 20, streams=STREAMS)
     slots.give(client, slot, (1, "true"), (2, "true"), (3, f"until [ -e {gate} ]; do sleep 0.1; done"))
     while set(ends(entries(bytes(client.output[slot.job, "log"])))) != {1, 2}:
-        assert client.event()["ev"] == "output"
+        client.until("output")
     gate.touch()
     client.ask("finish", slot.job)
     client.until("ended", slot.job)
