@@ -61,8 +61,8 @@ class _Session:
     has_answered: bool = False
     """Its end is not the node's failure, unless it came too late."""
     unasked_bytes: int = 0
-    taken_s: float = 0.0
-    """When it was given to the view."""
+    taken_s: float | None = None
+    """When it was given to the view as an open one; None: it was not open then, or is not taken."""
 
 
 class SessionPool:
@@ -162,14 +162,13 @@ class SessionPool:
                 answer_s = self._times.answer_s(self._usual_s.get(node))
                 sessions.set_deadline(node, min(within_s, answer_s) if is_free else within_s)
             case BeginNew():
-                self._begin(node, _Session(Use.TAKEN, taken_s=now_s), within_s)
+                self._begin(node, _Session(Use.TAKEN), within_s)
         return None
 
     def release(self, node: NodeName) -> None:
         """The shell has answered all that it was sent."""
         if (one := self._sessions.get(node)) is not None:
-            if one.use is Use.TAKEN:
-                self._took_its_time(node, one)
+            self._took_its_time(node, one)
             one.use, one.has_answered, one.unasked_bytes = Use.FREE, True, 0
             self._free[node] = None
             self._failed.pop(node, None)
@@ -231,7 +230,12 @@ class SessionPool:
             self.open_sessions.send(node, f"echo {ready}\n".encode())
 
     def _took_its_time(self, node: NodeName, session: _Session) -> None:
-        """It has answered, or was given up: then it may be slow now, and gets a few times as long at the next use."""
+        """It has answered, or was given up: then it may be slow now, and gets a few times as long at the next use.
+
+        A use that began with a login tells nothing of that.
+        """
+        if session.use is not Use.TAKEN or session.taken_s is None:
+            return
         took_s = min(self.now_s - session.taken_s, self._times.answer_within_s)  # more if we were stopped meanwhile
         self._usual_s[node] = max(took_s, _USUAL_KEPT * self._usual_s.get(node, 0.0))
 
@@ -247,7 +251,7 @@ class SessionPool:
     def _lost(self, event: Closed, session: _Session) -> None:
         """A session has ended. One that had worked is begun again soon; if that fails, the node has failed."""
         self._forget(event.node)
-        if event.cause is Cause.TIMEOUT and session.use is Use.TAKEN:
+        if event.cause is Cause.TIMEOUT:
             self._took_its_time(event.node, session)
         if event.cause is Cause.TIMEOUT or not session.has_answered:
             self.has_failed(event.node, event.cause, event.reason)
