@@ -178,6 +178,9 @@ class Dispatch:
     ) -> DispatchResult:
         can_go_on = self.job.pty is None and (self._feed is None or self._feed.is_over)
         all_started = all(copy.has_started for copy in self._copies)
+        if all_started:  # perhaps nothing but output has told so yet
+            with self._services.without_store():
+                self._services.journal.started(self.job.id, self._services.clock.now())
         if number is Signals.SIGHUP and all_started and can_go_on:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if not mode.ends_with_us:

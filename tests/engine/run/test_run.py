@@ -16,7 +16,7 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import Interrupted
 from clbalance.model import Cause, NodeName, Request
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Script, Submitted
-from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
+from clbalance.model.job_record import Cancelled, End, Exited, JobState, Killed, Lost, NotStarted, Outcome, TimedOut
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.placement.policies import LEAST
 from tests.engine.services import Notes, ScriptedAgent, job, probed, slowly, world_of
@@ -390,6 +390,9 @@ def test_a_hangup_lets_a_job_go_whose_output_came_before_the_word_of_its_start()
     assert result.dispatched is not None
     assert result.dispatched.interrupted == SIGHUP
     assert "end" not in [request["op"] for request in agent.heard]
+    record = services.journal.record(result.job.id)
+    assert record is not None
+    assert record.state is JobState.RUNNING
 
 
 def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
