@@ -34,14 +34,19 @@ def find_programs(path: str = SYSTEM_PATH) -> Programs:
 
     The caller's PATH is not used: a normal user's lacks sshd, and a lab's begins with our own wrappers.
     """
-    found = {name: shutil.which(name, path=path) for name in _PROGRAM_NAMES}
-    missing = [name for name, where in found.items() if where is None]
+    found, missing = find_installed(_PROGRAM_NAMES, path)
     if missing:
         raise LabError(
             f"a lab needs OpenSSH, and {', '.join(missing)} is missing",
             hint="`apt-get install openssh-server openssh-client`",
         )
-    return Programs(**{name.replace("-", "_"): where for name, where in found.items() if where is not None})
+    return Programs(**{name.replace("-", "_"): where for name, where in found.items()})
+
+
+def find_installed(names: Sequence[str], path: str) -> tuple[Mapping[str, str], list[str]]:
+    """The absolute paths of programs by name, and the names of those that are missing."""
+    found = {name: where for name in names if (where := shutil.which(name, path=path)) is not None}
+    return found, [name for name in names if name not in found]
 
 
 def make_key(programs: Programs, path: Path) -> str:

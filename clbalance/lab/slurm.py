@@ -2,14 +2,13 @@
 
 import os
 import secrets
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from clbalance.errors import LabError
-from clbalance.lab.config_files import SYSTEM_PATH
+from clbalance.lab.config_files import SYSTEM_PATH, find_installed
 from clbalance.lab.layout import Service
 from clbalance.lab.record import Record
 from clbalance.lab.spec import SLURM_PARTITION
@@ -30,11 +29,10 @@ _ONCE_MUNGED_ANSWERS = 'until "$1" --socket="$2" --no-input; do sleep 0.05; done
 
 def find_slurm(path: str = SYSTEM_PATH) -> Mapping[str, str]:
     """The absolute paths of `PROGRAMS` by name, or `LabError`, which says what to install."""
-    found = {name: shutil.which(name, path=path) for name in PROGRAMS}
-    missing = [name for name, where in found.items() if where is None]
+    found, missing = find_installed(PROGRAMS, path)
     if missing:
         raise LabError(f"`--slurm` needs {', '.join(missing)}", hint="`apt-get install slurm-wlm munge`")
-    return {name: where for name, where in found.items() if where is not None}
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

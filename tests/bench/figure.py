@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -92,7 +92,17 @@ def ratio_figure(
 ) -> Figure:
     """The ratio of the medians of two interleaved series, ours first in each pair."""
     ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    our_s, their_s = Spread.of([run.wall_s for run in ours]), Spread.of([run.wall_s for run in theirs])
+    return replace(
+        seconds_figure(name, peer, [(a.wall_s, b.wall_s) for a, b in pairs], limit=limit),
+        cpu_ratio=_ratio_of_medians([run.cpu_s for run in ours], [run.cpu_s for run in theirs]),
+        all_cpu_ratio=_ratio_of_medians([run.all_cpu_s for run in ours], [run.all_cpu_s for run in theirs]),
+        note=note,
+    )
+
+
+def seconds_figure(name: str, peer: str, pairs: Sequence[tuple[float, float]], *, limit: float | None = None) -> Figure:
+    """The same of seconds, of whatever these are."""
+    our_s, their_s = Spread.of([one for one, _ in pairs]), Spread.of([other for _, other in pairs])
     return Figure(
         name=name,
         peer=peer,
@@ -101,11 +111,8 @@ def ratio_figure(
         limit=limit,
         ours_s=our_s,
         theirs_s=their_s,
-        ratios=Spread.of([a.wall_s / b.wall_s for a, b in pairs]),
+        ratios=Spread.of([one / other for one, other in pairs]),
         pairs=len(pairs),
-        cpu_ratio=_ratio_of_medians([run.cpu_s for run in ours], [run.cpu_s for run in theirs]),
-        all_cpu_ratio=_ratio_of_medians([run.all_cpu_s for run in ours], [run.all_cpu_s for run in theirs]),
-        note=note,
     )
 
 

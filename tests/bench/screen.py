@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clbalance.lab.cluster import Lab
 
-from .figure import Figure, Spread
+from .figure import Figure, Spread, seconds_figure
 from .programs import PEERS
 from .question import Measurement
 from .site import CLBALANCE, Site, WrongRunError, timed
@@ -60,17 +60,7 @@ def drawing(site: Site) -> Iterator[Figure]:
     if subprocess.run([python, "-c", "import textual"], capture_output=True, check=False).returncode:
         raise WrongRunError("textual is not installed: `scripts/setup bench`")
     pairs = [(_one(ours, env), _one(theirs, env)) for _ in range(min(3, site.rounds))]
-    our_s, their_s = Spread.of([one for one, _ in pairs]), Spread.of([other for _, other in pairs])
-    yield Figure(
-        name=f"top: processor time of drawing {_NODES} changed rows",
-        peer="textual",
-        value=our_s.median / their_s.median,
-        unit="ratio",
-        limit=0.25,
-        ours_s=our_s,
-        theirs_s=their_s,
-        pairs=len(pairs),
-    )
+    yield seconds_figure(f"top: processor time of drawing {_NODES} changed rows", "textual", pairs, limit=0.25)
 
 
 def _one(argv: list[str], env: dict[str, str]) -> float:
@@ -88,18 +78,7 @@ def first_frame(site: Site) -> Iterator[Figure]:
             with on_terminal([CLBALANCE, "top", "-w", _ALL], env) as program:
                 seconds = program.wait_for(f"{_NODES} up".encode())
             pairs.append((seconds, timed(clush, env).wall_s))
-    our_s, their_s = Spread.of([one for one, _ in pairs]), Spread.of([other for _, other in pairs])
-    yield Figure(
-        name=f"top: first full frame of {_NODES} nodes",
-        peer="clush",
-        value=our_s.median / their_s.median,
-        unit="ratio",
-        limit=1.2,
-        ours_s=our_s,
-        theirs_s=their_s,
-        ratios=Spread.of([one / other for one, other in pairs]),
-        pairs=len(pairs),
-    )
+    yield seconds_figure(f"top: first full frame of {_NODES} nodes", "clush", pairs, limit=1.2)
 
 
 def sick(site: Site) -> Iterator[Figure]:
