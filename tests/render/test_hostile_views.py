@@ -21,7 +21,7 @@ from clbalance.render.output.grouped import Gathered
 from clbalance.render.output.streams import Outlet, Outlets
 from clbalance.render.sparkline import ASCII
 from clbalance.render.top.details import detail_lines
-from clbalance.render.top.frame import Scene, frame
+from clbalance.render.top.frame import Scene, frame, screen_table
 from clbalance.render.top.narrow import items_of, parse_filter
 from clbalance.render.top.round import Round
 from tests.faults.soak import trials
@@ -49,7 +49,8 @@ def _frames(one: str, other: str) -> Iterator[str]:
     for view in View:
         state = TopState(view=view, filter=one, typed=other, remark=one)
         items = items_of(found, state, ASCII)
-        scene = Scene(found=found, state=state, items=items, by=by, age_s=1.0, question=f"drain {other}")
+        table = screen_table(items, state, _WIDTH, ASCII)
+        scene = Scene(found=found, state=state, items=items, table=table, by=by, age_s=1.0, question=f"drain {other}")
         yield _frame(scene)
         for item in items.items[-1:]:
             at_item = replace(state, focus=Focus.DETAILS, places={view: Place(selected=item.key)})

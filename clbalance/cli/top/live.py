@@ -9,11 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from itertools import groupby
-from typing import Final
 
 from prompt_toolkit.application import Application, run_in_terminal
-from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output import ColorDepth
 
@@ -21,6 +18,7 @@ from clbalance.cli import signals
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.top.acts import TerminalCommand, export, is_there, terminal_command
 from clbalance.cli.top.keyboard import key_bindings
+from clbalance.cli.top.painting import LineRenderer
 from clbalance.cli.top.screen import Screen
 from clbalance.cli.top.worker import Worker
 from clbalance.errors import ClbalanceError, Interrupted
@@ -28,23 +26,14 @@ from clbalance.policy.heat import NodeGroup
 from clbalance.policy.top.actions import Action, Deed, asks_for
 from clbalance.policy.top.keys import Keys
 from clbalance.policy.top.state import Focus, TopState
+from clbalance.render.lines import Line
 from clbalance.render.output.streams import Outlet
 from clbalance.render.sparkline import blocks_for
-from clbalance.render.table import Tone
 from clbalance.render.text import span
 from clbalance.render.top.node_details import OpenNode
 from clbalance.render.top.round import Round
 from clbalance.units import counted
 
-_STYLES: Final = {
-    Tone.PLAIN: "",
-    Tone.GOOD: "ansigreen",
-    Tone.WARN: "ansiyellow",
-    Tone.BAD: "bold ansired",
-    Tone.QUIET: "ansibrightblack",
-    Tone.STRONG: "bold",
-    Tone.CHOSEN: "reverse",
-}
 _AGE_EVERY_S = 1.0
 _IDLE_AFTER_S = 600.0
 _IDLE_EVERY_S = 30.0
@@ -65,14 +54,14 @@ class LiveTop:
         self._worker: Worker | None = None
         self._last_key_s = time.monotonic()
         self._signal: int | None = None
-        control = FormattedTextControl(self._fragments, focusable=True, show_cursor=False)
         self._app: Application[None] = Application(
-            layout=Layout(Window(control, wrap_lines=False, always_hide_cursor=True)),
+            layout=Layout(Window(FormattedTextControl(focusable=True))),
             key_bindings=key_bindings(self._pressed, self._pasted),
             full_screen=True,
             color_depth=ColorDepth.DEPTH_4_BIT if color else ColorDepth.DEPTH_1_BIT,
             refresh_interval=_AGE_EVERY_S,
         )
+        self._app.renderer = LineRenderer(self._app.renderer.style, self._app.output, self._frame)
         self._app.ttimeoutlen = 0.05  # Escape alone is told from the first byte of another key
         self._app.timeoutlen = 0.1
 
@@ -188,7 +177,7 @@ class LiveTop:
     def _is_idle(self, now_s: float) -> bool:
         return now_s - self._last_key_s >= _IDLE_AFTER_S and self._every_s < _IDLE_EVERY_S
 
-    def _fragments(self) -> StyleAndTextTuples:
+    def _frame(self, width: int, height: int) -> tuple[Line, ...]:
         """The present frame."""
         now_s = time.monotonic()
         idle = ""
@@ -196,15 +185,7 @@ class LiveTop:
             idle = f"no key for {span(_IDLE_AFTER_S)}: nodes are asked every {span(_IDLE_EVERY_S)}, until a key comes"
             if self._worker is not None:
                 self._worker.every_s = _IDLE_EVERY_S
-        size = self._app.output.get_size()
-        lines = self._screen.lines(size.columns, size.rows, now_s, idle)
-        found: StyleAndTextTuples = []
-        for at, line in enumerate(lines):
-            if at:
-                found.append(("", "\n"))
-            for style, same in groupby(line, key=lambda cell: _STYLES[cell.tone]):
-                found.append((style, "".join(cell.text for cell in same)))
-        return found
+        return self._screen.lines(width, height, now_s, idle)
 
 
 def _is_text_asked(screen: Screen) -> bool:

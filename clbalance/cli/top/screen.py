@@ -13,11 +13,12 @@ from clbalance.policy.top.view import View
 from clbalance.render.lines import Line
 from clbalance.render.sparkline import Blocks
 from clbalance.render.top.details import detail_lines
-from clbalance.render.top.frame import Scene, frame, rows_on
+from clbalance.render.top.frame import Scene, frame, rows_on, screen_table
 from clbalance.render.top.item import Items
 from clbalance.render.top.narrow import Filter, items_of, matches, parse_filter, selected_nodes, shown_of, visible
 from clbalance.render.top.node_details import OpenNode
 from clbalance.render.top.round import Round
+from clbalance.render.top.table_lines import TableLines
 
 
 class Screen:
@@ -40,6 +41,7 @@ class Screen:
         self._made_by: tuple[object, ...] = ()
         self._unsorted = self._items = Items(columns=(), items=())
         self._order = state.place.order
+        self._table: TableLines
         self._refresh()
 
     def take(self, found: Round, now_s: float) -> None:
@@ -92,11 +94,13 @@ class Screen:
         """The present frame. `remark`: for the last line, if nothing else is said there."""
         if (width, height) != self._size:
             self._size = (width, height)
+            self._table = screen_table(self._items, self.state, width, self._blocks)
             self.state = settle(self.state, self._shown())
         scene = Scene(
             found=self._found,
             state=self.state,
             items=self._items,
+            table=self._table,
             by=self._by,
             age_s=0.0 if self._taken_s is None else now_s - self._taken_s,
             message=self._message or remark,
@@ -139,6 +143,7 @@ class Screen:
             self._made_of, self._made_by = self._found, depends
         if is_new or self._order != state.place.order:
             self._items, self._order = visible(self._unsorted, self._by, state), state.place.order
+            self._table = screen_table(self._items, state, self._size[0], self._blocks)
         self.state = settle(state, self._shown())
 
     def _shown(self) -> Shown:

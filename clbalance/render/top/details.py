@@ -7,13 +7,13 @@ from clbalance.policy.top.view import View
 from clbalance.render.lines import Line, padded
 from clbalance.render.sparkline import Blocks
 from clbalance.render.table import GAP, Cell, Tone
-from clbalance.render.top.frame import plain_table, whole_table
 from clbalance.render.top.gpus import gpu_items
 from clbalance.render.top.item import Item, Items
 from clbalance.render.top.jobs import job_items
 from clbalance.render.top.node_details import OpenNode, gpu_lines, node_lines
 from clbalance.render.top.nodes import node_items, only
 from clbalance.render.top.round import Round
+from clbalance.render.top.table_lines import TableLines, whole_table
 
 
 def detail_lines(
@@ -52,7 +52,7 @@ def _of_row(found: Round, items: Items, item: Item, view: View, width: int, bloc
 
 def _rows(items: Items, width: int, blocks: Blocks) -> Iterator[Line]:
     if items.items:
-        yield from plain_table(whole_table(items, TopState()), width, blocks)
+        yield from TableLines(whole_table(items, TopState()), width, blocks)
 
 
 def _section(title: str, lines: Iterator[Line]) -> Iterator[Line]:

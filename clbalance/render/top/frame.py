@@ -1,7 +1,6 @@
 """One frame of `top`: lines for a screen of any size, none of them wider or more than it has."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.top.actions import asks_for
@@ -10,11 +9,12 @@ from clbalance.policy.top.state import Focus, TopState
 from clbalance.policy.top.view import View
 from clbalance.render.lines import Line, columns_of, cut, cut_line, padded
 from clbalance.render.sparkline import Blocks
-from clbalance.render.table import GAP, Cell, Column, Table, Tone, fit
+from clbalance.render.table import GAP, Cell, Tone
 from clbalance.render.text import span
 from clbalance.render.top.item import Item, Items
 from clbalance.render.top.narrow import Filter
 from clbalance.render.top.round import Round
+from clbalance.render.top.table_lines import TableLines, whole_table
 from clbalance.units import counted
 
 _TITLES = {
@@ -38,6 +38,8 @@ class Scene:
     state: TopState
     items: Items
     """The rows that are shown, in order."""
+    table: TableLines
+    """The same, as lines (`screen_table`)."""
     by: Filter
     age_s: float
     """Of the data."""
@@ -64,8 +66,7 @@ def frame(scene: Scene, width: int, height: int, blocks: Blocks) -> tuple[Line, 
         case Focus.DETAILS:
             inner = _window(scene.details, scene.state.scrolled, height - 2)
         case Focus.TABLE | Focus.FILTER | Focus.QUESTION:
-            first, page = scene.state.place.first, rows_on(height)
-            inner = [_views(scene, is_told="login" in top[0].text), *table_lines(scene, width, blocks, first, page)]
+            inner = [_views(scene, is_told="login" in top[0].text), *_table(scene, rows_on(height))]
     lines = [top, *inner]
     kept = lines[: max(1, height - 1)]
     if height > 1:
@@ -116,58 +117,17 @@ def _views(scene: Scene, *, is_told: bool) -> Line:
     return (*cells, Cell("  " + "  ".join(filter(None, told)), Tone.WARN), Cell(logins, Tone.QUIET))
 
 
-def table_lines(scene: Scene, width: int, blocks: Blocks, first: int, count: int) -> Iterator[Line]:
-    """The headings and `count` rows from `first`, with signs before those that are selected or tagged."""
-    items, state = scene.items, scene.state
-    table = fit(whole_table(items, state), width - GAP)
-    widths = _widths(table, width - GAP)
-    yield (Cell(" " * GAP), *_headline(table, widths, blocks))
-    last = first + count
-    for item, row in zip(items.items[first:last], table.rows[first:last], strict=True):
-        yield (*_gutter(item, state), *_chosen(_line(row, table.columns, widths, blocks), item, state))
+def screen_table(items: Items, state: TopState, width: int, blocks: Blocks) -> TableLines:
+    """The table on a screen of this width: before each row, there are signs."""
+    return TableLines(whole_table(items, state), max(1, width) - GAP, blocks)
 
 
-def plain_table(table: Table, width: int, blocks: Blocks) -> Iterator[Line]:
-    """The headings and all rows, with the columns that fit."""
-    table = fit(table, width)
-    widths = _widths(table, width)
-    yield tuple(_headline(table, widths, blocks))
-    for row in table.rows:
-        yield tuple(_line(row, table.columns, widths, blocks))
-
-
-def _widths(table: Table, width: int) -> list[int]:
-    """Of the columns; the last one has what is left."""
-    widths = table.widths()
-    left = width - sum(widths[:-1]) - GAP * len(widths[:-1])
-    return [*widths[:-1], max(1, min(widths[-1], left))]
-
-
-def _headline(table: Table, widths: Sequence[int], blocks: Blocks) -> Iterator[Cell]:
-    headings = [Cell(column.heading, Tone.STRONG) for column in table.columns]
-    return _line(headings, table.columns, widths, blocks)
-
-
-def whole_table(items: Items, state: TopState) -> Table:
-    """All rows and all columns."""
-    rows = tuple(tuple(value.cell for value in item.values) for item in items.items)
-    return Table(columns=_headings(items, state), rows=rows)
-
-
-def _headings(items: Items, state: TopState) -> tuple[Column, ...]:
-    """The column by which rows are sorted has a sign."""
-    order, columns = state.place.order, [one.column for one in items.columns]
-    if order.column is not None and order.column < len(columns):
-        column = columns[order.column]
-        columns[order.column] = replace(column, heading=column.heading + ("v" if order.is_falling else "^"))
-    return tuple(columns)
-
-
-def _line(cells: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int], blocks: Blocks) -> Iterator[Cell]:
-    last = len(cells) - 1
-    for at, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
-        text = padded(cut(cell.text, width, blocks.cut), width, right=column.align == "right")
-        yield Cell(text + ("" if at == last else " " * GAP), cell.tone)
+def _table(scene: Scene, count: int) -> Iterator[Line]:
+    """The headings and `count` rows, with signs before those that are selected or tagged."""
+    state, table, items = scene.state, scene.table, scene.items.items
+    yield (Cell(" " * GAP), *table.headings)
+    for at in range(state.place.first, min(state.place.first + count, len(items))):
+        yield (*_gutter(items[at], state), *_chosen(table.row(at), items[at], state))
 
 
 def _gutter(item: Item, state: TopState) -> Line:
@@ -175,10 +135,10 @@ def _gutter(item: Item, state: TopState) -> Line:
     return Cell(">" if is_selected else " ", Tone.STRONG), Cell("*" if item.key in state.tags else " ", Tone.WARN)
 
 
-def _chosen(cells: Iterator[Cell], item: Item, state: TopState) -> Line:
+def _chosen(line: Line, item: Item, state: TopState) -> Line:
     if item.key != state.place.selected:
-        return tuple(cells)
-    return tuple(Cell(cell.text, Tone.CHOSEN) for cell in cells)
+        return line
+    return tuple(Cell(cell.text, Tone.CHOSEN) for cell in line)
 
 
 def _last_line(scene: Scene, width: int, blocks: Blocks) -> Line:

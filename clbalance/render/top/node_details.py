@@ -16,7 +16,7 @@ from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
 from clbalance.render.sparkline import Blocks
 from clbalance.render.table import GAP, Cell, Tone
 from clbalance.render.text import DASH, iec, queue, span
-from clbalance.render.top.frame import plain_table
+from clbalance.render.top.table_lines import TableLines
 from clbalance.render.views import NodeRow, load_per_cpu
 
 _LABEL = 10
@@ -61,7 +61,7 @@ def gpu_lines(row: NodeRow, names: KnownNames, width: int, blocks: Blocks) -> It
     """A line for each device, and for each further process on it."""
     table = LoadGpusReport([row], names).table().without(0)
     if table.rows:
-        yield from plain_table(table, width, blocks)
+        yield from TableLines(table, width, blocks)
 
 
 def _labelled(label: str, *cells: Cell) -> Line:
@@ -184,4 +184,4 @@ def _history(looked: OpenNode, width: int, blocks: Blocks) -> Iterator[Line]:
     )
     table, axis = history_table(report, width + len("NODE") + GAP)
     yield (Cell(f"HISTORY, {span(axis.step_s)} a column, until {looked.until:%H:%M}", Tone.STRONG),)
-    yield from plain_table(table.without(0), width, blocks)
+    yield from TableLines(table.without(0), width, blocks)

@@ -15,7 +15,7 @@ from clbalance.render.lines import columns_of, lines_text
 from clbalance.render.sparkline import ASCII, UNICODE
 from clbalance.render.table import Cell
 from clbalance.render.top.details import detail_lines
-from clbalance.render.top.frame import Scene, frame, rows_on
+from clbalance.render.top.frame import Scene, frame, rows_on, screen_table
 from clbalance.render.top.item import Items
 from clbalance.render.top.narrow import items_of, parse_filter, selected_nodes, shown_of, visible
 from clbalance.render.top.round import Round
@@ -30,7 +30,16 @@ def _scene(found: Round, state: TopState, width: int, height: int) -> Scene:
     state = settle(state, shown_of(found, items, rows_on(height)))
     question = "drain 2 nodes: node[1-2]" if state.focus is Focus.QUESTION else ""
     details = detail_lines(found, items, state, width, UNICODE, OPEN) if state.focus is Focus.DETAILS else ()
-    return Scene(found=found, state=state, items=items, by=by, age_s=2.0, details=details, question=question)
+    return Scene(
+        found=found,
+        state=state,
+        items=items,
+        table=screen_table(items, state, width, UNICODE),
+        by=by,
+        age_s=2.0,
+        details=details,
+        question=question,
+    )
 
 
 def _text(found: Round, state: TopState, width: int, height: int, *, color: bool = False) -> str:

@@ -12,12 +12,13 @@ from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
 from clbalance.render.sparkline import Blocks
 from clbalance.render.table import GAP
 from clbalance.render.text import Json
-from clbalance.render.top.frame import plain_table, summary, whole_table
+from clbalance.render.top.frame import summary
 from clbalance.render.top.item import Items
 from clbalance.render.top.jobs import job_items, user_items
 from clbalance.render.top.narrow import Filter, grouping_of, items_of, selected_nodes, visible
 from clbalance.render.top.nodes import group_items
 from clbalance.render.top.round import Round
+from clbalance.render.top.table_lines import TableLines, whole_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class TopReport(Report):
         items = visible(items_of(found, state, self.blocks), self.by, state)
         table = whole_table(items, state)
         width = display.width or sum(table.widths()) + GAP * len(items.columns)
-        lines = [summary(found, None, width), *plain_table(table, width, self.blocks)]
+        lines = [summary(found, None, width), *TableLines(table, width, self.blocks)]
         if display.width is not None:
             lines = [cut_line(line, width, self.blocks.cut) for line in lines]
         return lines_text(lines, color=display.color)
