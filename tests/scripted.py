@@ -82,6 +82,7 @@ class ScriptedSessions:
 
     def open(self, node: NodeName, *, within_s: float) -> None:
         self._transport.opened.append(node)
+        self.close(node)
         self._ends_at[node] = None
         self.set_deadline(node, within_s)
         if node not in self._transport.nodes:

@@ -82,7 +82,8 @@ class OpenSweep:
             while self._pending and (within_s := self._listens_for_s(quorum)) > 0:
                 event = self.sessions.next(within_s)
                 answer = None if event is None else self.take(event)
-                self._services.listener.awaiting(self._pending.keys())
+                if event is None or answer is not None:
+                    self._services.listener.awaiting(self._pending.keys())
                 if quorum is not None and answer is not None:
                     self._add(quorum, answer)
         finally:

@@ -55,7 +55,10 @@ class Sessions(Protocol):
         ...
 
     def open(self, node: NodeName, *, within_s: float) -> None:
-        """Queue a shell on `node`; its clock of `within_s` seconds starts when connecting starts."""
+        """Queue a shell on `node`; its clock of `within_s` seconds starts when connecting starts.
+
+        One that an interrupted step has left open ends first.
+        """
         ...
 
     def send(self, node: NodeName, text: bytes, *, last: bool = False) -> None:

@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from typing import Any, Self
 from clbalance.errors import TransportError
 from clbalance.model import NodeName
 from clbalance.ports import Closed, Line, SessionEvent
-from clbalance.transport.session_loop import MakeWorker, SessionLoop
+from clbalance.transport.session_loop import Lines, MakeWorker, SessionLoop
 from clbalance.transport.session_state import Retries, SessionState, cost_of
 
 _STARTED_WITHIN_S = 5.0
@@ -52,6 +53,8 @@ class ClushSessions:
         """How often each node was opened: distinguishes the events of a session from those of the previous one."""
         self._begun: set[NodeName] = set()
         """Nodes that are connected to already, and not open yet."""
+        self._read: tuple[SessionState, Lines, deque[bytes]] | None = None
+        """Lines that were read at once: all of them, and those that are left."""
 
     def __enter__(self) -> Self:
         if self._thread.ident is not None:
@@ -83,11 +86,14 @@ class ClushSessions:
         self._post(self._loop.open_session, node, None, 1)
 
     def open(self, node: NodeName, *, within_s: float) -> None:
-        self._known_open.add(node)
         if node in self._begun:
+            self._known_open.add(node)
             self._begun.remove(node)
             self._post(self._loop.put_first_deadline, node, within_s)
             return
+        if node in self._known_open:
+            self.close(node)
+        self._known_open.add(node)
         self._opened[node] = self._opened.get(node, 0) + 1
         self._post(self._loop.open_session, node, within_s, self._opened[node])
 
@@ -95,7 +101,8 @@ class ClushSessions:
         self._post(self._loop.write, node, text, last)
 
     def set_deadline(self, node: NodeName, within_s: float | None) -> None:
-        self._post(self._loop.put_deadline, node, within_s)
+        ends_at = None if within_s is None else time.monotonic() + within_s
+        self._loop.hand_over_later(self._loop.put_deadline, node, within_s, ends_at)
 
     def release(self, node: NodeName) -> None:
         self.close(node)
@@ -109,6 +116,8 @@ class ClushSessions:
         return frozenset(self._known_open)
 
     def next(self, timeout_s: float) -> SessionEvent | None:
+        if (line := self._next_line()) is not None:
+            return line
         until = time.monotonic() + timeout_s
         while True:
             try:
@@ -120,23 +129,35 @@ class ClushSessions:
             if isinstance(heard, BaseException):
                 raise TransportError(f"the transport stopped: {heard}") from heard
             event, session = heard
-            if isinstance(event, Line):
-                self._take(session, event)
             if isinstance(event, Closed):
                 self._begun.discard(event.node)  # if it is opened after all, it is connected to anew
-            if event.node not in self._known_open or session.opened != self._opened[event.node]:
-                continue  # from a session that was closed, and perhaps opened again, meanwhile
-            if isinstance(event, Closed):
-                self._known_open.discard(event.node)
-            return event
+                if self._is_present(session):
+                    self._known_open.discard(event.node)
+                    return event
+                continue
+            self._read = session, event, deque(event)
+            if (line := self._next_line()) is not None:
+                return line
 
     def wake(self) -> None:
         self._loop.events.put(None)
 
-    def _take(self, session: SessionState, line: Line) -> None:
-        session.taken_bytes += cost_of(line.text)
-        if session.may_go_on and not self._loop.has_stopped:
-            self._loop.hand_over(self._loop.go_on_reading, session)
+    def _next_line(self) -> Line | None:
+        """Of those that were read at once. When the last one is given out, all of them are taken."""
+        if self._read is None:
+            return None
+        session, lines, left = self._read
+        line = Line(node=session.node, text=left.popleft()) if left and self._is_present(session) else None
+        if line is None or not left:
+            self._read = None
+            session.taken_bytes += cost_of(lines)
+            if session.may_go_on and not self._loop.has_stopped:
+                self._loop.hand_over(self._loop.go_on_reading, session)
+        return line
+
+    def _is_present(self, session: SessionState) -> bool:
+        """Whether it was not closed, and perhaps opened again, meanwhile."""
+        return session.node in self._known_open and session.opened == self._opened[session.node]
 
     def _post(self, step: Callable[..., None], *arguments: object) -> None:
         if self._loop.has_stopped:

@@ -91,8 +91,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         if lines:
             self._stderr_bytes = 0
             self.worker.has_answered = True
-        for line in lines:
-            self.worker.eh.ev_read(self.worker, self.key, sname, line)
+            self.worker.eh.wrote(self.worker, self.key, lines)
         if len(rest) > MAX_LINE_BYTES:
             stream.rbuf = b""
             self.worker.eh.sent_too_much(self.worker, "a line of more than 1 MiB")

@@ -17,7 +17,7 @@ from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 
 from clbalance.model import Cause, NodeName
-from clbalance.ports import Closed, Line, SessionEvent
+from clbalance.ports import Closed
 from clbalance.transport.clustershell_task import Task, task_self, task_terminate
 from clbalance.transport.connect_window import ConnectWindow
 from clbalance.transport.session_client import SessionWorker, WakeUp
@@ -30,6 +30,9 @@ _LOOKED_AT_WITHIN_S = 0.3  # for the engine to handle a line that it has taken
 
 # Without a handler, logging would print ClusterShell's warnings (a broken pipe is one) to our stderr.
 logging.getLogger("ClusterShell").addHandler(logging.NullHandler())
+
+Lines: TypeAlias = list[bytes]
+"""What was read of a node at once."""
 
 MakeWorker: TypeAlias = Callable[[NodeSet, EventHandler, bool], SessionWorker]
 """`make_worker(node, handler, no_sharing)` decides how a node is reached."""
@@ -46,12 +49,14 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         self._window = ConnectWindow(fanout)
         self._capacity = capacity
         self._retries = retries
-        self.events: queue.SimpleQueue[tuple[SessionEvent, SessionState] | BaseException | None] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[tuple[Closed | Lines, SessionState] | BaseException | None] = queue.SimpleQueue()
         self.ready: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.gone: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.has_stopped = False
         self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
         self._alarm: WakeUp | None = None
+        self._is_woken = False
+        """And has not looked for steps since. A tick makes up for a wake-up that was lost to a signal."""
         self._sessions: dict[NodeName, SessionState] = {}
         self._waiting: deque[SessionState] = deque()
         self._open = 0
@@ -59,9 +64,13 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
     def hand_over(self, step: Callable[..., None], *arguments: object) -> None:
         """Have a method of this class called in the transport thread. In any thread."""
         self._steps.put((step, arguments))
-        # If others wait before it, the loop was woken for them, and carries out this one as well.
-        if self._alarm is not None and self._steps.qsize() == 1:
+        if self._alarm is not None and not self._is_woken:
+            self._is_woken = True
             self._alarm.wake()
+
+    def hand_over_later(self, step: Callable[..., None], *arguments: object) -> None:
+        """The same, at the next tick at the latest: to wake the loop is as dear as an answer."""
+        self._steps.put((step, arguments))
 
     def run(self) -> None:
         try:
@@ -90,6 +99,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
 
     def ev_wake(self) -> None:
         """Carry out the queued calls, in order."""
+        self._is_woken = False  # first: a step that comes from now on may be too late for this look
         while not self._steps.empty():
             step, arguments = self._steps.get_nowait()
             step(*arguments)
@@ -176,11 +186,10 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
             session.within_s = within_s
             session.ends_at = None if session.worker is None else time.monotonic() + within_s
 
-    def put_deadline(self, node: NodeName, within_s: float | None) -> None:
+    def put_deadline(self, node: NodeName, within_s: float | None, ends_at: float | None) -> None:
         session = self._sessions.get(node)
         if session is not None:
-            session.within_s = within_s
-            session.ends_at = None if within_s is None else time.monotonic() + within_s
+            session.within_s, session.ends_at = within_s, ends_at
 
     def end(self, node: NodeName) -> None:
         session = self._sessions.pop(node, None)
@@ -190,7 +199,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
                 session.worker.abort()
         self._start_waiting()
 
-    def ev_read(self, worker: SessionWorker, node: NodeName, sname: str, msg: bytes) -> None:
+    def wrote(self, worker: SessionWorker, node: NodeName, lines: Lines) -> None:
         session = self._session_of(worker, node)
         if session is None:
             return
@@ -199,8 +208,8 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
             session.unanswered.clear()
             self._window.end(node)
             self._start_waiting()
-        session.read_bytes += cost_of(msg)
-        self.events.put((Line(node=node, text=msg), session))
+        session.read_bytes += cost_of(lines)
+        self.events.put((lines, session))
 
     def sent_too_much(self, worker: SessionWorker, what: str) -> None:
         """End the session of a client that got more than its limits allow."""

@@ -1,6 +1,7 @@
 """The state of one node's session, and the limits of retries."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import field
 
 from clbalance.lazy_dataclass import dataclass
@@ -85,9 +86,9 @@ class SessionState:
         return in_time and self.tries < retries.tries
 
 
-def cost_of(line: bytes) -> int:
-    """What a queued line takes, about."""
-    return len(line) + _LINE_COST_BYTES
+def cost_of(lines: Sequence[bytes]) -> int:
+    """What queued lines take, about."""
+    return sum(map(len, lines)) + _LINE_COST_BYTES * len(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,14 @@
 """Nodes that are connected to before it is known what they will be asked."""
 
+import random
+
 import psutil
 
+from clbalance.cli.cluster import SystemClock
+from clbalance.engine.kept.pool import KeptTimes
+from clbalance.engine.kept.transport import KeptTransport
 from clbalance.model import Cause, NodeName
+from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.ports import Closed, Line
 from clbalance.transport.reach import SshTransport
 from tests.waiting import eventually
@@ -13,6 +19,11 @@ ONE, OTHER = NodeName("one"), NodeName("other")
 def local(fanout: int = 64) -> SshTransport:
     """Both nodes are this machine."""
     return SshTransport(here=frozenset({ONE, OTHER}), fanout=fanout)
+
+
+def kept(transport: SshTransport) -> KeptTransport:
+    times = KeptTimes(begin_within_s=60.0, answer_within_s=60.0)
+    return KeptTransport(transport, clock=SystemClock(), rng=random.Random(1), times=times, limits=KeptLimits())
 
 
 def children() -> set[int]:
@@ -58,6 +69,19 @@ def test_a_begun_node_that_was_closed_before_is_connected_to_anew() -> None:
         sessions.open(ONE, within_s=60)
         sessions.send(ONE, b"echo up; exec sleep 1000\n")
         assert sessions.next(60) == Line(node=ONE, text=b"up")
+
+
+def test_kept_sessions_take_over_what_was_begun() -> None:
+    before, transport = children(), local()
+    with transport.connecting([ONE]):
+        assert eventually(lambda: bool(children() - before))
+        begun = children()
+        with kept(transport) as keeping, keeping.sessions() as sessions:
+            sessions.open(ONE, within_s=60)
+            sessions.send(ONE, b"echo $$\n")
+            said = sessions.next(60)
+    assert isinstance(said, Line)
+    assert int(said.text) in begun
 
 
 def test_the_failure_of_a_begun_node_is_told_once_it_is_opened() -> None:

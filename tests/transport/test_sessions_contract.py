@@ -174,6 +174,17 @@ def test_a_node_may_be_opened_again(place: Place) -> None:
         assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"again")]
 
 
+def test_a_node_that_is_open_may_be_opened_anew(place: Place) -> None:
+    node = place.nodes[0]
+    with place.transport.sessions() as sessions:
+        sessions.open(node, within_s=60)
+        sessions.send(node, b"echo old\n")
+        assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"old")]
+        sessions.open(node, within_s=60)
+        sessions.send(node, b"echo new\n")
+        assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"new")]
+
+
 def test_a_node_opened_again_is_not_told_what_was_said_before(place: Place) -> None:
     node = place.nodes[0]
     with place.transport.sessions() as sessions:

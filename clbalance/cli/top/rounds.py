@@ -23,12 +23,17 @@ from clbalance.render.top.nodes import groupings_of
 from clbalance.render.top.round import Round
 from clbalance.render.views import NodeRow, load_per_cpu
 
-LEAST_ANSWER_S = 1.0
-"""A node that usually answers at once has so long to answer again: one that freezes must not hold up a round."""
+_LEAST_ANSWER_S = 1.0
+_LEAST_OF_ROUND = 0.4
 _MOST_ENDED = 50
 _ENDED_SHOWN = timedelta(hours=1)
 _ROUNDS_KEPT = 12
 """Of which the load of each node is drawn."""
+
+
+def least_answer_s(every_s: float) -> float:
+    """How long a node that usually answers at once has to answer again: one that freezes must not hold up a round."""
+    return min(_LEAST_ANSWER_S, _LEAST_OF_ROUND * every_s)
 
 
 class Rounds:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.connecting import connecting
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.top.options import TopOptions
@@ -26,17 +27,26 @@ def show_top(nodes: NodeOptions, ssh: SshOptions, console: Console, shown: TopOp
     if every_s < 1:
         raise UsageError(f"`--every` cannot be {shown.every}: each time all nodes are asked", hint="1s or more")
     cluster = cluster_context(nodes, ssh, console)
-    if not shown.once and _is_interactive(console):
-        from clbalance.cli.top.groups import site_groups
-        from clbalance.cli.top.live import show_live
-        from clbalance.policy.top.rebind import rebound
-        from clbalance.policy.top.state import TopState
+    with connecting(cluster):
+        if not shown.once and _is_interactive(console):
+            return _show_live(cluster, nodes, shown, every_s)
+        return _show_text(cluster, nodes, shown, every_s)
 
-        first = TopState(view=shown.view, filter=shown.filter or "", history=(shown.filter,) if shown.filter else ())
-        keys = rebound(cluster.settings.top_keys)
-        keys = keys.read_only() if shown.readonly else keys
-        show_live(cluster, site_groups(cluster, nodes), first, every_s, keys)
-        return ExitCode.DONE
+
+def _show_live(cluster: ClusterContext, nodes: NodeOptions, shown: TopOptions, every_s: float) -> int:
+    from clbalance.cli.top.groups import site_groups
+    from clbalance.cli.top.live import show_live
+    from clbalance.policy.top.rebind import rebound
+    from clbalance.policy.top.state import TopState
+
+    first = TopState(view=shown.view, filter=shown.filter or "", history=(shown.filter,) if shown.filter else ())
+    keys = rebound(cluster.settings.top_keys)
+    keys = keys.read_only() if shown.readonly else keys
+    show_live(cluster, site_groups(cluster, nodes), first, every_s, keys)
+    return ExitCode.DONE
+
+
+def _show_text(cluster: ClusterContext, nodes: NodeOptions, shown: TopOptions, every_s: float) -> int:
     with cluster.services(meanwhile="clbalance.cli.top.rounds") as services:
         from clbalance.cli.top.groups import site_groups
         from clbalance.cli.top.rounds import Rounds
@@ -55,9 +65,9 @@ def _show_rounds(
 ) -> NoReturn:
     """One frame or value after the other, until a signal or the end of the pipe."""
     from clbalance.cli.kept_sessions import keeping_sessions
-    from clbalance.cli.top.rounds import LEAST_ANSWER_S, Rounds
+    from clbalance.cli.top.rounds import Rounds, least_answer_s
 
-    with keeping_sessions(services, least_s=LEAST_ANSWER_S) as kept:
+    with keeping_sessions(services, least_s=least_answer_s(every_s)) as kept:
         rounds = Rounds(cluster, replace(services, transport=kept), groups, lambda: kept.count)
         while True:
             began = services.clock.monotonic()

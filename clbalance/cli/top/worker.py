@@ -7,7 +7,7 @@ from dataclasses import replace
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.kept_sessions import keeping_sessions
 from clbalance.cli.top.open_node import OpenNodeReader
-from clbalance.cli.top.rounds import LEAST_ANSWER_S, Rounds
+from clbalance.cli.top.rounds import Rounds, least_answer_s
 from clbalance.engine.kept.transport import KeptTransport
 from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError
@@ -70,7 +70,7 @@ class Worker:
         try:
             with (
                 self._cluster.services(meanwhile="clbalance.cli.top.rounds") as usual,
-                keeping_sessions(usual, least_s=LEAST_ANSWER_S) as kept,
+                keeping_sessions(usual, least_s=least_answer_s(self.every_s)) as kept,
             ):
                 self._ask(replace(usual, transport=kept, listener=self), kept)
         except _EndedError:

@@ -27,6 +27,8 @@ from clbalance.ports import Clock, Closed, Line, SessionEvent, Sessions
 from clbalance.random_hex import random_hex
 
 TEND_EVERY_S = 0.2
+_LOOKED_AT_EVERY = 32
+"""After so many events, or when there is none: whether it is time to tend. An answer has a hundred lines."""
 _TIMES_USUAL = 4.0
 _USUAL_KEPT = 0.8
 """What is left of the usual time after each quicker answer."""
@@ -86,6 +88,8 @@ class SessionPool:
         """How long answers take, or were waited for."""
         self._failed: dict[NodeName, Failed] = {}
         self._tended_s = 0.0
+        self._since_tended = 0
+        """Events since the last look at the time."""
         self.is_used = False
 
     @property
@@ -194,8 +198,11 @@ class SessionPool:
                     self._lost(event, one)
                 case Line():
                     self._heard(event, one)
-        if self.now_s - self._tended_s >= TEND_EVERY_S:
-            self._tend()
+        self._since_tended += 1
+        if event is None or self._since_tended >= _LOOKED_AT_EVERY:
+            self._since_tended = 0
+            if self.now_s - self._tended_s >= TEND_EVERY_S:
+                self._tend()
         return event
 
     def send(self, node: NodeName, text: bytes, *, last: bool) -> None:
@@ -244,7 +251,6 @@ class SessionPool:
         self._free.pop(node, None)
 
     def _begin(self, node: NodeName, session: _Session, within_s: float) -> None:
-        self.open_sessions.close(node)  # one that an interrupted step has left
         self.open_sessions.open(node, within_s=within_s)
         self._sessions[node] = session
 

@@ -72,13 +72,13 @@ class SessionsView:
             node, refused = self._refused.popitem()
             self._open.discard(node)
             return refused
-        until_s = self._pool.now_s + timeout_s
-        while (event := self._pool.take(max(0.0, until_s - self._pool.now_s))) is not None:
-            if event.node in self._open:
-                if isinstance(event, Closed):
-                    self._open.discard(event.node)
-                return event
-        return None
+        event, until_s = self._pool.take(timeout_s), None
+        while event is not None and event.node not in self._open:
+            until_s = until_s or self._pool.now_s + timeout_s
+            event = self._pool.take(max(0.0, until_s - self._pool.now_s))
+        if isinstance(event, Closed):
+            self._open.discard(event.node)
+        return event
 
     def wake(self) -> None:
         self._pool.open_sessions.wake()
