@@ -26,6 +26,7 @@ from clbalance.transport.ssh_command import REMOTE_COMMAND
 from clbalance.transport.ssh_failure import Failure, classify
 
 _TICK_S = 0.1  # resolution of deadlines and of waits before a retry
+_MOST_UNTAKEN = 5_000  # lines that wait for the engine while connections are begun: the answers of some dozen nodes
 _LOOKED_AT_WITHIN_S = 0.3  # for the engine to handle a line that it has taken
 
 # Without a handler, logging would print ClusterShell's warnings (a broken pipe is one) to our stderr.
@@ -53,6 +54,8 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
         self._alarm: WakeUp | None = None
         self._sessions: dict[NodeName, SessionState] = {}
+        self._watched: dict[NodeName, SessionState] = {}
+        """Those of them that may have a deadline, or wait for the engine: of thousands most are still to be begun."""
         self._waiting: deque[SessionState] = deque()
         self._open = 0
 
@@ -85,6 +88,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
 
     def abort(self) -> None:
         self._sessions.clear()
+        self._watched.clear()
         self._waiting.clear()
         self._task.abort()
 
@@ -97,7 +101,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
     def ev_timer(self, timer: object) -> None:
         self.ev_wake()  # a call whose wake-up was lost to a signal
         now = time.monotonic()
-        for session in list(self._sessions.values()):
+        for session in list(self._watched.values()):
             if session.may_go_on:
                 self.go_on_reading(session)
             if session.hangs_on_shared(now):
@@ -122,6 +126,8 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         self._start_waiting()
 
     def _start_waiting(self) -> None:
+        if self.events.qsize() > _MOST_UNTAKEN:  # nodes answer faster than the engine can read: at the next tick
+            return
         now = time.monotonic()
         places = self._window.free_places(now)
         for _ in range(len(self._waiting)):
@@ -136,6 +142,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
 
     def _start(self, session: SessionState, now: float) -> None:
         session.begin(now)
+        self._watched[session.node] = session
         one_node = NodeSet._fromlist1([session.node], resolver=RESOLVER_NOGROUP)  # noqa: SLF001 - its fast constructor
         worker = self._make_worker(one_node, self, session.no_sharing)
         session.worker = worker
@@ -181,9 +188,11 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         if session is not None:
             session.within_s = within_s
             session.ends_at = None if within_s is None else time.monotonic() + within_s
+            self._watched[node] = session
 
     def end(self, node: NodeName) -> None:
         session = self._sessions.pop(node, None)
+        self._watched.pop(node, None)
         if session is not None:
             self._window.end(node)
             if session.worker is not None:
@@ -258,6 +267,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
 
     def _drop(self, session: SessionState, failure: Failure) -> None:
         del self._sessions[session.node]
+        self._watched.pop(session.node, None)
         self._window.end(session.node)
         # First: `abort` raises for a client that is being closed already.
         self.events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session))
