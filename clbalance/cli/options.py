@@ -110,6 +110,9 @@ class LoadOptions:
     by: Annotated[
         str | None, Option("--by", metavar="LABEL", help="Group the map by this label, or by `name`. [rack, else name]")
     ] = None
+    top: Annotated[
+        int | None, Option("--top", metavar="N", help="Show only the N least loaded nodes.", show_default=False)
+    ] = None
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False
     watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Repeat it every so many seconds.")] = None
 

@@ -28,7 +28,8 @@ def with_rates(services: Services, asked: OpenSweep, snapshot: Snapshot) -> Snap
     first = {one.node: one for one in snapshot.answers if isinstance(one, Measured) and one.node in is_open}
     found = dict(first)
     for _ in range(_MOST_LOOKS):
-        again = [node for node, one in found.items() if not _has_moved(one) and node in asked.sessions.open_nodes()]
+        is_open = asked.sessions.open_nodes()
+        again = [node for node, one in found.items() if not _has_moved(one) and node in is_open]
         if not again:
             break
         services.clock.pause(SECOND_LOOK_S)
@@ -49,11 +50,12 @@ def _look(
     """The readings of the nodes that answer, with the times when they came. The others are closed."""
     frames: dict[NodeName, Frame] = {}
     found: dict[NodeName, tuple[Reading, datetime]] = {}
+    nonce = random_hex()
+    request = probe_request(services.probe_script, nonce)
     for node in nodes:
-        nonce = random_hex()
         frames[node] = Frame(nonce)
         sessions.set_deadline(node, services.answer_within_s)
-        sessions.send(node, probe_request(services.probe_script, nonce))
+        sessions.send(node, request)
     while frames:
         event = sessions.next(services.answer_within_s)
         if event is None or event.node not in frames:

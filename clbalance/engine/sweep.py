@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # imported once nodes have been asked
     from clbalance.engine.answers import RememberedNodes
     from clbalance.engine.open_sweep import OpenSweep
 
+_MOST_LOOKED_AT_TWICE = 256
+"""Sessions kept open for a second look: each is an ssh here, of some megabytes, and a login there."""
+
 
 def sweep(services: Services, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0) -> Snapshot:
     """The snapshot of `nodes`. The first `keep_open` nodes that answer keep their session."""
@@ -61,12 +64,17 @@ def ask(
 def send_probes(
     services: Services, sessions: Sessions, nodes: Iterable[NodeName], *, last: bool
 ) -> dict[NodeName, PendingAnswer]:
-    """Open a session on each node, and ask for its load. `last`: nothing else is asked."""
+    """Open a session on each node, and ask for its load. `last`: nothing else is asked.
+
+    All nodes are sent the same bytes, which thousands of sessions then share. Each answer comes over its node's own
+    session, so that the nonce need only be new to each node.
+    """
+    nonce = random_hex()
+    request = probe_request(services.probe_script, nonce)
     pending = {}
     for node in nodes:
-        nonce = random_hex()
         sessions.open(node, within_s=services.answer_within_s)
-        sessions.send(node, probe_request(services.probe_script, nonce), last=last)
+        sessions.send(node, request, last=last)
         pending[node] = PendingAnswer(Frame(nonce), services.clock.monotonic())
     return pending
 
@@ -80,10 +88,11 @@ def take_snapshot(
 ) -> Snapshot:
     """A fresh snapshot of `nodes`. `draft` is called with the answers so far if some nodes are late.
 
-    `look_twice`: nodes without an earlier reading to compare with are asked twice, so that they have rates.
+    `look_twice`: nodes without an earlier reading to compare with are asked twice, so that they have rates; where they
+    are thousands, the first of them.
     """
     with services.transport.sessions() as sessions:
-        keep_open = services.session_limit // 2 if look_twice else 0
+        keep_open = min(services.session_limit // 2, _MOST_LOOKED_AT_TWICE) if look_twice else 0
         asked = ask(services, sessions, nodes, keep_open=keep_open, keep_if=_has_no_rates)
         if draft is not None:
             from clbalance.policy.placement.quorum import ANY_NODE  # deferred import: docs/design/startup.md

@@ -69,14 +69,20 @@ class Display:
     def table(self, table: Table, *, last: Literal["cut", "fold"]) -> str:
         """`table` with the columns that fit, the last one cut or folded; below it the others are named.
 
-        rich is used only where there is a width or colour: its import takes 64 ms.
+        rich is used only to fold where there is a width or colour: its import takes 64 ms, and each row one more.
         """
         if self.width is None and not self.color:
             return aligned(table)
-        from clbalance.render.rich_table import draw
-
         shown = table if self.width is None else fit(table, self.width)
-        return draw(shown, width=self.width, color=self.color, last=last) + self.left_out(table, shown)
+        if last == "cut":
+            from clbalance.render.cut_table import draw_cut
+
+            text = draw_cut(shown, width=self.width, color=self.color)
+        else:
+            from clbalance.render.rich_table import draw_folded
+
+            text = draw_folded(shown, width=self.width, color=self.color)
+        return text + self.left_out(table, shown)
 
     def left_out(self, table: Table, shown: Table) -> str:
         """A line that names the columns of `table` that `shown` lacks; empty: none."""

@@ -1,7 +1,9 @@
-"""Draws a table on a terminal by rich. Cells are `Text`, never markup: `rack[a-c]` must stay as it is."""
+"""Draws a table on a terminal by rich, its last column folded to fit.
+
+Cells are `Text`, never markup: `rack[a-c]` must stay as it is.
+"""
 
 import io
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -20,11 +22,8 @@ _STYLES = {
 }
 
 
-def draw(table: Table, *, width: int | None, color: bool, last: Literal["cut", "fold"]) -> str:
-    """`table` for a terminal of `width` columns (None: any width), its last column cut or folded to fit.
-
-    If a terminal is still too narrow, it wraps the lines itself.
-    """
+def draw_folded(table: Table, *, width: int | None, color: bool) -> str:
+    """`table` for a terminal of `width` columns (None: any width). One that is too narrow wraps the lines itself."""
     widths = table.widths()
     if width is not None:
         left = width - sum(widths[:-1]) - GAP * len(widths[:-1])
@@ -35,8 +34,7 @@ def draw(table: Table, *, width: int | None, color: bool, last: Literal["cut", "
             Text(column.heading),
             justify=column.align,
             width=needs,
-            no_wrap=last == "cut",
-            overflow="ellipsis" if last == "cut" else "fold",
+            overflow="fold",
         )
     for row in table.rows:
         drawn.add_row(*(_text(cell) for cell in row))

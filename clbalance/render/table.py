@@ -1,7 +1,7 @@
 """A table as a value: fit it to a width, and draw it without rich, for pipes.
 
-The import of rich takes longer than all work here, so rich is used only on terminals (`rich_table`). Text of unknown
-width, such as reasons, is in the last column only, so that it does not move others.
+Terminals get it by `cut_table`, or by `rich_table` where text is folded. Text of unknown width, such as reasons, is in
+the last column only, so that it does not move others.
 """
 
 from dataclasses import replace

@@ -14,6 +14,7 @@ class NodeRow:
     """One node of `load`. `violated`: indices past their thresholds; `score` None: the node is unfit or silent."""
 
     node: NodeName
+    """On a terminal perhaps several silent ones, folded."""
     state: str
     reason: str | None
     violated: frozenset[str]

@@ -26,6 +26,7 @@ from clbalance.transport.ssh_command import REMOTE_COMMAND
 from clbalance.transport.ssh_failure import Failure, classify
 
 _TICK_S = 0.1  # resolution of deadlines and of waits before a retry
+_MOST_UNTAKEN = 200  # events that wait for the engine while connections are begun: the answers of some dozen nodes
 _LOOKED_AT_WITHIN_S = 0.3  # for the engine to handle a line that it has taken
 
 # Without a handler, logging would print ClusterShell's warnings (a broken pipe is one) to our stderr.
@@ -58,6 +59,8 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         self._is_woken = False
         """And has not looked for steps since. A tick makes up for a wake-up that was lost to a signal."""
         self._sessions: dict[NodeName, SessionState] = {}
+        self._watched: dict[NodeName, SessionState] = {}
+        """Those of them that may have a deadline, or wait for the engine: of thousands most are still to be begun."""
         self._waiting: deque[SessionState] = deque()
         self._open = 0
 
@@ -94,6 +97,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
 
     def abort(self) -> None:
         self._sessions.clear()
+        self._watched.clear()
         self._waiting.clear()
         self._task.abort()
 
@@ -107,7 +111,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
     def ev_timer(self, timer: object) -> None:
         self.ev_wake()  # a call whose wake-up was lost to a signal
         now = time.monotonic()
-        for session in list(self._sessions.values()):
+        for session in list(self._watched.values()):
             if session.may_go_on:
                 self.go_on_reading(session)
             if session.hangs_on_shared(now):
@@ -132,6 +136,8 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         self._start_waiting()
 
     def _start_waiting(self) -> None:
+        if self.events.qsize() > _MOST_UNTAKEN:  # nodes answer faster than the engine can read: at the next tick
+            return
         now = time.monotonic()
         places = self._window.free_places(now)
         for _ in range(len(self._waiting)):
@@ -146,6 +152,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
 
     def _start(self, session: SessionState, now: float) -> None:
         session.begin(now)
+        self._watched[session.node] = session
         one_node = NodeSet._fromlist1([session.node], resolver=RESOLVER_NOGROUP)  # noqa: SLF001 - its fast constructor
         worker = self._make_worker(one_node, self, session.no_sharing)
         session.worker = worker
@@ -190,9 +197,11 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
         session = self._sessions.get(node)
         if session is not None:
             session.within_s, session.ends_at = within_s, ends_at
+            self._watched[node] = session
 
     def end(self, node: NodeName) -> None:
         session = self._sessions.pop(node, None)
+        self._watched.pop(node, None)
         if session is not None:
             self._window.end(node)
             if session.worker is not None:
@@ -267,6 +276,7 @@ class SessionLoop(EventHandler):  # type: ignore[misc]  # ClusterShell ships no 
 
     def _drop(self, session: SessionState, failure: Failure) -> None:
         del self._sessions[session.node]
+        self._watched.pop(session.node, None)
         self._window.end(session.node)
         # First: `abort` raises for a client that is being closed already.
         self.events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session))

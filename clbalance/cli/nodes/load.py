@@ -38,7 +38,7 @@ def show_load(
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
     group_by = grouping(cluster, shown.by) if kind is View.HEAT else None
-    view = LoadView(cluster=cluster, asked=asked, view=kind, group_by=group_by)
+    view = LoadView(cluster=cluster, asked=asked, view=kind, group_by=group_by, top=shown.top)
     if every_s is not None:
         from clbalance.cli.nodes.watch import watch_load
 
@@ -63,6 +63,10 @@ def _kind(shown: LoadOptions, expressions: ExpressionOptions) -> View:
         raise UsageError(f"`{named[0]}` and `{named[1]}` are two views", hint=hint)
     if shown.by is not None and not shown.heat:
         raise UsageError("`--by` groups the nodes of `--heat`", hint="add `--heat`, or leave it out")
+    if shown.top is not None and shown.top < 1:
+        raise UsageError(f"`--top` cannot be {shown.top}", hint="a number of nodes, 1 or more")
+    if shown.heat and shown.top is not None:
+        raise UsageError("`--top` does not go with `--heat`, which has a place for every node")
     if shown.heat and expressions.order:
         raise UsageError("`--order` does not go with `--heat`: a node keeps its place in the map")
     return kinds[named[0]] if named else View.NODES

@@ -1,13 +1,14 @@
 """The rows of `load` from a snapshot: nodes, their order, their states and scores. Pure."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clbalance.errors import ExitCode
-from clbalance.model import Measured, Request, Snapshot
+from clbalance.model import Measured, NodeName, Request, Silent, Snapshot
 from clbalance.model.request import Constraints
 from clbalance.nodeset import fold
 from clbalance.policy.placement.explain import node_state
@@ -16,7 +17,7 @@ from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.quorum import was_not_awaited
 from clbalance.render import messages
-from clbalance.render.views import NodeRow
+from clbalance.render.views import NodeRow, least_loaded_first
 
 if TYPE_CHECKING:
     from clbalance.policy.expressions.where import Where
@@ -68,6 +69,58 @@ def shown_rows(
         )
         left_out += messages.note(f"no GPUs on {without}") if without else ""
     return _ordered(shown, asked.order) if asked.order else shown, left_out
+
+
+_MANY_ROWS = 40  # more than most screens have lines
+_MOST_NODES_TO_NAME = 24  # characters; a longer node set would push all columns off the screen
+_HOST = "%h"
+"""Stands for the name of each node in a reason that several have; ssh uses it so."""
+
+
+def best_rows(rows: Sequence[NodeRow], most: int, order: str | None) -> tuple[Sequence[NodeRow], str]:
+    """The first `most` nodes in the order of the table, and a note about the others; empty: there are none."""
+    if len(rows) <= most:
+        return rows, ""
+    ordered = least_loaded_first(rows)
+    which = (
+        f"the first {most} of {len(rows)} nodes by `--order`"
+        if order
+        else f"the {most} least loaded of {len(rows)} nodes"
+    )
+    return ordered[:most], messages.note(f"{which}; left out: {_states(ordered[most:])}")
+
+
+def states_note(rows: Sequence[NodeRow]) -> str:
+    """How many nodes are in which state, and how to see fewer. Empty where they can be seen at a glance."""
+    if len(rows) <= _MANY_ROWS:
+        return ""
+    return messages.note(f"{len(rows)} nodes: {_states(rows)}; `--top 20` shows the least loaded")
+
+
+def _states(rows: Sequence[NodeRow]) -> str:
+    counts = Counter(row.state for row in rows)
+    return ", ".join(f"{count} {state}" for state, count in counts.most_common())
+
+
+def folded_rows(rows: Sequence[NodeRow]) -> list[NodeRow]:
+    """The rows, with those of silent nodes in one for each state and reason."""
+    alike: dict[tuple[str, str], list[NodeRow]] = {}
+    for row in rows:
+        if isinstance(row.answer, Silent):
+            alike.setdefault((row.state, _reason_without_name(row)), []).append(row)
+    seen = [row for row in rows if isinstance(row.answer, Measured)]
+    return seen + [_folded(same, reason) if len(same) > 1 else same[0] for (_, reason), same in alike.items()]
+
+
+def _reason_without_name(row: NodeRow) -> str:
+    return re.sub(rf"(?<![\w.-]){re.escape(row.node)}(?![\w.-])", _HOST, row.reason or "")
+
+
+def _folded(rows: Sequence[NodeRow], reason: str) -> NodeRow:
+    names = fold([row.node for row in rows])
+    if len(names) <= _MOST_NODES_TO_NAME:
+        return replace(rows[0], node=NodeName(names), reason=reason)
+    return replace(rows[0], node=NodeName(f"{len(rows)} nodes"), reason=f"{reason}: {names}")
 
 
 def _with_matching_gpus(row: NodeRow, asked: Constraints) -> NodeRow:

@@ -12,6 +12,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Snapshot
 from clbalance.model.request import Constraints
 from clbalance.near_words import did_you_mean
+from clbalance.render.format import Format
 
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
     from clbalance.render.names import KnownNames
@@ -62,6 +63,8 @@ class LoadView:
     view: View
     group_by: str | None = None
     """The label that groups the map."""
+    top: int | None = None
+    """So many nodes are shown, the best; None: all."""
 
     def services(self, usual: Services) -> Services:
         """The services of the call, which ask nodes for what the view needs."""
@@ -87,11 +90,18 @@ class LoadView:
 
     def report(self, rows: "Sequence[NodeRow]", names: "KnownNames | None") -> "tuple[NodesReport, str]":
         """The report, and a remark about what it leaves out; empty: nothing."""
-        from clbalance.cli.nodes.load_rows import shown_rows
+        from clbalance.cli.nodes.load_rows import best_rows, folded_rows, shown_rows, states_note
 
         shown, left_out = shown_rows(rows, self.asked, only_gpus=self.view is View.GPUS)
         if self.view is View.HEAT:
             return self._heat(shown), left_out
+        if self.top is not None:
+            shown, others = best_rows(shown, self.top, self.asked.order)
+            left_out += others
+        elif self._is_on_terminal:
+            left_out += states_note(shown)
+        if self._is_on_terminal:
+            shown = folded_rows(shown)
         if names is None:
             from clbalance.render.reports.nodes.load import LoadReport
 
@@ -103,6 +113,12 @@ class LoadView:
         from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
 
         return LoadJobsReport(shown, names), left_out
+
+    @property
+    def _is_on_terminal(self) -> bool:
+        """Whether a person looks at it. Pipes get a line for each node."""
+        console = self.cluster.console
+        return console.outlets.stdout.terminal and console.display.form is Format.HUMAN
 
     def _heat(self, rows: "Sequence[NodeRow]") -> "LoadHeatReport":
         from clbalance.render.reports.nodes.load_heat import LoadHeatReport

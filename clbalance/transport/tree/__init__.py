@@ -1,0 +1,1 @@
+"""ClusterShell's tree mode: nodes are asked through gateways (docs/design/scale.md)."""
