@@ -30,6 +30,29 @@ def history_trace(jobs: Iterable[tuple[JobRecord, Submitted | None]]) -> Trace:
     return Trace(arrivals=in_order_of_submit(arrivals), remarks=remarks_of(notes))
 
 
+def history_until(
+    jobs: Iterable[tuple[JobRecord, Submitted | None]], since: datetime, until: datetime
+) -> tuple[Trace, float]:
+    """The trace of the jobs submitted between the two instants, as they stood at `until`; and that, on its clock.
+
+    So it stays the same while jobs go on. A job from the future, of a clock that was set back, is left out.
+    """
+    known = [(_as_of(record, until), submitted) for record, submitted in jobs if since <= record.submitted_at <= until]
+    trace = history_trace(known)
+    submitted_at = {str(record.id): record.submitted_at for record, _ in known}
+    first = submitted_at[trace.arrivals[0].job] if trace.arrivals else until
+    return trace, (until - first).total_seconds()
+
+
+def _as_of(record: JobRecord, until: datetime) -> JobRecord:
+    started_at, ended_at = record.started_at, record.ended_at
+    return replace(
+        record,
+        started_at=None if started_at is None or started_at > until else started_at,
+        ended_at=None if ended_at is None or ended_at > until else ended_at,
+    )
+
+
 def _arrival(first: datetime, started_at: datetime, record: JobRecord, submitted: Submitted) -> Arrival:
     ended_at = record.ended_at
     # A clock may have been set back.

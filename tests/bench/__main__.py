@@ -15,6 +15,7 @@ from clbalance.lab.spec import LabSpec
 
 from . import (
     agent,
+    choosing,
     copying,
     few_nodes,
     gpu_states,
@@ -54,6 +55,7 @@ ASKED: tuple[Asked, ...] = (
     *gpu_states.MEASUREMENTS,
     *few_nodes.MEASUREMENTS,
     *rebalancing.MEASUREMENTS,
+    *choosing.MEASUREMENTS,
     *screen.MEASUREMENTS,
 )
 RECORDS = ROOT / "docs" / "benchmarks"

@@ -104,7 +104,7 @@ def points(queued: QueuedJob, now_s: float) -> float:
 
 
 def _shortest(queued: QueuedJob, _: float) -> tuple[float, ...]:
-    return math.inf if queued.estimate_s is None else queued.estimate_s, queued.since_s
+    return -queued.priority, math.inf if queued.estimate_s is None else queued.estimate_s, queued.since_s
 
 
 def _most_points(queued: QueuedJob, now_s: float) -> tuple[float, ...]:
