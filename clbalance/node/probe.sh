@@ -170,7 +170,14 @@
 
   # The limits that root has set for users and groups, and who we are by the node's own names.
   limits() {
-    if [ -L "$limits" ] || [ ! -f "$limits" ]; then return 3; fi
+    at=$limits
+    while [ -n "$at" ]; do
+      [ ! -L "$at" ] || return 3
+      set -- "$@" "$at"
+      at=${at%/*}
+    done
+    [ -f "$limits" ] || return 3
+    stat -c 'entry %f %u %n' -- "$@"
     echo user
     run id -un
     echo groups

@@ -5,10 +5,8 @@ of a group are is known there only, so of a group's limit only our own jobs coun
 a request.
 """
 
-from clbalance.model import Allocation, Measured, Request, Unknown
+from clbalance.model import Allocation, Measured, NodeLimits, Request, Unknown
 from clbalance.node.agent.lease.limits import Held, LimitsError, excess, limits_for, parse_limits
-
-_UNREADABLE = "limits unknown"
 
 
 def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request) -> tuple[str, str] | None:
@@ -16,18 +14,27 @@ def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request)
     limits = answer.reading.limits
     if limits is None:
         return None
-    if isinstance(limits, Unknown):
-        return _UNREADABLE, limits.reason
-    try:
-        own = limits_for(parse_limits(limits.text), set(limits.users), set(limits.groups))
-    except LimitsError as error:
-        return _UNREADABLE, f"{error}; no job is admitted until root mends it"
+    flaw = flaw_of(limits)
+    if flaw or isinstance(limits, Unknown):
+        return "limits unknown", flaw
+    own = limits_for(parse_limits(limits.text), set(limits.users), set(limits.groups))
     held = [_held(allocation) for allocation in _ours(answer)]
     asked = _asked(request, cpus, mem_bytes)
     for limit in own:
         if limit.name != "MaxWall" and (found := excess(limit, asked, held)):
             return f"limit {limit.name}", f"{found} (line {limit.line})"
     return None
+
+
+def flaw_of(limits: NodeLimits | Unknown) -> str:
+    """Why the node admits no job: its limits are not known, or wrong; empty if they are well."""
+    if isinstance(limits, Unknown):
+        return limits.reason
+    try:
+        parse_limits(limits.text)
+    except LimitsError as error:
+        return str(error)
+    return ""
 
 
 def _ours(answer: Measured) -> list[Allocation]:

@@ -5,6 +5,8 @@ from random import Random
 import pytest
 
 from clbalance.model import Measured, NodeLimits, Request, Unknown
+from clbalance.model.checkup import Severity
+from clbalance.policy.job_obstacles import reading_findings
 from clbalance.policy.placement.explain import NodeState, node_state, unfit_summary
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST
@@ -27,7 +29,7 @@ def limited(text: str, name: str = "node1", **facts: object) -> Measured:
         ("Group=students MaxJobs=1\n", Request(cpus=0), "MaxJobs=1 of group students: 1 requested, 1 in use until these jobs end (line 1)"),
         ("Default MaxMem=1G\n", Request(), "MaxMem=1G of each user: the job does not say what it needs: give `--mem` (line 1)"),
         ("Default MaxCpus=3\n", Request(exclusive=True), "not empty: 2 leases held"),
-        ("Default MaxJ=3\n", Request(), "'MaxJ=3': the limits are MaxJobs, MaxCpus, MaxGpus, MaxMem, MaxWall, each with `=` and a value; no job"),
+        ("Default MaxJ=3\n", Request(), "'MaxJ=3': the limits are MaxJobs, MaxCpus, MaxGpus, MaxMem, MaxWall, each with `=` and a value"),
     ],
 )  # fmt: skip
 def test_a_node_whose_limit_is_reached_does_not_fit_and_says_which(text: str, request_: Request, why: str) -> None:
@@ -62,3 +64,18 @@ def test_limits_that_are_not_known_make_a_node_unfit_but_are_no_state_of_it() ->
     plan = place(sweep(answer), Request(), LEAST, NOW, Random(1))
     assert unfit_summary(plan, 1) == "0/1 nodes fit: 1 limits unknown"
     assert node_state(answer, Thresholds(), NOW).state is NodeState.UP
+
+
+@pytest.mark.parametrize(
+    ("limits", "flaw"),
+    [
+        (Unknown(reason="timed out"), "timed out"),
+        (NodeLimits(text="", users=frozenset(), groups=frozenset()), "it is empty, or its last line does not end"),
+        (NodeLimits(text="Default MaxJobs=2\n", users=frozenset(), groups=frozenset()), None),
+        (None, None),
+    ],
+)
+def test_limits_that_keep_every_job_out_are_told_to_root(limits: NodeLimits | Unknown | None, flaw: str | None) -> None:
+    found = [one for one in reading_findings(node("node1", limits=limits).reading) if one.check == "limits"]
+    assert [one.severity for one in found] == ([] if flaw is None else [Severity.WRONG])
+    assert all(f"its limits of users keep every job out: {flaw}" in one.what for one in found)

@@ -26,9 +26,21 @@ def test_a_node_without_limits_tells_none(node: Node) -> None:
     assert node.reading().limits is None
 
 
-def test_limits_behind_a_link_are_unknown(node: Node) -> None:
-    (node.root / "limits.conf").symlink_to("elsewhere")
-    assert node.reading().limits == Unknown(reason="not a regular file")
+def test_limits_that_the_node_will_not_trust_are_unknown(node: Node) -> None:
+    file = node.root / "limits.conf"
+    file.write_text(f"{TEXT}\n")
+    file.chmod(0o666)
+    assert node.reading().limits == Unknown(reason=f"others than root may write to {file}")
+    file.rename(node.root / "elsewhere")
+    file.symlink_to("elsewhere")
+    assert node.reading().limits == Unknown(reason="no regular file, or reached by a link")
+
+
+def test_limits_of_another_user_are_unknown() -> None:
+    entries = "entry 81a4 0 /etc/clbalance/limits.conf\nentry 43ff 0 /sticky\nentry 41ed 7 /etc\n"
+    section = Section(text=f"{entries}user\nann\ngroups\na\ntext\n", status="0")
+    assert parse_limits(section, 5) == Unknown(reason="/etc belongs to uid 7, not to root")
+    assert isinstance(parse_limits(section, 7), NodeLimits), "as in the lab"
 
 
 def test_limits_that_were_cut_off_are_unknown() -> None:
