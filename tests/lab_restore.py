@@ -50,6 +50,7 @@ def _clean(node: LabNode) -> None:
     folder = node.folder
     for place in (folder.tmp, folder.var, *(folder.path / "home").iterdir()):
         folders.empty(place)
+    folder.limits.unlink(missing_ok=True)
     for program in folder.bin.iterdir():
         if program.name not in _OWN_PROGRAMS:
             program.unlink()

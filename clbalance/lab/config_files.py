@@ -75,6 +75,7 @@ def session_environment(folder: NodeFolder) -> dict[str, str]:
     """The environment of every session on the node. Values have no blanks or quotes."""
     return {
         "CLBALANCE_LAB_NODE": str(folder.path),
+        "CLBALANCE_LIMITS": str(folder.limits),
         "CLBALANCE_NODE_DIR": str(folder.var),
         "CLBALANCE_PROCFS": str(folder.proc),
         "PATH": f"{folder.bin}:{SYSTEM_PATH}",

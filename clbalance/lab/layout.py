@@ -47,6 +47,11 @@ class NodeFolder:
         return self.path / "var"
 
     @property
+    def limits(self) -> Path:
+        """CLBALANCE_LIMITS on the node; there is none unless somebody writes it."""
+        return self.path / "limits.conf"
+
+    @property
     def bin(self) -> Path:
         """The first folder on the node's PATH."""
         return self.path / "bin"

@@ -89,6 +89,18 @@ class DrainMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLimits:
+    """The limits that root has set on the node for users and groups, and who our user is there."""
+
+    text: str
+    """As in the file (docs/design/fair-share.md)."""
+    users: frozenset[str]
+    """Our name and our uid."""
+    groups: frozenset[str]
+    """Our groups, by name and by number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunQueue:
     """`/proc/loadavg`: run queue averages by LSF's names, and `rq`, the tasks that are runnable at this instant."""
 
@@ -265,6 +277,8 @@ class Reading:
     may_drain_for_all: bool | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
     """Whether our user's drain marks bind everybody: root, or on the node's list of administrators. Told only where
     there are drain marks."""
+    limits: NodeLimits | Unknown | None = None
+    """None: root has set none."""
     gpus_missing: tuple[str, ...] = ()
     """Why devices of one vendor are not in `gpus`: its tool failed, and there are devices of another, or finds none."""
 

@@ -1,4 +1,7 @@
-"""The programs that run on nodes, as text. They are sent, never imported, and import nothing of this package."""
+"""The programs that run on nodes, as text. They import nothing else of this package.
+
+They are sent, not imported, but for the rules of limits, by which placement reads a node's text as the node does.
+"""
 
 from collections.abc import Collection
 from functools import cache
@@ -36,9 +39,19 @@ def relay_source() -> str:
     return _text("relay.py")
 
 
+_REAPING = ("clbalance.node.agent.reap", "clbalance.node.agent.leftovers")
+"""Modules that only `reap` needs: a sixteenth of the agent's text, which must stay below 64 KiB."""
+
+
 @cache
 def agent_source() -> str:
-    """The Python text that runs the agent."""
+    """The Python text that runs the agent. It cannot reap."""
+    return _program("agent", without=_REAPING)
+
+
+@cache
+def reaping_agent_source() -> str:
+    """The same, of an agent that can reap, too."""
     return _program("agent")
 
 
@@ -48,10 +61,11 @@ def files_source() -> str:
     return _program("files")
 
 
-def _program(folder: str) -> str:
+def _program(folder: str, without: Collection[str] = ()) -> str:
     from clbalance.node.packing import packed, sources_of
 
-    return packed(sources_of(folder), f"clbalance.node.{folder}.serve")
+    sources = {name: source for name, source in sources_of(folder).items() if name not in without}
+    return packed(sources, f"clbalance.node.{folder}.serve")
 
 
 def _text(name: str) -> str:

@@ -168,6 +168,25 @@
       --showtemp --showpids --json 2>&1
   }
 
+  # The limits that root has set for users and groups, and who we are by the node's own names.
+  limits() {
+    at=$limits
+    while [ -n "$at" ]; do
+      [ ! -L "$at" ] || return 3
+      set -- "$@" "$at"
+      at=${at%/*}
+    done
+    [ -f "$limits" ] || return 3
+    stat -c 'entry %f %u %n' -- "$@"
+    echo user
+    run id -un
+    echo groups
+    run id -Gn
+    run id -G
+    echo text
+    head -c 65536 <"$limits" | grep -m 4096 ''
+  }
+
   # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that
   # no content can pose as another file's. Marks above 1 KiB and a list of administrators above 64 KiB are not read.
   # Locks come last: every listed lease was locked before it was listed. The clock comes first: a proposal that is over
@@ -559,6 +578,8 @@
   count=0
   in_node_folders find_marks || many=yes
   find_admins "${CLBALANCE_ADMINS:-/etc/clbalance/admins}"
+  limits=${CLBALANCE_LIMITS:-/etc/clbalance/limits.conf}
+  if [ -e "$limits" ] || [ -L "$limits" ]; then set -- "$@" limits; fi
   if [ -n "$marks$many" ]; then
     # Last, so its output is read first: it may fill its pipe, and must not wait behind a function that hangs.
     set -- "$@" marks

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from clbalance.model import Gpu, Memory, Reading, Unknown
+from clbalance.model import Gpu, Memory, NodeLimits, Reading, Unknown
 from clbalance.model.checkup import Finding, note, wrong
 from clbalance.policy.placement.gpus import GpuState, gpu_condition, gpu_label
 
@@ -22,7 +22,17 @@ def reading_findings(reading: Reading | Unknown) -> Iterator[Finding]:
     if isinstance(reading.leases, Unknown):
         what = f"its leases are unknown, so no job is admitted: {reading.leases.reason}"
         yield wrong("leases", what, "`ssh {node} ls -l /var/lib/clbalance /var/tmp` shows what is in the job folders")
+    if reading.limits is not None:
+        yield from _limits(reading.limits)
     yield from _gpus(reading)
+
+
+def _limits(limits: NodeLimits | Unknown) -> Iterator[Finding]:
+    from clbalance.policy.node_limits import flaw_of  # few nodes have limits
+
+    if flaw := flaw_of(limits):
+        hint = "mend /etc/clbalance/limits.conf as root there; `clbalance config check --limits FILE` checks one"
+        yield wrong("limits", f"its limits of users keep every job out: {flaw}", hint)
 
 
 def _boot(reading: Reading) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from clbalance.probe.host import (
 )
 from clbalance.probe.lease_files import parse_marks
 from clbalance.probe.leases import lease_holders, may_drain_for_all, parse_drains, parse_leases
+from clbalance.probe.limits import parse_limits
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
@@ -64,6 +65,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         leases=parse_leases(marks),
         drains=parse_drains(marks),
         may_drain_for_all=may_drain_for_all(marks, uid),
+        limits=parse_limits(sections.get("limits"), uid),
     )
 
 

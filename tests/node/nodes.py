@@ -43,6 +43,7 @@ class Node:
         self.proc = folder / "proc"
         self.proc.mkdir()
         self.admins = folder / "admins"
+        self.limits_conf = folder / "limits.conf"
         self.limits: dict[str, int] = {}
         self.measures(cpus=cpus)
 
@@ -82,7 +83,8 @@ class Node:
             command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
             command += plain("/usr/bin/python3", **self.limits)  # for our own may lie where he cannot look
         command[:0] = inside
-        names = {"CLBALANCE_PROCFS": str(self.proc), "CLBALANCE_ADMINS": str(self.admins), **env}
+        files = {"CLBALANCE_ADMINS": str(self.admins), "CLBALANCE_LIMITS": str(self.limits_conf)}
+        names = {"CLBALANCE_PROCFS": str(self.proc), **files, **env}
         return AgentClient(self.base, command=command, env=names)
 
     def home(self, uid: int | None = None) -> Path:
@@ -162,6 +164,14 @@ def locker_of(path: Path) -> int:
     finally:
         os.close(fd)
     return pid if kind == fcntl.F_WRLCK else 0
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds that lease."""
+    try:
+        return locker_of(path) != 0
+    except FileNotFoundError:
+        return False
 
 
 def wait_until_void(path: Path, wait_s: float = WAIT_S) -> float:

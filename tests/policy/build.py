@@ -15,6 +15,7 @@ from clbalance.model import (
     Lease,
     Measured,
     Memory,
+    NodeLimits,
     NodeName,
     Plan,
     Pressure,
@@ -59,6 +60,7 @@ def node(
     trends: Mapping[str, Trend] | None = None,
     io: float | None = None,
     net: float | None = None,
+    limits: NodeLimits | Unknown | None = None,
 ) -> Measured:
     """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; `io` and `net` in KiB per second; `debt`: placed a moment ago; None: unknown."""
     return Measured(
@@ -80,6 +82,7 @@ def node(
             uid=ME,
             leases=NOT_TOLD if leases is None else leases,
             drains=NOT_TOLD if drains is None else drains,
+            limits=limits,
         ),
         rates=NOT_TOLD
         if ut is None

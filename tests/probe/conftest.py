@@ -130,6 +130,7 @@ def make_node(root: Path, shell: str) -> Node:
         "CLBALANCE_SYSFS": str(root / "sys"),
         "CLBALANCE_NODE_DIR": str(root / "var"),
         "CLBALANCE_ADMINS": str(root / "admins"),
+        "CLBALANCE_LIMITS": str(root / "limits.conf"),
         "TMPDIR": str(root / "tmp"),
     }
     # Called `sh`, bash and busybox behave as a node's /bin/sh does.

@@ -15,7 +15,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from tests.cli.command import Command, ended
 from tests.cli.run.test_run_ends import await_output
-from tests.node.nodes import locker_of
+from tests.node.nodes import is_held
 
 _HOLD = """\
 import fcntl, os, sys
@@ -79,11 +79,4 @@ def job(clbalance: Command, *arguments: str, text: str = "echo up; sleep 300") -
 
 def leases_held(node: LabNode) -> list[Path]:
     """The leases on a node that are no mere files."""
-    return [path for path in node.folder.var.glob("clbalance-*/lease-*") if _is_held(path)]
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        return locker_of(path) != 0
-    except FileNotFoundError:
-        return False
+    return [path for path in node.folder.var.glob("clbalance-*/lease-*") if is_held(path)]

@@ -1,10 +1,13 @@
 """Carry out `reap`: ask the nodes for leftovers, show them, and say whether they were removed."""
 
+from dataclasses import replace
+
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.reap import awaited_results, reap
 from clbalance.errors import ExitCode
+from clbalance.node import reaping_agent_source
 from clbalance.nodeset import fold
 from clbalance.render import messages
 from clbalance.render.reports.admin.reap import ReapReport
@@ -16,7 +19,8 @@ def reap_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, *, keep: s
     keep_s = parse_duration(keep, "`--keep`")
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services(meanwhile="clbalance.render.reports.admin.reap") as services:
-        report = ReapReport(nodes=reap(services, cluster.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
+        reaping = replace(services, agent_source=reaping_agent_source)
+        report = ReapReport(nodes=reap(reaping, cluster.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
         awaited = awaited_results(services)
     console.show(report)
     for job in awaited:

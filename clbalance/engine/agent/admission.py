@@ -9,6 +9,7 @@ from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.protocol import Admitted, AgentError, AgentEvent, Claimed, Hello, Refused
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.model import Cause, Measured, NodeName, Request
+from clbalance.model.job import JobSpec
 from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.gpu_choice import mps_limits, unread_gpus
 from clbalance.ports import Clock, Closed, SweepListener
@@ -52,7 +53,7 @@ class Admission:
         *,
         request: Request,
         answers: Mapping[NodeName, Measured],
-        name: str,
+        job: JobSpec,
         hidden_gpus: HiddenGpus,
         for_tasks: bool = False,
         allocation_limits: Mapping[NodeName, float] | None = None,
@@ -61,7 +62,7 @@ class Admission:
         self._copies = copies
         self._request = request
         self._answers = answers
-        self._name = name
+        self._job = job
         self._hidden_gpus = hidden_gpus
         self._for_tasks = for_tasks
         self._allocation_limits = allocation_limits or {}
@@ -138,7 +139,7 @@ class Admission:
             return
         copy.phase = Phase.CLAIMING
         answer = self._answers[copy.node]
-        lease = lease_request(self._request, answer, self._name, self._hidden_gpus)
+        lease = lease_request(self._request, answer, self._job, self._hidden_gpus)
         if unread := unread_gpus(answer, self._request, self._hidden_gpus):
             copy.untold = [f"all GPUs are visible to the job, because their state could not be read: {unread}"]
         self._agents.ask(copy.node, "claim", job=self._copies.label, work=self._copies.have_work_folder)

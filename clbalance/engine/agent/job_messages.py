@@ -117,7 +117,7 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, peers: Peers, port: 
     }
 
 
-def lease_request(request: Request, answer: Measured, name: str, hidden: HiddenGpus) -> dict[str, object]:
+def lease_request(request: Request, answer: Measured, job: JobSpec, hidden: HiddenGpus) -> dict[str, object]:
     """The lease that the node is asked for (docs/design/leases.md). It may have fewer free GPUs than we have seen.
 
     A job that asks for no GPU sees only some (docs/design/gpus.md).
@@ -137,10 +137,11 @@ def lease_request(request: Request, answer: Measured, name: str, hidden: HiddenG
         "gpu_share": request.gpu_share,
         "slots": request.slots,
         "exclusive": request.exclusive,
-        "name": name,
+        "name": job.name,
         "tmp_bytes": request.tmp_bytes,
         "limit_cpus": request.limit_cpus,
         "limit_mem_bytes": request.limit_mem_bytes,
+        "time_limit_s": job.time_limit_s,
     }
     return lease | near | force | seen
 

@@ -77,7 +77,7 @@ class Dispatch:
             self._copies,
             request=self._request,
             answers=answers,
-            name=self.job.name,
+            job=self.job,
             hidden_gpus=self._services.hidden_gpus,
             allocation_limits=allocation_limits,
         )

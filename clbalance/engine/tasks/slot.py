@@ -96,7 +96,7 @@ class Slot:
             self._copies,
             request=request,
             answers={self.node: answer},
-            name=job.name,
+            job=job,
             hidden_gpus=services.hidden_gpus,
             for_tasks=True,
         )

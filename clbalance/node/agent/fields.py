@@ -89,6 +89,7 @@ WISH: "dict[str, Any]" = {
     "limit_cpus": (float, None),
     "limit_mem_bytes": (Count, None),
     "force": (bool, False),
+    "time_limit_s": (float, None),
 }
 
 CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None), "promised_cpus": (float, None)}

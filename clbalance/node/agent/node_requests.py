@@ -3,9 +3,7 @@
 import os
 
 from clbalance.node.agent.lease.drains import make_permanent, put_drain, put_proposal, remove_marks
-from clbalance.node.agent.leftovers import own_homes
 from clbalance.node.agent.protocol import shown
-from clbalance.node.agent.reap import Reaping
 from clbalance.node.agent.session import Session
 
 MYPY = False
@@ -32,7 +30,10 @@ def resume(session: Session, request: "dict[str, Any]") -> None:
 
 
 def reap(session: Session, request: "dict[str, Any]") -> None:
-    """Find leftovers of this user on the node, and remove them with `apply`."""
+    """Find leftovers of this user, and remove them with `apply`. Only `clbalance reap` sends both modules."""
+    from clbalance.node.agent.leftovers import own_homes
+    from clbalance.node.agent.reap import Reaping
+
     with own_homes(session.base) as homes:
         reaping = Reaping(homes, request["keep_s"], request["apply"], frozenset(request["keep"]))
         session.channel.say("reaped", **reaping.after(request["after"]))

@@ -18,6 +18,8 @@ from clbalance.policy.placement.gpus import (
 from clbalance.policy.placement.load import NodeLoad
 from clbalance.units import counted
 
+LIMITS: Final = "limits"
+"""The filter of what a user may have on a node; it comes last, when all else fits."""
 _WHOLE = "allocated whole"
 _ROUNDING: Final = 1e-9
 """Cpus and shares of devices: tolerance for rounding errors of sums."""
@@ -37,7 +39,8 @@ class InsufficientResource:
 def insufficient_resource(load: NodeLoad, request: Request) -> InsufficientResource | None:
     """The first resource that is missing for `request`; None: all of it is free, as `has_room` says."""
     if asks_for_nothing(request):
-        return None if isinstance(load.answer.reading.leases, Unknown) else _exclusive(load, request)
+        is_known = not isinstance(load.answer.reading.leases, Unknown)
+        return (_exclusive(load, request) if is_known else None) or _limits(load, request)
     return next((found for find in _LACKS if (found := find(load, request))), None)
 
 
@@ -53,6 +56,7 @@ def has_room(load: NodeLoad, request: Request) -> bool:
         or _lacks_slots(load, request)
         or _exclusive(load, request)
         or (request.tmp_bytes and _tmp(load, request))
+        or _limits(load, request)
     )
 
 
@@ -214,6 +218,15 @@ def _slots(load: NodeLoad, request: Request) -> InsufficientResource | None:
     )
 
 
+def _limits(load: NodeLoad, request: Request) -> InsufficientResource | None:
+    if load.answer.reading.limits is None:
+        return None
+    from clbalance.policy.node_limits import why_limited  # few nodes have limits
+
+    found = why_limited(load.answer, load.cpus, load.memory.total_bytes, request)
+    return None if found is None else InsufficientResource(filter=LIMITS, reason=found[0], detail=found[1])
+
+
 _LACKS: tuple[Callable[[NodeLoad, Request], InsufficientResource | None], ...] = (
     _leases_unknown,
     _exclusive,
@@ -222,4 +235,5 @@ _LACKS: tuple[Callable[[NodeLoad, Request], InsufficientResource | None], ...] =
     _tmp,
     _gpus,
     _slots,
+    _limits,
 )

@@ -8,7 +8,7 @@ from typing import assert_never
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, Plan, Request, Silent, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
-from clbalance.policy.placement.capacity import insufficient_resource
+from clbalance.policy.placement.capacity import LIMITS, insufficient_resource
 from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_of
@@ -115,7 +115,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) ->
 
 def _unless_full(load: NodeLoad, plain: Request) -> Condition:
     short = insufficient_resource(load, plain)
-    if short is None:
+    if short is None or short.filter == LIMITS:  # that is no state of the node
         taints = ", ".join(sorted(load.answer.taints))
         return Condition(state=NodeState.UP, reason=f"tainted {taints}" if taints else None)
     is_known = not isinstance(load.answer.reading.leases, Unknown)

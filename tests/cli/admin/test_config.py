@@ -50,6 +50,21 @@ def test_where_things_are_looked_for_is_told_also_where_a_file_is_broken(alone: 
     assert f"{alone.env['HOME']}/.config/clbalance/clbalance.toml" in [one["path"] for one in parsed]
 
 
+def test_a_file_of_limits_is_checked_before_it_is_put_on_a_node(alone: Command, folder: Path) -> None:
+    file = folder / "new.conf"
+    file.write_text("Default MaxJobs=2 MaxWall=1d\n# more later\n")
+    done = alone("config", "check", "--limits", str(file))
+    assert (done.rc, done.stderr) == (0, f"clbalance: {file}: in order: 2 limits\n")
+    file.write_text("Default MaxJobs=2\nGroup=a MaxWal=1d\n")
+    done = alone("config", "check", "--limits", str(file))
+    assert (done.rc, f"{file}: line 2: 'MaxWal=1d': the limits are MaxJobs," in done.stderr) == (2, True)
+    for spoilt in (b"\xff\n", b"#" * (65 << 10)):
+        file.write_bytes(spoilt)
+        assert alone("config", "check", "--limits", str(file)).rc == 2
+    assert alone("config", "check", "--limits", str(folder / "none")).rc == 2
+    assert alone("config", "check", "x.toml", "--limits", str(file)).rc == 2
+
+
 def test_settings_in_order_are_said_to_be(alone: Command, folder: Path) -> None:
     done = alone("config", "check")
     assert (done.rc, done.stdout, done.stderr) == (0, b"", "clbalance: no settings file here: the defaults apply\n")

@@ -5,12 +5,14 @@ import random
 import select
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tests.faults.soak import trials
 from tests.node.agent_client import AgentClient
-from tests.node.nodes import GPUS, Node
+from tests.node.nodes import GPUS, Node, is_held
 
 ANSWER_WITHIN_S = 100.0  # an admission takes a moment; so long would be one that was forgotten
 ALL_WITHIN_S = 200.0
@@ -60,8 +62,8 @@ class Contestant:
                     self.ask()
 
 
-def hold(contestants: list[Contestant], rng: random.Random) -> None:
-    """Until every job of every contestant has run."""
+def hold(contestants: list[Contestant], rng: random.Random, look: Callable[[], None] = lambda: None) -> None:
+    """Until every job of every contestant has run; `look` is called after each answer."""
     for one in contestants:
         one.client.until("hello")
     for one in contestants:
@@ -73,6 +75,7 @@ def hold(contestants: list[Contestant], rng: random.Random) -> None:
         for pipe in select.select([pipe for pipe, one in by_pipe.items() if one.left], [], [], 0.02)[0]:
             one = by_pipe[pipe]
             one.react(one.client.event(), rng)
+            look()
             while one.client.lines:
                 one.react(one.client.event(), rng)
         for one in contestants:
@@ -80,13 +83,15 @@ def hold(contestants: list[Contestant], rng: random.Random) -> None:
                 one.ask()
 
 
-def contest(node: Node, agents: int, jobs: int, *, met: int = 1, **wants: Any) -> tuple[list[str], list[Contestant]]:
+def contest(
+    node: Node, agents: int, jobs: int, *, met: int = 1, look: Callable[[], None] = lambda: None, **wants: Any
+) -> tuple[list[str], list[Contestant]]:
     """What the log says in the end, and how the contestants fared."""
     log = node.base / "log"
     with ExitStack() as stack:
         clients = [stack.enter_context(node.client()) for _ in range(agents)]
         contestants = [Contestant(client, jobs, log, wants, met) for client in clients]
-        hold(contestants, random.Random(agents))
+        hold(contestants, random.Random(agents), look)
     lines = log.read_text().splitlines()
     assert len(lines) == 2 * agents * jobs
     assert max(wait for one in contestants for wait in one.waits) < ANSWER_WITHIN_S
@@ -110,6 +115,21 @@ def test_forty_agents_never_hold_more_cpus_than_there_are(node: Node) -> None:
     lines, contestants = contest(node, 40, 1, met=2, cpus=2)
     assert most_at_once(lines) == 2
     assert refused_by(contestants) <= {"cpus", "lock"}
+
+
+def test_four_clients_never_take_one_job_more_than_their_limit(node: Node) -> None:
+    """By the locks of the leases, looked at after each answer; the full measure is 1,000 submissions."""
+    node.measures(cpus=64)
+    node.limits_conf.write_text("Default MaxJobs=3\n")
+    most = 0
+
+    def look() -> None:
+        nonlocal most
+        most = max(most, sum(is_held(path) for path in node.leases()))
+
+    lines, contestants = contest(node, 4, trials(4, 250), cpus=1, look=look)
+    assert max(most_at_once(lines), most) <= 3
+    assert refused_by(contestants) <= {"limits", "lock"}
 
 
 def test_no_gpu_is_ever_held_twice(node: Node) -> None:

@@ -66,13 +66,24 @@ def path(output: OutputOptions) -> int:
 
 @takes
 def check(
-    output: OutputOptions, file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None
+    output: OutputOptions,
+    file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None,
+    limits: Annotated[
+        Path | None,
+        Option("--limits", metavar="FILE", help="Check limits for /etc/clbalance/limits.conf.", show_default=False),
+    ] = None,
 ) -> int:
     """Exits 0 if nothing is wrong, else 2."""
-    from clbalance.cli.admin.config import check_settings
     from clbalance.cli.console import Console
 
-    return check_settings(Console.of(output), file)
+    console = Console.of(output)
+    if limits is not None:
+        from clbalance.cli.admin.limits import check_limits
+
+        return check_limits(console, limits, and_settings=file is not None)
+    from clbalance.cli.admin.config import check_settings
+
+    return check_settings(console, file)
 
 
 @takes

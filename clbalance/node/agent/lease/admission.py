@@ -35,6 +35,10 @@ MYPY = False
 if MYPY:
     from typing import Any
 
+    from clbalance.node.agent.lease.limits_file import NodeLimits
+
+LIMITS = b"/etc/clbalance/limits.conf"
+
 
 def reserve_s() -> float:
     """Seconds that a lease waits for its job's start; the lab may shorten it."""
@@ -108,6 +112,7 @@ class Admission:
         self.known: "dict[tuple[bytes, str, int], Lease | None]" = {}
         self.kept: "list[int]" = []
         self.tmp_free = 0
+        self.limits: "NodeLimits | None" = None
 
     def admit(self, tie: int) -> OwnLease:
         """The lease, or a `RefusedError`, for example when the other end of the pipe `tie` was closed."""
@@ -126,6 +131,7 @@ class Admission:
         until = time.monotonic() + LOCK_WITHIN_S
         if self.wish.tmp_bytes:
             self.tmp_free = measure_tmp()
+        self.limits = find_limits()
         for _ in range(LOOKS):
             look = Look(self.base)
             look.check_own()
@@ -153,6 +159,8 @@ class Admission:
             if not mark.is_drain:
                 self.known[mark.identity] = self.keep(self.read_lease(mark, look, void))
         remove_void(void)
+        if self.limits is not None:
+            self.limits.learn(self.known.values())
 
     @staticmethod
     def read_lease(mark: Mark, look: Look, void: "list[Mark]") -> "Lease | None":
@@ -191,6 +199,8 @@ class Admission:
             raise LackError("leases", "you hold %d leases on this node, the most of one user" % LEASES_OF_ONE, {})
         node = measure()
         node.tmp_free = self.tmp_free
+        if self.limits is not None:
+            self.limits.check(self.wish, leases, node)
         gpus = grant(self.wish, leases, node)
         for name in os.listdir(self.home_fd):
             if name.startswith("new-"):  # left by a supervisor that died in `OwnLease`
@@ -229,6 +239,20 @@ class Admission:
         near = {cpu for gpu in gpus for cpu in parse_cpulist(self.wish.gpu_cpus.get(gpu, ""))}
         chosen = choose_cpus(count, os.sched_getaffinity(0), memory_domains(), taken_cpus(leases), near)
         return {"cpu_ids": cpulist_text(chosen)}
+
+
+def find_limits() -> "NodeLimits | None":
+    """The limits of users and groups, if root has set any here. `RefusedError` if they cannot be told."""
+    path = os.environb.get(b"CLBALANCE_LIMITS") or LIMITS
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        pass  # the reader tells more of it
+    from clbalance.node.agent.lease.limits_file import NodeLimits
+
+    return NodeLimits(path)
 
 
 def lock_node(base: bytes, until: float, tie: int) -> int:

@@ -48,6 +48,7 @@ class Wish:
         self.limit_cpus = asked["limit_cpus"]
         self.limit_mem_bytes = asked["limit_mem_bytes"]
         self.force = asked["force"]
+        self.time_limit_s = asked["time_limit_s"]
         self.capacity_cpus = known["cpus"]
         self.capacity_slots = known["slots"]
         self.promised_at_most = known["promised_cpus"]

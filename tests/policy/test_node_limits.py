@@ -1,0 +1,81 @@
+"""Placement foresees the limits that root has set on a node, as far as it can be known from outside."""
+
+from random import Random
+
+import pytest
+
+from clbalance.model import Measured, NodeLimits, Request, Unknown
+from clbalance.model.checkup import Severity
+from clbalance.policy.job_obstacles import reading_findings
+from clbalance.policy.placement.explain import NodeState, node_state, unfit_summary
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import LEAST
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.queue.cluster_state import ClusterState
+
+from .build import ME, NOW, SHE, lease, node, sweep
+
+
+def limited(text: str, name: str = "node1", **facts: object) -> Measured:
+    limits = NodeLimits(text=text, users=frozenset({"me", str(ME)}), groups=frozenset({"students"}))
+    return node(name, limits=limits, **facts)  # type: ignore[arg-type]  # a test's own table
+
+
+@pytest.mark.parametrize(
+    ("text", "request_", "why"),
+    [
+        ("Default MaxCpus=2\n", Request(cpus=1), "MaxCpus=2 of each user: 1 requested, 2 in use until these jobs end (line 1)"),
+        ("# ours\nUser=me MaxCpus=0\n", Request(), "MaxCpus=0 of user me: 1 requested, which is more than any job may have (line 2)"),
+        ("Group=students MaxJobs=1\n", Request(cpus=0), "MaxJobs=1 of group students: 1 requested, 1 in use until these jobs end (line 1)"),
+        ("Default MaxMem=1G\n", Request(), "MaxMem=1G of each user: the job does not say what it needs: give `--mem` (line 1)"),
+        ("Default MaxCpus=3\n", Request(exclusive=True), "not empty: 2 leases held"),
+        ("Default MaxJ=3\n", Request(), "'MaxJ=3': the limits are MaxJobs, MaxCpus, MaxGpus, MaxMem, MaxWall, each with `=` and a value"),
+    ],
+)  # fmt: skip
+def test_a_node_whose_limit_is_reached_does_not_fit_and_says_which(text: str, request_: Request, why: str) -> None:
+    answer = limited(text, leases=(lease(cpus=2, uid=ME, slots=1), lease(cpus=1, uid=SHE, slots=1)))
+    (unfit,) = place(sweep(answer), request_, LEAST, NOW, Random(1)).unfit
+    assert why in unfit.phrase
+
+
+def test_what_is_placed_by_us_a_moment_ago_counts_too() -> None:
+    answers = sweep(limited("Default MaxJobs=1\n"), node("node2"))
+    plan = place(answers, Request(cpus=1), LEAST, NOW, Random(1))
+    again = place(plan.charged, Request(cpus=1), LEAST, NOW, Random(1))
+    assert {*plan.chosen, *again.chosen} == {"node1", "node2"}
+
+
+def test_the_queue_sees_the_same_limits() -> None:
+    state = ClusterState(sweep(limited("Default MaxJobs=1\n")), LEAST, NOW)
+    request = Request(cpus=1)
+    held = state.place(request, Random(1))
+    assert held is not None
+    assert state.place(request, Random(1)) is None
+    state.release(held)
+    assert state.place(request, Random(1)) is not None
+
+
+def test_a_time_limit_is_left_to_the_node() -> None:
+    assert place(sweep(limited("Default MaxWall=1h\n")), Request(), LEAST, NOW, Random(1)).fits
+
+
+def test_limits_that_are_not_known_make_a_node_unfit_but_are_no_state_of_it() -> None:
+    answer = node("node1", limits=Unknown(reason="timed out"))
+    plan = place(sweep(answer), Request(), LEAST, NOW, Random(1))
+    assert unfit_summary(plan, 1) == "0/1 nodes fit: 1 limits unknown"
+    assert node_state(answer, Thresholds(), NOW).state is NodeState.UP
+
+
+@pytest.mark.parametrize(
+    ("limits", "flaw"),
+    [
+        (Unknown(reason="timed out"), "timed out"),
+        (NodeLimits(text="", users=frozenset(), groups=frozenset()), "it is empty, or its last line does not end"),
+        (NodeLimits(text="Default MaxJobs=2\n", users=frozenset(), groups=frozenset()), None),
+        (None, None),
+    ],
+)
+def test_limits_that_keep_every_job_out_are_told_to_root(limits: NodeLimits | Unknown | None, flaw: str | None) -> None:
+    found = [one for one in reading_findings(node("node1", limits=limits).reading) if one.check == "limits"]
+    assert [one.severity for one in found] == ([] if flaw is None else [Severity.WRONG])
+    assert all(f"its limits of users keep every job out: {flaw}" in one.what for one in found)

@@ -1,0 +1,53 @@
+"""Limits that root has set on a node: for whom they count, what is said, and that four clients never exceed one."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from tests.cli.command import Command
+from tests.faults.soak import trials
+
+from .controller import insist
+from .diary import diary_of, most_at_once
+from .holding import job
+
+pytestmark = pytest.mark.root
+
+
+def set_limits(lab: Lab, text: str, *nodes: str) -> None:
+    for node in lab.nodes:
+        if node.name in nodes:
+            node.folder.limits.write_text(text)
+
+
+def test_a_limit_keeps_a_users_jobs_off_a_node_and_is_told_where_nodes_are_chosen(
+    shared_lab: Lab, clbalance: Command
+) -> None:
+    set_limits(shared_lab, "# in the term\nUser=alice MaxCpus=2 MaxWall=1h\n", "node1")
+    with job(clbalance, "-l", "alice", "-w", "node1", "--cpus", "2", "--time-limit", "1h", "--name", "train"):
+        refused = clbalance("run", "-q", "-l", "alice", "-w", "node1", "--time-limit", "1h", "--", "true")
+        assert (refused.rc, "0/1 nodes fit: 1 limit MaxCpus" in refused.stderr) == (125, True)
+        rows = clbalance("pick", "-l", "alice", "-w", "node1", "--explain").stderr
+        assert "MaxCpus=2 of user alice: 1 requested, 2 in use until these jobs end (line 2)" in " ".join(rows.split())
+        assert clbalance("run", "-q", "-l", "bob", "-w", "node1", "--", "true").rc == 0
+    refused = clbalance("run", "-q", "-l", "alice", "-w", "node1", "--", "true")
+    assert (refused.rc, "MaxWall=1h of user alice" in refused.stderr) == (125, True)
+    queued = clbalance("run", "-q", "-l", "alice", "-w", "node1", "--cpus", "3", "--queue", "--detach", "--", "true")
+    assert queued.rc == 0
+    (waiting,) = [one for one in json.loads(clbalance("jobs", "--json").stdout)["jobs"] if one["state"] == "PENDING"]
+    assert "limit MaxCpus" in waiting["reason"]
+    assert clbalance("cancel", str(waiting["id"])).rc == 0
+
+
+@pytest.mark.soak
+def test_four_clients_never_take_one_job_more_than_their_limit(lab: Lab, clbalance: Command) -> None:
+    """Each job writes down its begin and its end while it holds its lease; the full measure is 1,000 jobs."""
+    set_limits(lab, "Default MaxJobs=2\n", "node1")
+    with ThreadPoolExecutor(4) as pool:
+        names = [f"job{number}" for number in range(trials(6, 1000))]
+        tries = list(pool.map(lambda name: insist(clbalance, ("-w", "node1", "--cpus", "0.1"), name), names))
+    (diary,) = [diary_of(node) for node in lab.nodes if node.name == "node1"]
+    assert most_at_once(diary) <= 2
+    assert sum(entry.begun for entry in diary) == len(names) == len(tries)
