@@ -13,11 +13,10 @@ from collections.abc import Callable
 from clbalance.cli.run.options import JobOptions
 from clbalance.cli.run.standard_input import Origin, origin
 from clbalance.errors import UsageError
-from clbalance.model.job import STANDARD_INPUT, Submitted
+from clbalance.model.job import STANDARD_INPUT, NoInput, Submitted
 from clbalance.ports import JobInput, Journal, LiveInput
 from clbalance.render import messages
 from clbalance.wiring.folders import working_directory
-from clbalance.wiring.no_input import NoInput
 
 MOST_KEPT_BYTES = 64 << 20
 """More standard input is not copied."""
