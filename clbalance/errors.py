@@ -97,6 +97,29 @@ class NotRunError(ClbalanceError):
     exit_code = ExitCode.NOT_RUN_TO_ITS_END
 
 
+class TaskFailedError(ClbalanceError):
+    """A command or a call of the library has no result: it failed, or was not run to its end.
+
+    `state`: Slurm's word for how it ended. `node`: where it ran; empty if it did not. `completed`: the command that has
+    run (`clbalance.Completed`), if it has.
+    """
+
+    def __init__(self, message: str, *, state: str, node: str = "", completed: object = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.state = state
+        self.node = node
+        self.completed = completed
+
+
+class RemoteError(TaskFailedError):
+    """A function of an executor has raised an exception on its node. `traceback`: as Python there has printed it."""
+
+    def __init__(self, message: str, *, node: str, type_name: str, traceback: str) -> None:
+        super().__init__(message, state="FAILED", node=node)
+        self.type_name = type_name
+        self.traceback = traceback
+
+
 class TransportError(ClbalanceError):
     """No node can be reached from this host (no ssh program, no file descriptors)."""
 

@@ -9,10 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clbalance.cli.options import JobOutputOptions, OutputOptions, VerbosityOptions
-from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
-from clbalance.nodeset import Candidates, fold
 from clbalance.render import messages
 from clbalance.render.format import Color, Format, wants_color
 from clbalance.render.output.streams import Outlet, Outlets, StatusLine
@@ -99,19 +97,6 @@ class Console:
         """A signal has ended the output. After Ctrl-C the cursor stands behind the terminal's `^C`, in an open line."""
         if signum == signal.SIGINT and self.outlets.stderr.terminal:
             self.outlets.stderr.line.is_open = True
-
-
-def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
-    """The error that says why too few nodes fit, with a count for each reason."""
-    from clbalance.policy.placement.explain import unfit_summary  # deferred import: docs/design/startup.md
-    from clbalance.policy.placement.job_needs import JOB_NEEDS
-
-    hint = "`clbalance load` shows the nodes"
-    if all(unfit.filter in JOB_NEEDS for unfit in plan.unfit) and plan.unfit:
-        hint = f"`clbalance doctor -w {fold(unfit.node for unfit in plan.unfit)}` says what is wrong there"
-    elif not explained:
-        hint += "; `clbalance pick --explain` says why not, node by node"
-    return NothingFitsError(unfit_summary(plan, len(candidates.nodes) + len(candidates.excluded)), hint=hint)
 
 
 def _display(form: Format, outlet: Outlet) -> Display:

@@ -7,17 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from clbalance.cli.cluster import (
-    ClusterContext,
-    SystemClock,
-    cluster_context,
-    fail_point,
-    grace_s,
-    open_store,
-    ssh_transport,
-)
+from clbalance.cli.cluster import ClusterContext, cluster_context, open_store, ssh_transport
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import me, result_groups, working_directory
+from clbalance.cli.node_settings import me, result_groups
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
@@ -42,6 +34,8 @@ from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
+from clbalance.wiring.context import SystemClock, fail_point, grace_s
+from clbalance.wiring.folders import working_directory
 
 MOST_JOBS = 10_000
 """That are looked at, of the newest."""

@@ -1,92 +1,29 @@
-"""Find the values for nodes in settings and options: facts, labels, taints, policy, balance settings, result groups."""
+"""Find what options and settings say together: policy, balance settings, result groups, named nodes."""
 
 import os
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions
 from clbalance.cli.requests import say_left_out, selection_of
-from clbalance.errors import NodeNameError, SettingsError, StoreError
+from clbalance.errors import NodeNameError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodeset import NodeSets, candidates
-from clbalance.policy.placement.policies import Policy, policy_named
+from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.settings.load import load_settings
-from clbalance.settings.values import GroupPolicy, NodeFacts, Settings
+from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
-from clbalance.store.result_groups import FILE, SOURCE, read_groups
+from clbalance.store.result_groups import FILE
 from clbalance.transport.group_sources import ResultGroups
 from clbalance.transport.groups import load_groups
+from clbalance.wiring.folders import results_named_in, working_directory
+from clbalance.wiring.node_settings import policy_in
 
 if TYPE_CHECKING:  # most verbs do not balance
     from clbalance.policy.rebalance.values import BalanceSettings
-
-_Fact = TypeVar("_Fact", int, float)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFactsEntry:
-    """One `[[nodes]]` table, and the nodes of its set."""
-
-    facts: NodeFacts
-    nodes: tuple[NodeName, ...]
-
-
-def node_facts_entries(settings: Settings, sets: NodeSets) -> tuple[NodeFactsEntry, ...]:
-    """Every `[[nodes]]` table with its nodes, even if empty. `SettingsError` for a bad node set or unknown group."""
-    return tuple(NodeFactsEntry(facts=facts, nodes=_nodes_of(facts, sets)) for facts in settings.nodes)
-
-
-def facts_by_node(
-    entries: Iterable[NodeFactsEntry], fact: Callable[[NodeFacts], _Fact | None]
-) -> dict[NodeName, _Fact]:
-    """One fact for each node that has it; a later table wins."""
-    return {node: value for one in entries if (value := fact(one.facts)) is not None for node in one.nodes}
-
-
-def _nodes_of(facts: NodeFacts, sets: NodeSets) -> tuple[NodeName, ...]:
-    try:
-        return sets.expand(facts.node_set)
-    except NodeNameError as error:
-        said = f'{facts.origin}: `set = "{facts.node_set}"` under `[[nodes]]`: {error.message}'
-        raise SettingsError(said, hint=error.hint) from error
-
-
-# Labels and taints by node.
-
-
-def labels_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, dict[str, str]]:
-    """Labels by node; a later table wins. `SettingsError` for a label that is a word of `--where`."""
-    labels: dict[NodeName, dict[str, str]] = {}
-    for one in entries:
-        if one.facts.labels:
-            _refuse_reserved(one.facts)
-            for node in one.nodes:
-                labels[node] = {**labels.get(node, {}), **one.facts.labels}
-    return labels
-
-
-def taints_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, frozenset[str]]:
-    """Taints by node, from all tables."""
-    taints: dict[NodeName, frozenset[str]] = {}
-    for one in entries:
-        for node in one.nodes if one.facts.taints else ():
-            taints[node] = taints.get(node, frozenset()) | frozenset(one.facts.taints)
-    return taints
-
-
-def _refuse_reserved(facts: NodeFacts) -> None:
-    from clbalance.policy.expressions.facts import RESERVED  # most settings have no labels
-
-    if taken := sorted(RESERVED.intersection(facts.labels)):
-        raise SettingsError(
-            f"{facts.origin}: the label `{taken[0]}` of `{facts.node_set}` is a word of `--where`",
-            hint=f"another name, such as `{taken[0]}_label`",
-        )
-
 
 # The placement policy: the one that was typed, else the one of the group, else the one for all nodes.
 
@@ -105,22 +42,6 @@ def named_group(nodes: NodeOptions) -> str | None:
     return named[0] if len(named) == 1 and not nodes.nodes and not nodes.everything else None
 
 
-def policy_in(settings: Settings, thresholds: Thresholds, named: str | None, typed: str | None) -> Policy:
-    """The same, for the group that was named when the job was submitted."""
-    everywhere = settings.policy
-    group = None if named is None else _entry_of(settings, named)
-    name = typed or (group and group.name) or everywhere.name
-    weights = dict(everywhere.weights) if name == everywhere.name else {}
-    if group is not None and name == (group.name or everywhere.name):
-        weights |= group.weights
-    return policy_named(name, weights=weights, thresholds=thresholds, max_age_s=everywhere.max_age_s)
-
-
-def _entry_of(settings: Settings, named: str) -> GroupPolicy | None:
-    """The last entry for that group."""
-    return next((one for one in reversed(settings.groups) if one.group == named), None)
-
-
 def levels_of(settings: Settings, *, max_moves: int | None = None, min_gain: float | None = None) -> "BalanceSettings":
     """The settings of `rebalance`; options win. `SettingsError` for values that do not go together."""
     from clbalance.policy.rebalance.values import BalanceSettings
@@ -135,26 +56,12 @@ def levels_of(settings: Settings, *, max_moves: int | None = None, min_gain: flo
 
 def result_groups(nodes: NodeOptions) -> ResultGroups | None:
     """The source, if one of these options names it."""
-    named = (nodes.nodes, nodes.groups, nodes.exclude, nodes.exclude_groups)
-    if not any(f"{SOURCE}:" in text for texts in named for text in texts or ()):
-        return None
-    try:
-        folder = state_directory(os.environ, this_machine()).path
-    except StoreError:
-        return None  # no state folder; opening the store warns about it
-    return ResultGroups(SOURCE, lambda: _or_empty(read_groups(folder)))
+    return results_named_in(nodes.nodes, nodes.groups, nodes.exclude, nodes.exclude_groups)
 
 
 def result_file() -> Path:
     """The file of the source. `StoreError` if there is no state folder."""
     return state_directory(os.environ, this_machine()).path / FILE
-
-
-def _or_empty(groups: dict[str, str]) -> dict[str, str]:
-    from clbalance.policy.jobs.outcome import Result
-    from clbalance.policy.play.outcome import PlayNodeSet
-
-    return {result.value: "" for result in (*Result, *PlayNodeSet)} | groups
 
 
 # The named nodes, for verbs that do not connect to nodes.
@@ -190,14 +97,6 @@ def _only_named(options: NodeOptions, sets: NodeSets) -> frozenset[NodeName]:
     except (NodeNameError, SettingsError):
         grouped = set()
     return frozenset(plain - grouped)
-
-
-def working_directory() -> Path:
-    """The current folder; if it was deleted, `$PWD`."""
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        return Path(os.environ.get("PWD", "/"))
 
 
 def me() -> str:

@@ -128,6 +128,17 @@ STANDARD_INPUT = "-"
 """In place of a path: the standard input of the command that submitted the job."""
 
 
+class NoInput:
+    """An empty standard input."""
+
+    path = None
+    live = None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """No bytes."""
+        return b""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """All that was submitted of a job, as needed to start it again."""

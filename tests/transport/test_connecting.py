@@ -4,7 +4,7 @@ import random
 
 import psutil
 
-from clbalance.cli.cluster import SystemClock
+from clbalance.wiring.context import SystemClock
 from clbalance.engine.kept.pool import KeptTimes
 from clbalance.engine.kept.transport import KeptTransport
 from clbalance.model import Cause, NodeName

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from clbalance.cli.cluster import SystemClock
 from clbalance.engine.kept.pool import KeptTimes
 from clbalance.engine.kept.transport import KeptTransport
 from clbalance.model import Cause, NodeName
 from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.ports import Closed, Line, SessionEvent, Sessions, Transport
 from clbalance.transport.reach import SshTransport
+from clbalance.wiring.context import SystemClock
 from tests.kept_connections import kept_in_a_folder
 from tests.scripted import HangUp, ScriptedTransport
 

@@ -7,14 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import (
-    labels_of_nodes,
-    levels_of,
-    node_facts_entries,
-    policy_in,
-    policy_of,
-    working_directory,
-)
+from clbalance.cli.node_settings import levels_of, policy_of
 from clbalance.cli.options import NodeOptions
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.nodeset import NodeSets
@@ -29,6 +22,8 @@ from clbalance.settings.values import GroupPolicy, Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.transport.group_check import file_problems
 from clbalance.transport.groups import group_files, load_groups
+from clbalance.wiring.folders import working_directory
+from clbalance.wiring.node_settings import labels_of_nodes, node_facts_entries, policy_in
 
 
 def show_settings(console: Console) -> int:

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import working_directory
 from clbalance.errors import ExitCode
 from clbalance.render import messages
 from clbalance.render.reports.admin.connections import ConnectionsReport, KeptConnection
 from clbalance.settings.load import load_settings
 from clbalance.transport.sharing.connections import runtime_folder, sessions_over, standing, stop_sharing
 from clbalance.units import counted
+from clbalance.wiring.folders import working_directory
 
 _AT_ONCE = 8
 

@@ -11,11 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import assert_never
 
-from clbalance.cli.cluster import ClusterContext, all_ssh_options, cluster_context, ssh_transport
+from clbalance.cli.cluster import ClusterContext, cluster_context, ssh_transport
 from clbalance.cli.console import Console
 from clbalance.cli.kept_sessions import connecting_anew
-from clbalance.cli.node_settings import working_directory
-from clbalance.cli.option_values import ssh_words
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.answers import forget_refusals
 from clbalance.engine.doctor import check_up
@@ -45,6 +43,8 @@ from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
 from clbalance.transport.ssh_command import ssh_call
+from clbalance.wiring.folders import working_directory
+from clbalance.wiring.ssh_options import all_ssh_options, ssh_words
 
 _VERSION_WITHIN_S = 5.0
 

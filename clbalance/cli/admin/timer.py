@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import working_directory
 from clbalance.errors import ExitCode, UsageError
 from clbalance.nodeset import NodeSets
 from clbalance.render.reports.admin.timer import TimerReport, allowed_every, unusable
@@ -17,6 +16,7 @@ from clbalance.settings.keys import VARIABLES
 from clbalance.settings.load import FILE_NAME, load_settings
 from clbalance.transport.groups import load_groups
 from clbalance.units import parse_duration
+from clbalance.wiring.folders import working_directory
 
 _PARTS = ("service", "timer", "cron")
 _PATHS = ("CLBALANCE_CONFIG", "CLBALANCE_GROUPS_CONF", "CLBALANCE_STATE_DIR", "CLUSTERSHELL_CFGDIR")

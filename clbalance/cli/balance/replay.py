@@ -10,7 +10,7 @@ from random import Random
 from clbalance.cli.balance.replay_files import read_file
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import policy_of, working_directory
+from clbalance.cli.node_settings import policy_of
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.typed_settings import typed
 from clbalance.errors import ExitCode, TraceError, UsageError
@@ -28,6 +28,7 @@ from clbalance.render.reports.balance.replay import ReplayReport
 from clbalance.settings.load import load_settings
 from clbalance.trace.swf import SwfLog
 from clbalance.units import counted
+from clbalance.wiring.folders import working_directory
 
 
 def replay_trace(

@@ -16,7 +16,7 @@ from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.followed_results import has_results_here, mode_of
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on
-from clbalance.cli.run.report import EndOptions, has_started, not_placed, report_queued, run_ended, tell_accepted
+from clbalance.cli.run.report import EndOptions, not_placed, report_queued, run_ended, tell_accepted
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.engine.agent.copies import FollowMode
@@ -113,7 +113,7 @@ class _Requeue:
                     context, next_attempt(services, record), submitted.restart_policy, failed, queued=record.queued
                 )
                 result = run.carry_out()
-            if mode.leave_when_started and has_started(result):
+            if mode.leave_when_started and result.has_started:
                 accept(services, record.id)
                 return result, True
             return result, has_results_here(services, console, result, submitted.job.files)

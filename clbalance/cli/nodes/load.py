@@ -10,13 +10,13 @@ from clbalance.cli.connecting import connecting
 from clbalance.cli.console import Console
 from clbalance.cli.nodes.load_view import LoadView, View, grouping
 from clbalance.cli.options import ExpressionOptions, LoadOptions, NodeOptions, SshOptions
-from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import UsageError
 from clbalance.model import NodeName, Snapshot
 from clbalance.render.format import Format
 from clbalance.render.output.streams import Outlet
 from clbalance.units import parse_duration
+from clbalance.wiring.requests import check_names, expressions_of
 
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
     from clbalance.engine.services import Services

@@ -1,6 +1,5 @@
 """The rows of `load` from a snapshot: nodes, their order, their states and scores. Pure."""
 
-import random
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,36 +10,12 @@ from clbalance.errors import ExitCode
 from clbalance.model import Measured, NodeName, Request, Silent, Snapshot
 from clbalance.model.request import Constraints
 from clbalance.nodeset import fold
-from clbalance.policy.placement.explain import node_state
 from clbalance.policy.placement.gpus import matching_devices
-from clbalance.policy.placement.place import place
-from clbalance.policy.placement.policies import Policy
-from clbalance.policy.placement.quorum import was_not_awaited
 from clbalance.render import messages
 from clbalance.render.views import NodeRow, least_loaded_first
 
 if TYPE_CHECKING:
     from clbalance.policy.expressions.where import Where
-
-
-def node_rows(snapshot: Snapshot, policy: Policy, cpus: float = 1.0) -> list[NodeRow]:
-    """One row per node, in the order of the snapshot; `cpus`: the request of a plain job, for the score."""
-    plan = place(snapshot, Request(pick=None, cpus=cpus), policy, snapshot.taken_at, random.Random(0))
-    scores = {score.node: score.total for score in plan.ranked}
-    rows = []
-    for answer in snapshot.answers:
-        condition = node_state(answer, policy.thresholds, snapshot.taken_at, cpus)
-        rows.append(
-            NodeRow(
-                node=answer.node,
-                state=condition.state,
-                reason="no answer yet" if was_not_awaited(answer) else condition.reason,
-                violated=condition.violated,
-                answer=answer,
-                score=scores.get(answer.node),
-            )
-        )
-    return rows
 
 
 def load_exit_code(snapshot: Snapshot, *, strict: bool) -> ExitCode:

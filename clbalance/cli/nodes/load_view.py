@@ -76,7 +76,7 @@ class LoadView:
 
     def rows(self, snapshot: Snapshot) -> "list[NodeRow]":
         """A row for each node."""
-        from clbalance.cli.nodes.load_rows import node_rows
+        from clbalance.wiring.node_rows import node_rows
 
         return node_rows(snapshot, self.cluster.policy, self.cluster.default_cpus)
 

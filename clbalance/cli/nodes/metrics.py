@@ -37,8 +37,8 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
         snapshot = take_snapshot(services, cluster.candidates.nodes)
         sweep_s = services.clock.monotonic() - began
         records, counters = _remembered(services, console)
-    from clbalance.cli.nodes.load_rows import node_rows
     from clbalance.render.reports.nodes.metrics import MetricsReport
+    from clbalance.wiring.node_rows import node_rows
 
     states = Counter(record.state for record in records)
     return MetricsReport(

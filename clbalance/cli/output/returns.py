@@ -10,7 +10,6 @@ from itertools import takewhile
 from pathlib import Path
 
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import working_directory
 from clbalance.engine.jobs.submitted import spec_of
 from clbalance.engine.services import Services
 from clbalance.model import NodeName
@@ -21,6 +20,7 @@ from clbalance.policy.jobs.task_files import names_the_task
 from clbalance.render import messages
 from clbalance.units import counted, format_size
 from clbalance.user_files.trees.writing import TreeWriter, opened_folder
+from clbalance.wiring.folders import working_directory
 
 _WITHIN_S = 10.0
 """For each job, in a command that was called for something else."""

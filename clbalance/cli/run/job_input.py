@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from clbalance.cli.node_settings import working_directory
 from clbalance.cli.run.options import JobOptions
 from clbalance.cli.run.standard_input import Origin, origin
 from clbalance.errors import UsageError
-from clbalance.model.job import STANDARD_INPUT, Submitted
+from clbalance.model.job import STANDARD_INPUT, NoInput, Submitted
 from clbalance.ports import JobInput, Journal, LiveInput
 from clbalance.render import messages
+from clbalance.wiring.folders import working_directory
 
 MOST_KEPT_BYTES = 64 << 20
 """More standard input is not copied."""
@@ -24,16 +24,6 @@ _PIECE_BYTES = 48 << 10
 _AHEAD = 4  # pieces that are read before the job takes them
 _END_WITHIN_S = 10.0  # for input that was only redirected; `--stdin -` waits
 _TELL_AFTER_S = 1.0
-
-
-class NoInput:
-    """An empty standard input."""
-
-    path = None
-    live = None
-
-    def read(self, offset: int, size: int) -> bytes:
-        return b""
 
 
 class FileInput:

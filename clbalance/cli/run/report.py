@@ -3,7 +3,7 @@
 import signal
 from dataclasses import replace
 
-from clbalance.cli.console import Console, nothing_fits
+from clbalance.cli.console import Console
 from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.cli.placement_remarks import force_hint, left_out
 from clbalance.engine.run.values import RunResult
@@ -15,9 +15,9 @@ from clbalance.model.job import JobSpec
 from clbalance.model.job_record import JobRecord, JobState, NotStarted
 from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
-from clbalance.policy.jobs.requeue import never_started
 from clbalance.render import messages
 from clbalance.render.reports.jobs.run import JobReport, JobResult, JobResults, NewJob
+from clbalance.wiring.nothing_fits import nothing_fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def run_ended(
             raise NotRunError(f"job {result.job.id} was cancelled before it could be started")
         raise not_placed(result.plan, candidates, explained=how.explain, query=query)
     number, outcomes = result.job.id, dispatched.outcomes
-    if how.detached and has_started(result):
+    if how.detached and result.has_started:
         console.show(NewJob(_running(result)))
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
@@ -71,12 +71,6 @@ def run_ended(
         console.show(JobResults((_running(result) if goes_on else _result(result, console, files),)))
     code = run_exit_code(outcomes, dispatched.interrupted)
     return max(code, ExitCode.NOT_RUN_TO_ITS_END) if how.strict and left_out(result.plan) else code
-
-
-def has_started(result: RunResult) -> bool:
-    """Whether the start came to something: the job runs, or has shown that it cannot be executed."""
-    dispatched = result.dispatched
-    return dispatched is not None and dispatched.interrupted is None and not never_started(dispatched.outcomes)
 
 
 def report_queued(job: JobSpec | JobRecord, reason: str, console: Console, *, detached: bool) -> int:

@@ -155,9 +155,7 @@ def _written(
 
 
 def _accept_if_started(services: Services, result: RunResult) -> None:
-    from clbalance.cli.run.report import has_started
-
-    if has_started(result):
+    if result.has_started:
         accept(services, result.job.id)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from clbalance.cli.cluster import ClusterContext
-from clbalance.cli.console import Console, nothing_fits
+from clbalance.cli.console import Console
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.cli.run.followed_results import has_task_results_here
@@ -31,6 +31,7 @@ from clbalance.model.task import MOST_TASKS, Task
 from clbalance.policy.jobs.names import default_name
 from clbalance.policy.jobs.task_records import is_done
 from clbalance.ports import TaskListener
+from clbalance.wiring.nothing_fits import nothing_fits
 from clbalance.written_text import NotUtf8Error, without_bom
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import clbalance
 from clbalance.cli.cluster import ClusterContext, open_store
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import working_directory
 from clbalance.cli.options import ReachOptions
 from clbalance.engine.run.start_queued import ACQUIRED
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job_record import JobRecord
 from clbalance.ports import Journal
 from clbalance.render import messages
+from clbalance.wiring.folders import working_directory
 
 _MODULE = "clbalance.cli.run.controller"
 

@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clbalance.cli.node_settings import working_directory
 from clbalance.cli.option_values import FutureTime, check_job_name, check_priority, parse_begin_time, parse_signal
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.file_patterns import FilePatterns
-from clbalance.cli.requests import Resources, constraints_of, parse_pick, resources_of
 from clbalance.cli.run.job_files import job_files_of
 from clbalance.cli.run.job_input import KeptInput, job_input
 from clbalance.cli.run.options import JobOptions
@@ -28,6 +26,8 @@ from clbalance.policy.jobs.names import default_name
 from clbalance.ports import JobInput
 from clbalance.units import parse_duration
 from clbalance.user_files import CheckedFile, CheckedFiles
+from clbalance.wiring.folders import working_directory
+from clbalance.wiring.requests import Resources, constraints_of, parse_pick, resources_of
 
 if TYPE_CHECKING:  # for their types alone
     from clbalance.cli.cluster import ClusterContext

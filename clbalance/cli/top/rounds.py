@@ -10,7 +10,6 @@ from operator import itemgetter
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.known_names import asking_for_owners, known_names
 from clbalance.cli.node_settings import me
-from clbalance.cli.nodes.load_rows import node_rows
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import StoreError
@@ -22,6 +21,7 @@ from clbalance.render.names import KnownNames
 from clbalance.render.top.nodes import groupings_of
 from clbalance.render.top.round import Round
 from clbalance.render.views import NodeRow, load_per_cpu
+from clbalance.wiring.node_rows import node_rows
 
 _LEAST_ANSWER_S = 1.0
 _LEAST_OF_ROUND = 0.4

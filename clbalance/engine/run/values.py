@@ -65,3 +65,11 @@ class RunResult:
     dispatched: DispatchResult | None
     cancelled: bool = False
     queued: str | None = None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the start came to something: the job runs, or has shown that it cannot be executed."""
+        from clbalance.policy.jobs.requeue import never_started  # deferred import: docs/design/startup.md
+
+        dispatched = self.dispatched
+        return dispatched is not None and dispatched.interrupted is None and not never_started(dispatched.outcomes)

@@ -6,7 +6,7 @@ from clbalance.engine.agent.job_messages import TaskFinished, end_of
 from clbalance.engine.tasks.slot import Slot
 from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.job_record import End, JobState, NotStarted, Outcome
+from clbalance.model.job_record import Cancelled, End, JobState, NotStarted, Outcome
 from clbalance.model.task import Task, TaskEnded, TaskGiven, TaskProgress, TaskReturned
 from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.task_queue import TaskQueue
@@ -80,12 +80,20 @@ class TaskAssignments:
         for slot in slots:
             has, much = self.queue.with_slot(slot.claim), short if slot.claim in self._proven else 1
             if has <= refill_at(much) and self.queue.pending:
-                batches.append((slot, self.queue.take(slot.claim, slot.node, much - has)))
+                batches.append((slot, self._wanted(slot, self.queue.take(slot.claim, slot.node, much - has))))
         parts = [(slot, task.number) for slot, some in batches for task in some]
         if parts:
             given = [TaskGiven(number=number, node=slot.node, claim=slot.claim) for slot, number in parts]
             self.log.add(given, durable=False)
         return batches
+
+    def _wanted(self, slot: Slot, taken: Sequence[Task]) -> list[Task]:
+        """Those of these tasks that are still wanted; the others are over."""
+        wanted = [task for task in taken if self._context.is_wanted(task.number)]
+        for task in taken:
+            if task not in wanted:
+                self._over_unstarted(slot, task.number, Cancelled(reason="not wanted any more"))
+        return wanted
 
     @property
     def may_fail(self) -> int | None:
@@ -114,7 +122,9 @@ class TaskAssignments:
 
     def not_started(self, slot: Slot, number: int, reason: str) -> None:
         """A task cannot be started: its own files here cannot be sent. `reason`: why."""
-        end = NotStarted(reason=reason)
+        self._over_unstarted(slot, number, NotStarted(reason=reason))
+
+    def _over_unstarted(self, slot: Slot, number: int, end: End) -> None:
         is_over = self.queue.ended(slot.claim, number, end)
         if is_over is not None:
             self._ended(slot, number, end, 0.0, is_over=is_over)

@@ -1,5 +1,7 @@
 """The inputs of a run of tasks, and how it went."""
 
+from collections.abc import Callable
+
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
@@ -25,6 +27,8 @@ class TaskRunContext:
     """It was accepted, and returns to the queue while tasks are left that were not started."""
     accepted: bool = False
     """By a detached controller: the job waits for room as long as it takes, or as its `--queue-for` allows."""
+    is_wanted: Callable[[int], bool] = lambda _: True
+    """Asked before a task is given to a slot, each time. False: it is over without having run."""
     is_unseen: bool = False
     """Its output is neither shown nor written to files: the nodes keep it, for `logs`."""
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.cli.run.job_input import MOST_KEPT_BYTES, NoInput, copied_input
+from clbalance.cli.run.job_input import MOST_KEPT_BYTES, copied_input
 from clbalance.errors import UsageError
 from clbalance.lab.cluster import Lab
+from clbalance.model.job import NoInput
 from tests.cli.command import ARGV, TIMEOUT_S, Command
 from tests.cli.held_jobs import job
 from tests.waiting import eventually

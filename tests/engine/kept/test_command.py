@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from clbalance.cli.cluster import SystemClock
 from clbalance.engine.kept import command as command_module
 from clbalance.engine.kept.command import CommandResult, run_command
 from clbalance.engine.kept.pool import KeptTimes
@@ -21,6 +20,7 @@ from clbalance.model import Cause, NodeName
 from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.policy.shell_command import AFTER_COMMAND, command_request
 from clbalance.transport.reach import SshTransport
+from clbalance.wiring.context import SystemClock
 from tests.engine.services import world_of
 from tests.scripted import HangUp
 from tests.waiting import eventually

@@ -34,11 +34,13 @@ def pick(
     """Prints only the folded set on stdout. Exits 3, with the reasons on stderr, if too few nodes fit."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.connecting import connecting
-    from clbalance.cli.console import Console, nothing_fits
+    from clbalance.cli.console import Console
     from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_nodes_left_out
-    from clbalance.cli.requests import check_force, constraints_of, parse_pick, resources_of
+    from clbalance.cli.requests import check_force
     from clbalance.errors import ExitCode
     from clbalance.nodeset import fold
+    from clbalance.wiring.nothing_fits import nothing_fits
+    from clbalance.wiring.requests import constraints_of, parse_pick, resources_of
 
     console = Console.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)

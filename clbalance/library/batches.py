@@ -1,0 +1,147 @@
+"""Collects what is submitted into batches, each carried out by a thread of its own that ends with the last of them.
+
+There is no thread while nothing is to do: an executor that is forgotten keeps no interpreter from ending.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.library.calls import Stop
+from clbalance.library.values import Completed
+
+_GATHER_S = 0.02
+"""A batch begins when nothing was submitted for so long: a loop of `submit` makes one batch."""
+_GATHER_MOST = 10
+"""So many times at most."""
+MOST_BATCHES = 8
+"""At once. Each is a job, with a connection to every node that it uses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One command that was submitted. `result_of` makes the result of its future."""
+
+    words: tuple[str, ...]
+    given: tuple[str, ...]
+    """The words as the caller knows them."""
+    future: "Future[Any]"
+    result_of: Callable[[Completed], Any]
+
+    @classmethod
+    def of(cls, words: tuple[str, ...]) -> "Item":
+        """A command whose result is what it has printed and how it ended."""
+        return cls(words=words, given=words, future=Future(), result_of=lambda completed: completed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Commands that are run together. `at_once`: how many of them; None: as many as fit."""
+
+    items: Sequence[Item]
+    at_once: int | None
+    stop: Stop
+
+
+class Batches:
+    """The batches of one executor. Thread-safe."""
+
+    def __init__(self, run: Callable[[Batch], None], most_at_once: int | None) -> None:
+        """`run` carries out a batch; every future of it is done then. `most_at_once`: commands, over all batches."""
+        self._run = run
+        self._most_at_once = most_at_once
+        self._changed = threading.Condition()
+        self._waiting: deque[Item] = deque()
+        self._running: list[Batch] = []
+        self._threads: set[threading.Thread] = set()
+        self._gathers = False
+        self._is_shut = False
+
+    def add(self, items: Iterable[Item], *, are_all: bool = False) -> None:
+        """Have these carried out. `are_all`: no more come with them. `RuntimeError` after `shut`."""
+        with self._changed:
+            if self._is_shut:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._waiting.extend(items)
+            self._changed.notify_all()
+            self._begin(gathers=not are_all)
+
+    def shut(self, *, cancel: bool) -> None:
+        """Take nothing more. `cancel`: what no node has begun is cancelled."""
+        with self._changed:
+            self._is_shut = True
+            if cancel:
+                for item in (*self._waiting, *(one for batch in self._running for one in batch.items)):
+                    item.future.cancel()
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End everything, also what runs on nodes."""
+        with self._changed:
+            self.shut(cancel=True)
+            for batch in self._running:
+                batch.stop.ask()
+
+    def wait(self) -> None:
+        """Wait until all is done."""
+        while True:
+            with self._changed:
+                thread = next(iter(self._threads), None)
+            if thread is None:
+                return
+            thread.join()
+
+    def _begin(self, *, gathers: bool) -> None:
+        """Start a thread for what waits, if there may be one more, and no other is about to take it."""
+        if self._gathers or not self._waiting or not self._may_run_more():
+            return
+        self._gathers = True
+        thread = threading.Thread(target=self._work, args=(gathers,), name="clbalance-batch")
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except BaseException:
+            self._gathers = False
+            self._threads.discard(thread)
+            raise
+
+    def _may_run_more(self) -> bool:
+        return len(self._running) < MOST_BATCHES and self._free() != 0
+
+    def _free(self) -> int | None:
+        """How many more commands may run at once; None: any number."""
+        if self._most_at_once is None:
+            return None
+        return self._most_at_once - sum(batch.at_once or 0 for batch in self._running)
+
+    def _work(self, gathers: bool) -> None:
+        try:
+            while (batch := self._next(gathers)) is not None:
+                try:
+                    self._run(batch)
+                finally:
+                    with self._changed:
+                        self._running.remove(batch)
+                gathers = False  # what waits now has waited for room
+        finally:
+            with self._changed:
+                self._threads.discard(threading.current_thread())
+
+    def _next(self, gathers: bool) -> Batch | None:
+        """The next batch, once all is there that belongs to it; None: nothing waits, or there is no room."""
+        with self._changed:
+            for _ in range(_GATHER_MOST if gathers else 0):
+                if self._is_shut or not self._changed.wait(_GATHER_S):
+                    break
+            self._gathers = False
+            if not self._waiting or not self._may_run_more():
+                return None
+            items = tuple(self._waiting)
+            self._waiting.clear()
+            free = self._free()
+            batch = Batch(items=items, at_once=None if free is None else min(free, len(items)), stop=Stop())
+            self._running.append(batch)
+            return batch
