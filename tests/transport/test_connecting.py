@@ -4,13 +4,13 @@ import random
 
 import psutil
 
-from clbalance.wiring.context import SystemClock
 from clbalance.engine.kept.pool import KeptTimes
 from clbalance.engine.kept.transport import KeptTransport
 from clbalance.model import Cause, NodeName
 from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.ports import Closed, Line
 from clbalance.transport.reach import SshTransport
+from clbalance.wiring.context import SystemClock
 from tests.waiting import eventually
 
 ONE, OTHER = NodeName("one"), NodeName("other")
