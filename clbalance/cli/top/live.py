@@ -17,6 +17,7 @@ from prompt_toolkit.output import ColorDepth
 from clbalance.cli import signals
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.top.acts import TerminalCommand, export, is_there, terminal_command
+from clbalance.cli.top.filters import KeptFilters
 from clbalance.cli.top.keyboard import key_bindings
 from clbalance.cli.top.painting import LineRenderer
 from clbalance.cli.top.screen import Screen
@@ -26,6 +27,7 @@ from clbalance.policy.heat import NodeGroup
 from clbalance.policy.top.actions import Action, Deed, asks_for
 from clbalance.policy.top.keys import Keys
 from clbalance.policy.top.state import Focus, TopState
+from clbalance.render import messages
 from clbalance.render.lines import Line
 from clbalance.render.output.streams import Outlet
 from clbalance.render.sparkline import blocks_for
@@ -43,11 +45,18 @@ class LiveTop:
     """One screen, from its first frame to its end."""
 
     def __init__(
-        self, screen: Screen, command_of: Callable[[Deed], TerminalCommand], *, every_s: float, color: bool
+        self,
+        screen: Screen,
+        command_of: Callable[[Deed], TerminalCommand],
+        *,
+        every_s: float,
+        color: bool,
+        filters: KeptFilters | None = None,
     ) -> None:
         """`command_of` makes the command that carries out an action."""
         self._screen = screen
         self._command_of = command_of
+        self._filters = filters
         self._command: TerminalCommand | None = None
         """The one that has the terminal."""
         self._every_s = every_s
@@ -133,6 +142,8 @@ class LiveTop:
         was_idle = self._is_idle(now_s)
         self._last_key_s = now_s
         self._screen.press(key)
+        if self._filters is not None:
+            self._filters.note(self._screen.state.history)
         if self._worker is not None:
             self._worker.open_node = self._screen.open_node
             if was_idle:
@@ -198,16 +209,17 @@ def show_live(
     cluster: ClusterContext, groups: tuple[NodeGroup, ...], first: TopState, every_s: float, keys: Keys
 ) -> None:
     """Show the live screen until it is left. What is said meanwhile on standard error comes after it."""
-    names = cluster.candidates.nodes
-    labels = {name for values in cluster.labels.values() for name in values}
-    nothing_yet = Round(number=0, taken_at=datetime.now().astimezone(), rows=())
-    screen = Screen(first, nothing_yet, blocks_for(os.environ), labels, keys)
-    screen.say(f"asking {counted(len(names), 'node')}")
     console = cluster.console
-    live = LiveTop(screen, partial(terminal_command, cluster), every_s=every_s, color=console.display.color)
     said = io.BytesIO()
     aside = replace(console.outlets, stderr=Outlet(file=said))
     quiet = replace(cluster, console=replace(console, outlets=aside))
+    filters = KeptFilters(lambda text: quiet.console.say(messages.warning(text)))
+    nothing_yet = Round(number=0, taken_at=datetime.now().astimezone(), rows=())
+    labels = {name for values in cluster.labels.values() for name in values}
+    screen = Screen(filters.before(first), nothing_yet, blocks_for(os.environ), labels, keys)
+    screen.say(f"asking {counted(len(cluster.candidates.nodes), 'node')}")
+    command_of = partial(terminal_command, cluster)
+    live = LiveTop(screen, command_of, every_s=every_s, color=console.display.color, filters=filters)
     try:
         live.run(Worker(quiet, groups, live.told, live.looked, live.failed))
     finally:

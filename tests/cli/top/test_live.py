@@ -42,6 +42,16 @@ def test_keys_move_through_views_and_q_leaves_nothing(lab: Lab, clbalance: Comma
     assert [line.split(",")[0] for line in written] == ["NODE", "node3"]
 
 
+def test_filters_are_kept_for_the_next_call(lab: Lab, clbalance: Command) -> None:
+    for keys in (b"/node1\r", b"/\x1b[A\r"):
+        terminal = clbalance.on_terminal("top", "-w", "node[1-2]")
+        wait_for(terminal, "2 nodes: 2 up")
+        terminal.type(keys)
+        wait_for(terminal, "/node1  1 row")
+        terminal.type(b"q")
+        assert terminal.end() == 0
+
+
 def test_a_node_that_dies_is_a_row_with_its_reason_and_comes_back(lab: Lab, clbalance: Command) -> None:
     terminal = clbalance.on_terminal("top", "-w", "node[1-2]", "--every", "1s")
     wait_for(terminal, "2 nodes: 2 up")
