@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clbalance.cli.console import Console
+from clbalance.cli.gateways import routes_of
 from clbalance.cli.kept_sessions import kept_if_wanted
 from clbalance.cli.node_settings import (
     facts_by_node,
@@ -248,6 +249,8 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         fanout=ssh.fanout,
         keep_s=ssh.control_persist_s,
         here=here,
+        routes=routes_of(settings),
+        gateway_python=ssh.gateway_python,
     )
     return kept_if_wanted(transport, SystemClock(), connect_s=ssh.connect_timeout_s, answer_s=ssh.probe_timeout_s)
 

@@ -33,6 +33,7 @@ class ClushSessions:
     """`ports.Sessions` over one `Task`."""
 
     keeps = False
+    through_gateways = False
 
     def __init__(
         self,
@@ -107,6 +108,9 @@ class ClushSessions:
 
     def open_nodes(self) -> frozenset[NodeName]:
         return frozenset(self._known_open)
+
+    def open_count(self) -> int:
+        return len(self._known_open)
 
     def next(self, timeout_s: float) -> SessionEvent | None:
         until = time.monotonic() + timeout_s

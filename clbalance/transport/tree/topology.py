@@ -1,6 +1,6 @@
 """Reads a `topology.conf`: which nodes are asked through which gateways.
 
-The format is ClusterShell's: in `[routes]` a line for each step, `admin: gateway[1-4]` and `gateway[1-4]: node[1-5000]`.
+The format is ClusterShell's: in `[routes]` a line for each step, such as `admin: gw[1-4]` and `gw[1-4]: node[1-5000]`.
 It is read here, and not by ClusterShell, whose parser lets any name pass, and says little about mistakes.
 """
 
