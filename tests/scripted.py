@@ -64,6 +64,7 @@ class ScriptedSessions:
     """`ports.Sessions` over functions."""
 
     keeps = False
+    through_gateways = False
 
     def __init__(self, transport: ScriptedTransport) -> None:
         self._transport = transport
@@ -120,6 +121,9 @@ class ScriptedSessions:
 
     def open_nodes(self) -> frozenset[NodeName]:
         return frozenset(self._ends_at) | {event.node for event in self._events if isinstance(event, Closed)}
+
+    def open_count(self) -> int:
+        return len(self.open_nodes())
 
     def connected(self) -> frozenset[NodeName]:
         return self._transport.connected

@@ -77,6 +77,11 @@ class ReachOptions:
         """How many connections are made at once; None: as the settings say."""
         return None
 
+    @property
+    def gateways(self) -> str | None:
+        """The file that names gateways; None: as the settings say."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshOptions(ReachOptions):
@@ -88,6 +93,20 @@ class SshOptions(ReachOptions):
     def connections(self) -> int | None:
         """`--fanout` as typed."""
         return self.fanout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOptions(SshOptions):
+    """The same, for verbs whose question to each node is the only one, or the first of few nodes."""
+
+    topology: Annotated[
+        str | None, Option("--topology", metavar="FILE", help="Ask through its gateways, which are trusted. [none]")
+    ] = None
+
+    @property
+    def gateways(self) -> str | None:
+        """`--topology` as typed."""
+        return self.topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ def typed(ssh: ReachOptions, groups_conf: Path | None = None) -> dict[str, str |
         "ssh.fanout": ssh.connections,
         "ssh.connect_timeout_s": _seconds(ssh.connect_timeout, "`-t`"),
         "ssh.probe_timeout_s": _seconds(ssh.command_timeout, "`-u`"),
+        "ssh.topology": ssh.gateways,
         "groups_conf": None if groups_conf is None else str(groups_conf),
     }
     return {key: value for key, value in given.items() if value is not None}

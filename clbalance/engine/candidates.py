@@ -22,7 +22,7 @@ class CandidateSweep:
         self._services = services
         self._sessions = sessions
         self._query = query
-        self._keep_open = keep_open
+        self._keep_open = 0 if sessions.through_gateways else keep_open
         self._shortlisting = _shortlisting(services, sessions, query)
         few = self._shortlisting
         unasked = None if few is None else few.unasked_at_first()
@@ -30,7 +30,7 @@ class CandidateSweep:
             services,
             sessions,
             query.candidates,
-            keep_open=keep_open,
+            keep_open=self._keep_open,
             unasked=unasked,
             first=() if few is None else few.best,
             earlier=None if few is None else few.earlier,
@@ -38,7 +38,12 @@ class CandidateSweep:
 
     @property
     def probably_chosen(self) -> tuple[NodeName, ...]:
-        """The nodes that will probably be chosen, if that is known while they are being asked; else none."""
+        """The nodes that will probably be chosen, if that is known while they are being asked; else none.
+
+        Nor are there any where gateways ask: nothing can be sent behind the probe.
+        """
+        if self._sessions.through_gateways:
+            return ()
         everyone = self._query.candidates
         best = everyone if self._shortlisting is None else self._shortlisting.best
         is_known = self._shortlisting is not None or self._query.request.pick == len(everyone)

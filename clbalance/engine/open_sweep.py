@@ -159,7 +159,8 @@ class OpenSweep:
 
     def _keep_or_release(self, answer: Measured) -> None:
         """A kept session loses its deadline: that was for the answer."""
-        if not self._keep_if(answer) or len(self.sessions.open_nodes()) - len(self._pending) > self._keep_open:
+        kept = self.sessions.open_count() - len(self._pending)
+        if kept > self._keep_open or not self._keep_if(answer):
             self.give_back(answer.node)
         else:
             self.sessions.set_deadline(answer.node, None)

@@ -35,11 +35,13 @@ def ask(
     first: Sequence[NodeName] = (),
     earlier: "RememberedNodes | None" = None,
 ) -> "OpenSweep":
-    """Ask `nodes` for their load. Sessions are kept as in `sweep`, but only of answers that `keep_if` accepts.
+    """Ask `nodes` for their load. Sessions are kept as in `sweep`, but only of answers that `keep_if` accepts. Where
+    nodes are asked through gateways, none is kept.
 
     `unasked`: nodes that are not asked, with the answer that they have as long as that is so. `first`: those that are
     asked before the others. `earlier`: what the store has of the nodes, if it was read already.
     """
+    keep_open = 0 if sessions.through_gateways else keep_open
     asked = [node for node in nodes if node not in unasked] if unasked else nodes
     asked = [*first, *(node for node in asked if node not in first)] if first else asked
     if services.slurm is not None:

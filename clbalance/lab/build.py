@@ -138,6 +138,10 @@ def _lay_out_client(directory: Path, record: Record, programs: Programs) -> None
     (cluster / "groups.conf").write_text(config_files.GROUPS_CONF)
     (cluster / "groups").write_text(config_files.groups_table(record.spec.groups()))
     (cluster / "clush.conf").write_text(config_files.clush_conf(config))
+    if record.spec.gateways:
+        here = socket.gethostname().partition(".")[0]
+        routes = config_files.topology_conf(here, record.spec.node_names(), record.spec.gateways)
+        (directory / "topology.conf").write_text(routes)  # not beside `clush.conf`: clush would use it unasked
 
 
 def _lay_out_node(node: LabNode, record: Record, services: tuple[Service, ...]) -> None:

@@ -1,6 +1,7 @@
 """A whole lab: bring it up, find it, take it down; and the environment variables for programs that use it."""
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -114,6 +115,11 @@ class Lab:
         return self.directory / "clustershell" / "groups.conf"
 
     @property
+    def topology(self) -> Path | None:
+        """For `--topology`, if some nodes are gateways."""
+        return self.directory / "topology.conf" if self.record.spec.gateways else None
+
+    @property
     def slurm(self) -> LabSlurm | None:
         """Its Slurm, if it has one."""
         return LabSlurm.of(self.directory, self.record)
@@ -123,7 +129,10 @@ class Lab:
         own_bin = str(self.directory / "bin")
         path = [part for part in base.get("PATH", os.defpath).split(":") if part != own_bin]
         slurm = {"SLURM_CONF": str(self.slurm.config)} if self.slurm else {}
-        return slurm | {
+        gateways = {"CLBALANCE_GATEWAY_PYTHON": sys.executable} if self.topology else {}  # this one has ClusterShell
+        return {
+            **slurm,
+            **gateways,
             "CLBALANCE_LAB_DIR": str(self.directory),
             "CLBALANCE_SSH_OPTIONS": self.ssh_options,
             "CLBALANCE_GROUPS_CONF": str(self.groups_conf),

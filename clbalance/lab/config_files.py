@@ -190,6 +190,12 @@ def groups_table(groups: Mapping[str, Sequence[str]]) -> str:
     return "".join(f"{name}: {' '.join(members)}\n" for name, members in groups.items())
 
 
+def topology_conf(here: str, names: Sequence[str], gateways: int) -> str:
+    """The routes from this machine through the first of the nodes to the others."""
+    first, others = ",".join(names[:gateways]), ",".join(names[gateways:])
+    return f"[routes]\n{here}: {first}\n{first}: {others}\n"
+
+
 def clush_conf(ssh_config: Path) -> str:
     """The configuration of clush for the lab's nodes."""
     return f"[Main]\nfanout: 64\nconnect_timeout: 10\ncommand_timeout: 0\nssh_options: -F {ssh_config}\n"

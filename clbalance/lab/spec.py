@@ -49,11 +49,14 @@ class LabSpec:
     """Whether the nodes end when the process that brought them up ends, in any way."""
     slurm: bool = False
     """Whether the second half of the nodes are also nodes of a Slurm, whose controller runs on the first one."""
+    gateways: int = 0
+    """So many of the first nodes are gateways to the others, in the lab's `topology.conf`."""
 
     def __post_init__(self) -> None:
         _within("the number of nodes", self.nodes, 1, MAX_NODES)
         _within("the number of cpus", self.cpus, 1, _MAX_CPUS)
         _within("the number of GPUs", self.gpus, 0, _MAX_GPUS)
+        _within("the number of gateways", self.gateways, 0, self.nodes - 1)
         _within("memory in bytes", self.mem_bytes, 2**20, 2**50)
         _within("swap in bytes", self.swap_bytes, 0, 2**50)
         if not _MAX_STARTUPS.fullmatch(self.max_startups):

@@ -46,6 +46,11 @@ class Sessions(Protocol):
         """Whether shells that are released stay open for whoever opens their nodes next."""
         ...
 
+    @property
+    def through_gateways(self) -> bool:
+        """Whether a node whose first text is its `last` is asked through a gateway. Its session cannot be kept then."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -81,6 +86,10 @@ class Sessions(Protocol):
 
     def open_nodes(self) -> frozenset[NodeName]:
         """Nodes that were opened, and since then neither closed by `close` nor reported `Closed`."""
+        ...
+
+    def open_count(self) -> int:
+        """The number of `open_nodes`, which takes no time."""
         ...
 
     def connected(self) -> frozenset[NodeName]:

@@ -205,6 +205,8 @@ KEYS: Mapping[str, ValueKind] = {
     "ssh.probe_timeout_s": _SECONDS,
     "ssh.fanout": Number(at_least=1, at_most=10_000, whole=True),
     "ssh.control_persist_s": Number(at_least=1, at_most=3600, can_be_off=True),
+    "ssh.topology": Text(expected='the path of a topology.conf, or "none"', pattern=r".+"),
+    "ssh.gateway_python": Text(expected='a python3, such as "/usr/bin/python3"', pattern=r"[A-Za-z0-9_./+-]+"),
     "policy.name": _POLICY,
     "policy.max_age_s": _SECONDS,
     "policy.shortlist_age_s": Number(at_least=1, at_most=3600, can_be_off=True),
@@ -265,6 +267,8 @@ VARIABLES: Mapping[str, str] = {
     "CLBALANCE_PROBE_TIMEOUT": "ssh.probe_timeout_s",
     "CLBALANCE_FANOUT": "ssh.fanout",
     "CLBALANCE_CONTROL_PERSIST": "ssh.control_persist_s",
+    "CLBALANCE_TOPOLOGY": "ssh.topology",
+    "CLBALANCE_GATEWAY_PYTHON": "ssh.gateway_python",
     "CLBALANCE_GROUPS_CONF": "groups_conf",
 }
 """Environment variables, each with the key that it sets."""

@@ -143,6 +143,8 @@ def _ssh(values: Mapping[str, Value]) -> SshSettings:
         connect_timeout_s=plain.connect_timeout_s if connect_timeout_s is None else connect_timeout_s,
         probe_timeout_s=plain.probe_timeout_s if probe_timeout_s is None else probe_timeout_s,
         fanout=plain.fanout if fanout is None else int(fanout),
+        topology=_text(values.get("ssh.topology")) or plain.topology,
+        gateway_python=_text(values.get("ssh.gateway_python")) or plain.gateway_python,
         control_persist_s=number_of(values.get("ssh.control_persist_s", plain.control_persist_s)),
     )
 

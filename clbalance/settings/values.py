@@ -20,6 +20,10 @@ class SshSettings:
     probe_timeout_s: float = 5.0
     """Time for a probe's answer after the connection is made."""
     fanout: int = 64
+    topology: str = "none"
+    """A `topology.conf`: nodes are asked through its gateways, by ClusterShell's tree mode. `none`: directly."""
+    gateway_python: str = "python3"
+    """On gateways: one that has ClusterShell."""
     control_persist_s: float | None = field(default_factory=lambda: None if os.geteuid() == 0 else 60.0)
     """How long ssh keeps a connection for the next call. None: not at all; so it is for root who does not ask for it,
     because an open connection is a login to every node."""

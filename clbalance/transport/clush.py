@@ -34,6 +34,7 @@ class ClushSessions:
     """`ports.Sessions` over one `Task`."""
 
     keeps = False
+    through_gateways = False
 
     def __init__(
         self,
@@ -114,6 +115,9 @@ class ClushSessions:
 
     def open_nodes(self) -> frozenset[NodeName]:
         return frozenset(self._known_open)
+
+    def open_count(self) -> int:
+        return len(self._known_open)
 
     def next(self, timeout_s: float) -> SessionEvent | None:
         if (line := self._next_line()) is not None:

@@ -1,4 +1,4 @@
-"""ClusterShell's `Task`, without its tree mode, which we do not use.
+"""ClusterShell's `Task`, without its tree mode, which few calls use (`with_tree_mode`).
 
 Tree mode brings along `pickle`, `tarfile`, `tempfile` and an XML reader and writer, and these `urllib.request`, `http`,
 `email` and `ssl`: together a tenth of what `load` would do before its first connection (docs/design/speed.md).
@@ -40,4 +40,14 @@ def _without(modules: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
 with _without(_TREE_MODE):
     from ClusterShell.Task import Task, task_self, task_terminate
 
-__all__ = ["Task", "task_self", "task_terminate"]
+__all__ = ["Task", "task_self", "task_terminate", "with_tree_mode"]
+
+
+def with_tree_mode() -> None:
+    """Give `Task` the tree mode that it was imported without."""
+    from importlib import import_module
+
+    task = sys.modules[Task.__module__]
+    for module, names in _TREE_MODE.items():
+        for name in names:
+            setattr(task, name, getattr(import_module(module), name))

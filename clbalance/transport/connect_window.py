@@ -1,5 +1,7 @@
 """How many connections are made at once: a window, in which a hung node holds no place for long."""
 
+from itertools import islice, takewhile
+
 from clbalance.model import NodeName
 
 _LEAST = 4
@@ -20,6 +22,7 @@ class ConnectWindow:
 
     def begin(self, node: NodeName, now: float) -> None:
         """A connection is being made."""
+        self._began_at.pop(node, None)  # the last begun stand last
         self._began_at[node] = now
 
     def end(self, node: NodeName) -> None:
@@ -32,5 +35,7 @@ class ConnectWindow:
 
     def free_places(self, now: float) -> int:
         """How many connections may be begun now."""
-        recent = sum(now - began_at < _HOLDS_PLACE_S for began_at in self._began_at.values())
-        return max(0, min(self._size - recent, _MOST_WINDOWS * self._size - len(self._began_at)))
+        most = min(self._size, _MOST_WINDOWS * self._size - len(self._began_at))
+        recent = takewhile(lambda began_at: now - began_at < _HOLDS_PLACE_S, reversed(self._began_at.values()))
+        held = sum(1 for _ in islice(recent, self._size))
+        return max(0, min(self._size - held, most))

@@ -4,7 +4,7 @@ import contextlib
 import resource
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.nodeset import check_user_name
 from clbalance.ports import Link, Sftp
-from clbalance.transport.ssh_command import REMOTE_COMMAND, ssh_argv, ssh_call
+from clbalance.transport.ssh_command import REMOTE_COMMAND, gateway_options, ssh_argv, ssh_call
 from clbalance.transport.ssh_failure import Failure
 
 if TYPE_CHECKING:  # imported by calls that reach nodes, and by those that share: docs/design/startup.md
@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # imported by calls that reach nodes, and by those that share
     from clbalance.transport.clush import ClushSessions
     from clbalance.transport.session_client import SessionWorker
     from clbalance.transport.sharing.connections import SharedConnections
+    from clbalance.transport.tree.sessions import TreeSessions
+    from clbalance.transport.tree.topology import Routes
 
 # With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
 _SHELL = "exec /bin/sh -s"
@@ -44,6 +46,9 @@ class SshTransport:
     """Nodes that are this machine and are reached without ssh."""
     keep_s: float | None = None
     """How long a connection is kept for the next call; None: it ends with its session."""
+    routes: "Routes | None" = None
+    """To nodes that are asked through gateways. None: all are asked directly."""
+    gateway_python: str = "python3"
     lacks: set[str] = field(default_factory=set)
     """Options that this ssh turned out to be too old for."""
     unshared: set[NodeName] = field(default_factory=set)
@@ -60,11 +65,12 @@ class SshTransport:
         """Begin to connect to nodes that the next sessions will open: the block imports what it needs meanwhile.
 
         Not where connections are shared: those that stand take no time, and are taken for dead if nothing is asked.
+        Nor where there are gateways.
         """
-        if self.keep_s:
+        if self.keep_s or self.routes is not None:
             yield
             return
-        with self.sessions() as sessions:
+        with self._direct_sessions() as sessions:
             for node in nodes:
                 sessions.begin(node)
             self.begun.append(sessions)
@@ -73,13 +79,46 @@ class SshTransport:
             finally:
                 self.begun.clear()
 
-    def sessions(self) -> "ClushSessions":
+    def sessions(self) -> "ClushSessions | TreeSessions":
         """New sessions, or those that `connecting` has begun.
 
         `UsageError` if `user` is no user name, or there is no ssh program and no node is here.
         """
         if self.begun:
             return self.begun.pop()
+        if self.routes is None:
+            return self._direct_sessions()
+        from clbalance.transport.tree.question import GatewaySettings  # few clusters need gateways
+        from clbalance.transport.tree.sessions import TreeSessions
+
+        connect_s = max(1, round(self.connect_timeout_s))
+        info = {
+            "ssh_path": self.path,
+            "ssh_options": gateway_options(self.options, self.lacks),
+            "ssh_user": self.user,
+            "connect_timeout": connect_s,
+            "fanout": self.fanout,
+        }
+        gateways = GatewaySettings(
+            routes=self.routes, argv=self._argv, python=self.gateway_python, info=info, connect_timeout_s=connect_s
+        )
+        return TreeSessions(self._direct_sessions(), gateways)
+
+    def _argv(self, node: str, command: str, *, more: Sequence[str] = (), subsystem: bool = False) -> list[str]:
+        """The argv of a login without a terminal."""
+        return ssh_argv(
+            node,
+            command,
+            path=self.path,
+            options=self.options,
+            more=more,
+            user=self.user,
+            connect_timeout_s=self.connect_timeout_s,
+            lacks=self.lacks,
+            subsystem=subsystem,
+        )
+
+    def _direct_sessions(self) -> "ClushSessions":
         from clbalance.transport.clush import ClushSessions
         from clbalance.transport.session_state import Retries
 
@@ -124,17 +163,8 @@ class SshTransport:
             argv = ["/bin/sh", "-c", command]
         else:
             self._check(has_other_ways=bool(self.here))
-            argv = ssh_argv(
-                node,
-                command,
-                path=self.path,
-                options=self.options,
-                more=["-oControlPath=none"] if node in self.unshared else [],
-                user=self.user,
-                connect_timeout_s=self.connect_timeout_s,
-                lacks=self.lacks,
-                subsystem=subsystem,
-            )
+            more = ["-oControlPath=none"] if node in self.unshared else []
+            argv = self._argv(node, command, more=more, subsystem=subsystem)
 
         def failed(failure: Failure) -> None:
             if failure.cause is Cause.MUX:

@@ -84,17 +84,25 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
             stream.rbuf = (stream.rbuf + chunk)[-KEPT_STDERR_BYTES:]
             self._stderr_bytes += len(chunk)  # since the last line on standard output
             if self._stderr_bytes > MAX_STDERR_BYTES:
-                self.worker.eh.sent_too_much(self.worker, "more than 1 MiB on standard error")
+                self._refuse("more than 1 MiB on standard error")
             return
         *lines, rest = (stream.rbuf + chunk).split(b"\n")
         stream.rbuf = rest
         if lines:
             self._stderr_bytes = 0
             self.worker.has_answered = True
-            self.worker.eh.wrote(self.worker, self.key, lines)
+            self._hand_over(lines)
         if len(rest) > MAX_LINE_BYTES:
             stream.rbuf = b""
-            self.worker.eh.sent_too_much(self.worker, "a line of more than 1 MiB")
+            self._refuse("a line of more than 1 MiB")
+
+    def _hand_over(self, lines: list[bytes]) -> None:
+        """Give whole lines to the worker's handler."""
+        self.worker.eh.wrote(self.worker, self.key, lines)
+
+    def _refuse(self, what: str) -> None:
+        """Have the session ended for what it has sent."""
+        self.worker.eh.sent_too_much(self.worker, what)
 
     def _flush_read(self, sname: str) -> None:
         """Keep stderr in the worker, for `classify`. A last line of stdout without newline is dropped."""
@@ -110,8 +118,12 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         self.streams.clear()
         self.invalidate()
         self.worker.ended()
-        # By itself: ClusterShell's worker inspects the signature of a handler's method before each call.
-        self.worker.eh.ev_hup(self.worker, self.key, rc if rc >= 0 else 128 - rc)
+        self._tell_end(rc if rc >= 0 else 128 - rc, abort=abort)
+
+    def _tell_end(self, rc: int, *, abort: bool) -> None:
+        """By itself: ClusterShell's worker inspects the signature of a handler's method before each call."""
+        del abort
+        self.worker.eh.ev_hup(self.worker, self.key, rc)
 
     def _drain(self) -> None:
         """Read the output that the process wrote before its exit and the loop has not read."""

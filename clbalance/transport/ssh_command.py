@@ -43,20 +43,31 @@ def ssh_argv(  # noqa: PLR0913 - each is a part of one command line
         *more,
         # At the default level, ssh prints "Connection closed" after a session with a terminal.
         *(["-tt", "-oLogLevel=ERROR"] if terminal else ["-T"]),
-        "-oBatchMode=yes",
-        "-oForwardAgent=no",
-        "-oForwardX11=no",
-        "-oClearAllForwardings=yes",
-        "-oPermitLocalCommand=no",
-        *([] if REMOTE_COMMAND in lacks else [f"-o{REMOTE_COMMAND}=none"]),  # ssh runs either that one or ours
+        *_fixed(lacks),
         f"-oRequestTTY={'force' if terminal else 'no'}",
-        "-oUpdateHostKeys=no",  # many clients at once would rewrite one known_hosts
         f"-oConnectTimeout={max(1, round(connect_timeout_s))}",
-        "-oServerAliveInterval=5",
-        "-oServerAliveCountMax=3",
         *(["-l", user] if user else []),
         *(["-s"] if subsystem else []),
         "--",
         node,
         command,
     ]
+
+
+def gateway_options(options: str, lacks: Collection[str] = ()) -> str:
+    """The options that a gateway gives to its ssh: the user's, then ours. ClusterShell adds the time to connect."""
+    return " ".join((options, "-T", *_fixed(lacks), "-oRequestTTY=no")).strip()
+
+
+def _fixed(lacks: Collection[str]) -> tuple[str, ...]:
+    return (
+        "-oBatchMode=yes",
+        "-oForwardAgent=no",
+        "-oForwardX11=no",
+        "-oClearAllForwardings=yes",
+        "-oPermitLocalCommand=no",
+        *(() if REMOTE_COMMAND in lacks else (f"-o{REMOTE_COMMAND}=none",)),  # ssh runs either that one or ours
+        "-oUpdateHostKeys=no",  # many clients at once would rewrite one known_hosts
+        "-oServerAliveInterval=5",
+        "-oServerAliveCountMax=3",
+    )

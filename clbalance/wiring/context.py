@@ -25,6 +25,7 @@ from clbalance.settings.values import Settings
 from clbalance.transport.group_sources import ResultGroups
 from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
+from clbalance.wiring.gateways import routes_of
 from clbalance.wiring.node_settings import (
     facts_by_node,
     labels_of_nodes,
@@ -213,6 +214,8 @@ def plain_ssh(settings: Settings, options: Sequence[str], here: frozenset[NodeNa
         fanout=ssh.fanout,
         keep_s=ssh.control_persist_s,
         here=here,
+        routes=routes_of(settings),
+        gateway_python=ssh.gateway_python,
     )
 
 

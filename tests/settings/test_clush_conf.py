@@ -32,7 +32,7 @@ def test_what_it_says_of_ssh_applies_and_is_named_as_the_origin(place: Place, us
     ssh = settings.ssh
     assert (ssh.user, ssh.options, ssh.path, ssh.fanout) == ("ann", "-p 2222", "/opt/ssh", 7)
     assert (ssh.connect_timeout_s, ssh.probe_timeout_s) == (3.0, 4.0)
-    ours_alone = {"ssh.control_persist_s"}
+    ours_alone = {"ssh.control_persist_s", "ssh.topology", "ssh.gateway_python"}
     theirs = {key for key in KEYS if key.startswith("ssh.")} - ours_alone
     assert {settings.origins[key] for key in theirs} == {str(users)}
 

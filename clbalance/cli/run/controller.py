@@ -15,7 +15,7 @@ from pathlib import Path
 from clbalance.cli.cluster import ClusterContext, cluster_context, open_store
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import as_submitted, place_again
-from clbalance.cli.options import NodeOptions, SshOptions, VerbosityOptions
+from clbalance.cli.options import NodeOptions, SweepOptions, VerbosityOptions
 from clbalance.cli.output.file_patterns import FilePatterns
 from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.job_input import input_of
@@ -46,7 +46,7 @@ def main() -> int:
         with contextlib.suppress(OSError):
             os.chdir(order["folder"] or "/")
         options = ConnectOptions(
-            ssh=SshOptions(**{"fanout": None, **order["ssh"]}),
+            ssh=SweepOptions(**{"fanout": None, **order["ssh"]}),
             groups_conf=None if order["groups_conf"] is None else Path(order["groups_conf"]),
         )
         control(number, JobLock(name=order["lock"], fd=fd), options)
@@ -100,7 +100,7 @@ def _queue(journal: Journal, number: int, reason: str) -> None:
 
 
 def _cluster(submitted: Submitted, options: ConnectOptions, console: Console) -> ClusterContext:
-    ssh = as_submitted(SshOptions(**{"fanout": None, **asdict(options.ssh)}), submitted)
+    ssh = as_submitted(SweepOptions(**{"fanout": None, **asdict(options.ssh)}), submitted)
     if submitted.candidates == (this_node(),):  # submitted without any cluster, if there still is none
         cluster = cluster_context(NodeOptions(groups_conf=options.groups_conf), ssh, console)
         if cluster.is_here:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.options import NodeOptions, ReachOptions, SweepOptions
 from clbalance.engine.services import Services
 from clbalance.model.job_record import JobRecord
 from clbalance.nodeset import fold
@@ -40,7 +40,7 @@ def start_from_journal(ssh: ReachOptions, console: Console, services: Services, 
     """The same for a verb that names jobs and no nodes. Nodes get their labels and factors from the settings."""
     wanted = [services.journal.submitted(job) for job in jobs]
     nodes = dict.fromkeys(node for one in wanted if one is not None for node in one.candidates)
-    options = SshOptions(**{"fanout": None, **asdict(ssh)})
+    options = SweepOptions(**{"fanout": None, **asdict(ssh)})
     cluster = cluster_context(NodeOptions(nodes=[fold(nodes)]), options, console)
     start_on(cluster, cluster.with_node_settings(services), jobs)
 

@@ -12,6 +12,7 @@ class SessionsView:
     """One use of the sessions of a pool."""
 
     keeps = True
+    through_gateways = False
 
     def __init__(self, pool: SessionPool) -> None:
         self._pool = pool
@@ -63,6 +64,9 @@ class SessionsView:
 
     def open_nodes(self) -> frozenset[NodeName]:
         return frozenset(self._open)
+
+    def open_count(self) -> int:
+        return len(self._open)
 
     def connected(self) -> frozenset[NodeName]:
         return self._pool.nodes | self._pool.open_sessions.connected()

@@ -49,6 +49,9 @@ class ClusterOptions:
         bool,
         Option("--slurm", help="The second half are nodes of a Slurm, too: partition and group `batch`."),
     ] = False
+    gateways: Annotated[
+        int, Option("--gateways", metavar="G", help="The first G are gateways to the others.", show_default=False)
+    ] = 0
     isolation: Annotated[
         str, Option("--isolation", metavar="KIND", help="namespaces or subreaper. [the best that is allowed]")
     ] = ""
@@ -88,11 +91,14 @@ def up(
         max_startups=options.max_startups,
         isolation=parse_isolation(options.isolation),
         slurm=options.slurm,
+        gateways=options.gateways,
     )
     lab = Lab.up(_directory(directory), spec)
     console = Console.of(output)
     console.say(f"{nodes} {'nodes are' if nodes > 1 else 'node is'} up in {lab.directory}\n")
     console.say(f'`eval "$({_env_command(directory)})"` points this shell at it\n')
+    if lab.topology is not None:
+        console.say(f"`--topology {lab.topology}` asks nodes through the first {options.gateways}\n")
     console.show(lab_report(lab, LabUpReport))
 
 

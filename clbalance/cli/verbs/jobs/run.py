@@ -7,7 +7,7 @@ import typer
 from typer import Argument
 from typer.core import TyperCommand
 
-from clbalance.cli.options import JobOutputOptions, NodeOptions, RequestOptions, SshOptions, takes
+from clbalance.cli.options import JobOutputOptions, NodeOptions, RequestOptions, SweepOptions, takes
 from clbalance.cli.run.options import JobOptions, TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
@@ -57,7 +57,7 @@ def run(
     job: JobOptions,
     tasks: TaskOptions,
     resources: RequestOptions,
-    ssh: SshOptions,
+    ssh: SweepOptions,
     output: JobOutputOptions,
     words: Annotated[
         list[str] | None, Argument(metavar="SCRIPT|- [ARG]...|-- COMMAND...", help="What to run.", show_default=False)

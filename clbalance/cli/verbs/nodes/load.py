@@ -8,7 +8,7 @@ from clbalance.cli.options import (
     NodeOptions,
     NodesArgument,
     OutputOptions,
-    SshOptions,
+    SweepOptions,
     takes,
 )
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def load(
     nodes: NodeOptions,
-    ssh: SshOptions,
+    ssh: SweepOptions,
     output: OutputOptions,
     expressions: ExpressionOptions,
     shown: LoadOptions,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, VerbosityOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, SweepOptions, VerbosityOptions, takes
 
 _HELP = """Ask nodes for their load, and print it in Prometheus' text format.
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def metrics(
     nodes: NodeOptions,
-    ssh: SshOptions,
+    ssh: SweepOptions,
     verbosity: VerbosityOptions,
     words: NodesArgument = None,
     output: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, RequestOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, RequestOptions, SweepOptions, takes
 
 PickOption = Annotated[
     str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def pick(
     nodes: NodeOptions,
-    ssh: SshOptions,
+    ssh: SweepOptions,
     output: OutputOptions,
     resources: RequestOptions,
     words: NodesArgument = None,

@@ -1,0 +1,149 @@
+"""`ports.Sessions` where nodes are behind gateways: what is asked once goes through these, the rest directly."""
+
+import queue
+import time
+from types import TracebackType
+from typing import Self
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.ports import Closed, SessionEvent
+from clbalance.transport.clush import ClushSessions
+from clbalance.transport.tree.question import GatewaySettings, Question
+
+_MOST_QUESTIONS = 4
+"""Different ones at once: each has connections of its own to all gateways."""
+_GONE_WITHIN_S = 3.0
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A node that was opened: not sent anything yet, or asked by a question."""
+
+    within_s: float
+    question: Question | None = None
+
+
+class TreeSessions:
+    """Sessions with nodes behind gateways, and with others, which are asked directly.
+
+    A node whose first text is its last is asked through its gateway. A node that is talked to further has a session
+    of its own, by ssh from here, as without gateways.
+    """
+
+    keeps = False
+    through_gateways = True
+
+    def __init__(self, direct: ClushSessions, gateways: GatewaySettings) -> None:
+        self._direct = direct
+        self._gateways = gateways
+        self._asked: dict[NodeName, _Asked] = {}
+        self._to_ask: dict[bytes, list[NodeName]] = {}
+        self._questions: list[Question] = []
+        self._heard: queue.SimpleQueue[tuple[Question, SessionEvent]] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        self._direct.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for question in self._questions:
+                question.end()
+            for question in self._questions:
+                question.join(_GONE_WITHIN_S)
+        finally:
+            self._direct.__exit__(kind, error, trace)
+
+    def open(self, node: NodeName, *, within_s: float) -> None:
+        if node in self._gateways.routes.behind:
+            self._asked[node] = _Asked(within_s)
+        else:
+            self._direct.open(node, within_s=within_s)
+
+    def send(self, node: NodeName, text: bytes, *, last: bool = False) -> None:
+        asked = self._asked.get(node)
+        if asked is None:
+            self._direct.send(node, text, last=last)
+        elif last and asked.question is None:
+            self._to_ask.setdefault(text, []).append(node)
+        else:
+            del self._asked[node]
+            self._direct.open(node, within_s=asked.within_s)
+            self._direct.send(node, text, last=last)
+
+    def set_deadline(self, node: NodeName, within_s: float | None) -> None:
+        if node not in self._asked:  # gateways keep the deadlines of their nodes
+            self._direct.set_deadline(node, within_s)
+
+    def release(self, node: NodeName) -> None:
+        self.close(node)
+
+    def close(self, node: NodeName, *, fault: str = "") -> None:
+        if self._asked.pop(node, None) is None:
+            self._direct.close(node, fault=fault)
+
+    def open_nodes(self) -> frozenset[NodeName]:
+        return self._direct.open_nodes() | self._asked.keys()
+
+    def open_count(self) -> int:
+        return self._direct.open_count() + len(self._asked)
+
+    def connected(self) -> frozenset[NodeName]:
+        return self._direct.connected()
+
+    def next(self, timeout_s: float) -> SessionEvent | None:
+        self._ask()
+        until = time.monotonic() + timeout_s
+        while (event := self._from_gateways()) is None:
+            left = until - time.monotonic()
+            if (event := self._direct.next(max(0.0, left))) is not None:
+                return event
+            if left <= 0 or self._heard.empty():  # in time, and nothing came through gateways: somebody woke us
+                return self._from_gateways()
+        return event
+
+    def wake(self) -> None:
+        self._direct.wake()
+
+    def _from_gateways(self) -> SessionEvent | None:
+        while not self._heard.empty():
+            question, event = self._heard.get_nowait()
+            asked = self._asked.get(event.node)
+            if asked is None or asked.question is not question:
+                continue  # it was closed, and perhaps opened again, meanwhile
+            if isinstance(event, Closed):
+                del self._asked[event.node]
+            return event
+        return None
+
+    def _ask(self) -> None:
+        """Send what was not sent yet."""
+        for text, nodes in self._to_ask.items():
+            still_open = [node for node in nodes if node in self._asked]
+            if not still_open:
+                continue
+            within_s = max(self._asked[node].within_s for node in still_open)
+            if len(self._questions) >= _MOST_QUESTIONS:
+                self._ask_directly(text, still_open)
+            else:
+                self._ask_through_gateways(text, still_open, within_s)
+        self._to_ask.clear()
+
+    def _ask_through_gateways(self, text: bytes, nodes: list[NodeName], within_s: float) -> None:
+        def tell(event: SessionEvent) -> None:
+            self._heard.put((question, event))
+            self._direct.wake()
+
+        question = Question(self._gateways, nodes, text, within_s=within_s, tell=tell)
+        for node in nodes:
+            self._asked[node].question = question
+        self._questions.append(question)
+        question.start()
+
+    def _ask_directly(self, text: bytes, nodes: list[NodeName]) -> None:
+        for node in nodes:
+            self._direct.open(node, within_s=self._asked.pop(node).within_s)
+            self._direct.send(node, text, last=True)
