@@ -74,6 +74,13 @@ def default_choice(subject: Subject, why: str, before: str | None, at: datetime)
     return Choice(subject=subject, policy=default, before=before or default, at=at, reason=f"the default: {why}")
 
 
+def undecided(subject: Subject, why: str, before: str | None, at: datetime) -> Choice:
+    """The policy of yesterday, because nothing could be found out; without one, the default."""
+    if before is None:
+        return default_choice(subject, why, before, at)
+    return Choice(subject=subject, policy=before, before=before, at=at, reason=f"as before: {why}")
+
+
 # The gate.
 
 
