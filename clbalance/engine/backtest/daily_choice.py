@@ -76,7 +76,7 @@ class _DailyChoice:
             try:
                 return self._on(history.newest(self._progress.days))
             except _OverShareError:
-                self._keep(days=self._progress.days // 2, done={})
+                self._keep(days=min(self._progress.days, history.days) // 2, done={})
         why = f"the history is too long to be replayed in {self._inputs.budget_s:g} s of processor time"
         return [undecided(one, why, self._name_before(one), self._progress.until) for one in self._inputs.subjects]
 
@@ -100,8 +100,8 @@ class _DailyChoice:
             return done
         left = sum(len(FIELDS[one].names) for one in inputs.subjects) - len(self._progress.done)
         spent_s, began_s = self._progress.spent_s, inputs.cpu_s()
-        share_s = (inputs.budget_s - spent_s) / left
-        self._keep(spent_s=spent_s + max(0.0, share_s))  # spent, also if this process is killed on the way
+        share_s = max(0.0, inputs.budget_s - spent_s) / (left + 1)  # one is left for a process that goes on
+        self._keep(spent_s=spent_s + share_s)  # also if this process is killed on the way
 
         def check(_: int) -> None:
             if inputs.cpu_s() - began_s >= share_s:
