@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from clbalance.cli.chosen import last_choice, policy_in_use, subjects_of
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import (
     labels_of_nodes,
@@ -23,7 +22,6 @@ from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.render import messages
 from clbalance.render.reports.admin.config import CheckReport, ConfigPlace, PlacesReport, SettingsReport, ShownKey
-from clbalance.render.reports.balance.choices import chosen_value
 from clbalance.render.text import Json
 from clbalance.settings.clush_conf import clush_files
 from clbalance.settings.load import load_settings, settings_files
@@ -75,6 +73,9 @@ def _entries(settings: Settings) -> Iterator[ShownKey]:
 
 def _chosen(settings: Settings) -> Iterator[ShownKey]:
     """What stands for `auto`."""
+    from clbalance.cli.chosen import last_choice, policy_in_use, subjects_of  # only here, and few settings say `auto`
+    from clbalance.render.reports.balance.choices import chosen_value
+
     for subject in subjects_of(settings):
         choice = last_choice(subject)
         value: Json = policy_in_use(subject) if choice is None else chosen_value(choice)

@@ -46,15 +46,19 @@ class ChoicesReport(Report):
 
 
 def choice_line(choice: Choice) -> str:
-    """One choice in a sentence."""
-    instead = "" if choice.policy == choice.before else f" instead of {choice.before}"
-    of = f" (jobs of {counted(choice.days, 'day')})" if choice.days else ""
-    return f"{_NAMES[choice.subject]}: {choice.policy}{instead}: {choice.reason}{of}"
+    """One choice in a line, with its reason."""
+    return _line(choice, "")
 
 
 def dated_line(choice: Choice) -> str:
     """The same for a choice that was made earlier."""
-    return f"{choice_line(choice)}; chosen {choice.at:%Y-%m-%d}"
+    return _line(choice, f", chosen {choice.at:%Y-%m-%d}")
+
+
+def _line(choice: Choice, when: str) -> str:
+    instead = "" if choice.policy == choice.before else f" instead of {choice.before}"
+    of = f"; jobs of {counted(choice.days, 'day')}" if choice.days else ""
+    return f"{_NAMES[choice.subject]}: {choice.policy}{instead}{when} ({choice.reason}{of})"
 
 
 def chosen_value(choice: Choice) -> dict[str, Json]:
