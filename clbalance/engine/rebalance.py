@@ -29,6 +29,7 @@ from clbalance.model import Measured, NodeName
 from clbalance.model.job_record import JobRecord
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
+from clbalance.policy.queue.queues import PRIORITY, JobQueue
 from clbalance.policy.queue.start import Chosen, PendingJob
 from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration
 
@@ -44,6 +45,7 @@ class RebalanceRequest:
     pools: Sequence[NodePool]
     settings: BalanceSettings
     policy_of: Callable[[PendingJob], Policy]
+    queue: JobQueue = PRIORITY
     rng: Rng
     uid: int
 
@@ -100,7 +102,7 @@ def decide(services: Services, request: RebalanceRequest, *, counts: bool) -> Re
     inputs = read_inputs(services, request.nodes)
     if not any(isinstance(answer, Measured) for answer in inputs.snapshot.answers):
         raise NoAnswerError("no node has answered", hint="`clbalance load` shows each with its reason")
-    chosen, charged = choose_queued(services, inputs, request.policy_of, request.rng)
+    chosen, charged = choose_queued(services, inputs, request.policy_of, request.rng, request.queue)
     uid = our_uid(inputs.snapshot, otherwise=request.uid)
     plans = plan_pools(services, charged, request.pools, request.settings, uid=uid, counts=counts)
     return RebalanceDecision(inputs=inputs, chosen=chosen, plans=plans)

@@ -16,6 +16,7 @@ from clbalance.policy.jobs.record import copies_without_outcome, dependency, is_
 from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
+from clbalance.policy.queue.queues import PRIORITY, JobQueue
 from clbalance.policy.queue.start import Chosen, PendingJob, pending_job, to_start
 from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, jobs_on, running_job
 from clbalance.policy.rebalance.levels import over_nodes
@@ -89,7 +90,11 @@ def read_inputs(services: Services, nodes: Sequence[NodeName]) -> RebalanceInput
 
 
 def choose_queued(
-    services: Services, inputs: RebalanceInputs, policy_of: Callable[[PendingJob], Policy], rng: Rng
+    services: Services,
+    inputs: RebalanceInputs,
+    policy_of: Callable[[PendingJob], Policy],
+    rng: Rng,
+    queue: JobQueue = PRIORITY,
 ) -> tuple[Chosen, RebalanceInputs]:
     """Choose queued jobs to start. The returned inputs have these jobs on their nodes already."""
     now = services.clock.now()
@@ -98,7 +103,7 @@ def choose_queued(
         before = dependency({job: services.journal.record(job) for job in one.submitted.restart_policy.after})
         queued.append(pending_job(one.record, one.submitted, one.copies, eligibility(one.record, before, now)))
     running = {one.record.key: one.ends_at for one in inputs.jobs if one.is_running}
-    chosen = to_start(inputs.snapshot, queued, running, policy_of, now, rng)
+    chosen = to_start(inputs.snapshot, queued, running, policy_of, now, rng, queue)
     snapshot, by_job = inputs.snapshot, {one.job: one for one in queued}
     for job, nodes in chosen.starts:
         snapshot = assume(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))

@@ -12,6 +12,7 @@ from clbalance.model import NodeName, Plan, Reading, Trend
 from clbalance.model.job import JobChanges, OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MigrationRequest, Outcome, Placed
 from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
+from clbalance.ports.choices import Choices
 from clbalance.ports.returns import Returns
 
 if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
@@ -31,7 +32,7 @@ IndexValues: TypeAlias = Mapping[str, float]
 """The load indices of a node in one sweep, by name."""
 
 
-class Store(Protocol):
+class Store(Choices, Protocol):
     """The memory of this submit host about nodes. If it is lost, history is lost, but no job. Errors: `StoreError`."""
 
     def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:

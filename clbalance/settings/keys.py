@@ -181,9 +181,19 @@ _WEIGHT = Number(at_least=0, at_most=1_000_000)
 _LEVEL = Number(at_least=0, at_most=100, can_be_off=True)
 _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
-POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr")
-"""The policies of `policy/placement/policies.py`, which this layer must not import; a test compares the two lists."""
-_POLICY = Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES))
+AUTO = "auto"
+"""In place of the name of a policy: the one that was chosen."""
+POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr", AUTO)
+QUEUES = ("fcfs", "sjf", "priority", "easy", "easy-sjbf", AUTO)
+"""The policies of `policy/placement/policies.py` and the lists of `policy/queue/queues.py`, which this layer must not
+import, and the one that is chosen; tests compare them."""
+
+
+def _one_of(names: tuple[str, ...]) -> Text:
+    return Text(expected=" or ".join(f'"{name}"' for name in names), pattern="|".join(names))
+
+
+_POLICY = _one_of(POLICIES)
 _WEIGHTS = (
     "run_queue",
     "cpu_use",
@@ -208,6 +218,7 @@ KEYS: Mapping[str, ValueKind] = {
     "ssh.topology": Text(expected='the path of a topology.conf, or "none"', pattern=r".+"),
     "ssh.gateway_python": Text(expected='a python3, such as "/usr/bin/python3"', pattern=r"[A-Za-z0-9_./+-]+"),
     "policy.name": _POLICY,
+    "policy.queue": _one_of(QUEUES),
     "policy.max_age_s": _SECONDS,
     "policy.shortlist_age_s": Number(at_least=1, at_most=3600, can_be_off=True),
     "policy.suspect_after": Number(at_least=1, at_most=1000, whole=True, can_be_off=True),

@@ -169,6 +169,7 @@ def _policy(values: Mapping[str, Value]) -> PolicySettings:
     suspect_after = number_of(values.get("policy.suspect_after", plain.suspect_after))
     return PolicySettings(
         name=_text(values.get("policy.name")) or plain.name,
+        queue=_text(values.get("policy.queue")) or plain.queue,
         weights={name: weight for name, weight in weights.items() if weight is not None},
         max_age_s=number_of(values.get("policy.max_age_s")),
         shortlist_age_s=number_of(values.get("policy.shortlist_age_s", plain.shortlist_age_s)),

@@ -34,6 +34,9 @@ class PolicySettings:
     """The policy's name and changes to it; weights that are not set stay the policy's own."""
 
     name: str = "least"
+    """`auto`: the one that was chosen (docs/design/auto.md); so too `queue`."""
+    queue: str = "priority"
+    """The order of the waiting list."""
     weights: Mapping[str, float] = field(default_factory=dict)
     max_age_s: float | None = None
     shortlist_age_s: float | None = 120.0

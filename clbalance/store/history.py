@@ -123,6 +123,23 @@ def read_past(
     return {node: sorted(points, key=lambda point: point.at_s) for node, points in found.items()}
 
 
+def read_mean_load(
+    connection: Connection, nodes: Sequence[NodeName], since: datetime, until: datetime
+) -> dict[NodeName, tuple[float, int]]:
+    """As `Choices.mean_load`."""
+    found: dict[NodeName, tuple[float, int]] = {}
+    for start in range(0, len(nodes), _NODES_AT_ONCE):
+        some = nodes[start : start + _NODES_AT_ONCE]
+        query = (
+            "SELECT node, AVG(r1m_per_cpu), MIN(slot_s) FROM past WHERE tier = ? AND slot_s BETWEEN ? AND ?"  # noqa: S608 (only our own text)
+            f" AND typeof(r1m_per_cpu) = 'integer' AND node IN ({', '.join('?' * len(some))}) GROUP BY node"
+        )
+        window = (len(_TIERS) - 1, _seconds(since), _seconds(until))
+        for node, mean, since_s in connection.execute(query, (*window, *some)):
+            found[NodeName(node)] = mean / _PER_ONE, since_s
+    return found
+
+
 def _points(
     connection: Connection, tier: int, nodes: Sequence[NodeName], window: tuple[int, int]
 ) -> Iterator[tuple[NodeName, SeriesPoint]]:

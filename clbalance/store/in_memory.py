@@ -11,7 +11,7 @@ from datetime import datetime
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, Remembered
-from clbalance.store.history import read_past, write_past
+from clbalance.store.history import read_mean_load, read_past, write_past
 from clbalance.store.readings import (
     Trends,
     TrendSample,
@@ -35,6 +35,7 @@ class InMemoryStore:
         self._answers: dict[NodeName, KeptAnswer] = {}
         self._streaks: dict[NodeName, FailureStreak] = {}
         self._counters: dict[str, float] = {}
+        self._choices: dict[str, str] = {}
         self._lock = threading.Lock()
         # SQLite in memory, for the same SQL as the real store. Any thread may be the one that closes it.
         self._past = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -82,6 +83,12 @@ class InMemoryStore:
         with self._lock:
             return read_past(self._past, nodes, since, until)
 
+    def mean_load(
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+    ) -> Mapping[NodeName, tuple[float, int]]:
+        with self._lock:
+            return read_mean_load(self._past, nodes, since, until)
+
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with self._lock:
             recent = {
@@ -108,3 +115,9 @@ class InMemoryStore:
             for name, more in (add or {}).items():
                 self._counters[name] = self._counters.get(name, 0.0) + more
             self._counters |= put or {}
+
+    def choice(self, name: str) -> str | None:
+        return self._choices.get(name)
+
+    def keep_choice(self, name: str, content: str) -> None:
+        self._choices[name] = content

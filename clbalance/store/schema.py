@@ -252,6 +252,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE play ADD COLUMN rolls_back INTEGER",),
     # The last answer of each node, packed (probe/kept_answer.py). `at_us`: when it came.
     ("CREATE TABLE answer (node TEXT PRIMARY KEY, at_us INTEGER NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",),
+    # The policies that were chosen, and how far today's choice is; `content`: JSON (policy/backtest/written.py).
+    ("CREATE TABLE choice (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID",),
 )
 
 

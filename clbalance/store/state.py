@@ -15,7 +15,7 @@ from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, JobLock, Remembered
 from clbalance.store.database import BUSY_TIMEOUT_S, as_store_error, file_error, storable, transaction
-from clbalance.store.history import read_past, write_past
+from clbalance.store.history import read_mean_load, read_past, write_past
 from clbalance.store.journal import SqliteJournal
 from clbalance.store.readings import (
     COLUMNS,
@@ -123,6 +123,12 @@ class SqliteStore:
         with as_store_error(self._database):
             return read_past(self._connection, nodes, since, until)
 
+    def mean_load(
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+    ) -> Mapping[NodeName, tuple[float, int]]:
+        with as_store_error(self._database):
+            return read_mean_load(self._connection, nodes, since, until)
+
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with as_store_error(self._database):
             return read_trends(self._connection, nodes, at)
@@ -145,6 +151,15 @@ class SqliteStore:
     ) -> None:
         with as_store_error(self._database), transaction(self._connection):
             write_counters(self._connection, add or {}, put or {})
+
+    def choice(self, name: str) -> str | None:
+        with as_store_error(self._database):
+            row = self._connection.execute("SELECT content FROM choice WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def keep_choice(self, name: str, content: str) -> None:
+        with as_store_error(self._database), transaction(self._connection):
+            self._connection.execute("INSERT OR REPLACE INTO choice (name, content) VALUES (?, ?)", (name, content))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from clbalance.model import NodeName
 from clbalance.nodeset import NodeSets
 from clbalance.policy.placement.policies import Policy, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.settings.values import GroupPolicy, NodeFacts, Settings
+from clbalance.settings.keys import AUTO
+from clbalance.settings.values import GroupPolicy, NodeFacts, PolicySettings, Settings
 
 _Fact = TypeVar("_Fact", int, float)
 
@@ -86,10 +87,27 @@ def policy_in(settings: Settings, thresholds: Thresholds, named: str | None, typ
     everywhere = settings.policy
     group = None if named is None else _entry_of(settings, named)
     name = typed or (group and group.name) or everywhere.name
+    if name == AUTO:
+        _refuse_weights(everywhere, group)
+        from clbalance.wiring.chosen import policy_in_use  # most settings name the policy
+
+        name = policy_in_use("placement")
     weights = dict(everywhere.weights) if name == everywhere.name else {}
     if group is not None and name == (group.name or everywhere.name):
         weights |= group.weights
     return policy_named(name, weights=weights, thresholds=thresholds, max_age_s=everywhere.max_age_s)
+
+
+def _refuse_weights(everywhere: PolicySettings, group: GroupPolicy | None) -> None:
+    """Weights are for one policy."""
+    for_auto = dict(everywhere.weights) if everywhere.name == AUTO else {}
+    if group is not None and (group.name or everywhere.name) == AUTO:
+        for_auto |= group.weights
+    if for_auto:
+        raise SettingsError(
+            f"weight `{next(iter(for_auto))}` for the policy `auto`, which is one policy today and another tomorrow",
+            hint="leave out the weights, or name the policy that they are for",
+        )
 
 
 def _entry_of(settings: Settings, named: str) -> GroupPolicy | None:

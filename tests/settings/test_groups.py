@@ -9,7 +9,8 @@ from clbalance.cli.options import NodeOptions
 from clbalance.errors import SettingsError
 from clbalance.policy.placement.policies import KINDS, Policy, Rule
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.settings.keys import POLICIES
+from clbalance.policy.queue.queues import WAITING_LISTS
+from clbalance.settings.keys import AUTO, POLICIES, QUEUES
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
 
@@ -38,7 +39,8 @@ def chosen(settings: Settings, typed: str | None = None, **nodes: list[str]) -> 
 
 
 def test_the_names_in_files_are_those_of_the_policies() -> None:
-    assert set(POLICIES) == set(KINDS)
+    assert set(POLICIES) == {*KINDS, AUTO}
+    assert set(QUEUES) == {*WAITING_LISTS, AUTO}
 
 
 def test_a_group_that_is_named_alone_brings_its_policy(tmp_path: Path) -> None:

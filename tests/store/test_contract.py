@@ -69,6 +69,14 @@ def test_an_answer_too_long_to_keep_leaves_none(store: Store) -> None:
     assert store.last_answers([A], NOON) == {}
 
 
+def test_what_is_kept_of_a_choice_replaces_what_was_kept(store: Store) -> None:
+    assert store.choice("queue") is None
+    for content in ("{}", '{"policy":"easy"}'):
+        store.keep_choice("queue", content)
+    store.keep_choice("placement", "[]")
+    assert store.choice("queue") == '{"policy":"easy"}'
+
+
 def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
     store.remember(NOON, {A: reading()})
     last = store.last_readings([A])[A].reading

@@ -59,6 +59,16 @@ def points(
     return [((one.at_s - START_S) / 60, one.span_s // 60, one.asked, one.silent) for one in found]
 
 
+def test_the_mean_load_is_that_of_the_full_hours_in_which_a_node_answered(store: Store) -> None:
+    for hour, load in enumerate((1.0, 2.0, 6.0)):
+        for minute in (0, 30):
+            look(store, 60 * hour + minute, seen(r1m_per_cpu=load), SILENT)
+    look(store, 200, seen(r1m_per_cpu=9.0), SILENT)
+    assert store.mean_load([A, B], at(0), at(200)) == {A: (3.0, START_S)}
+    assert store.mean_load([A], at(60), at(119)) == {A: (2.0, START_S + 3600)}
+    assert store.mean_load([], at(0), at(200)) == {}
+
+
 def test_of_a_node_never_asked_there_is_no_history(store: Store) -> None:
     look(store, 0, seen(1.0))
     assert store.history([B], at(-10), at(10)) == {}

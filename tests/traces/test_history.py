@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import Command, JobSpec, Submitted
 from clbalance.model.job_record import JobRecord, JobState
-from clbalance.trace.history import history_trace
+from clbalance.trace.history import history_trace, history_until
 from clbalance.trace.nodes import emptied
 from tests.policy.build import gpu, lease, node, silent, sweep
 
@@ -77,6 +77,25 @@ def test_those_that_never_started_are_left_out_and_counted() -> None:
     trace = history_trace([(record(1, start=None), submitted()), (record(2, nodes=()), submitted()), (record(3), None)])
     assert trace.arrivals == ()
     assert trace.remarks == ("1 job that cannot be read any more left out", "2 jobs that never started left out")
+
+
+def test_a_history_ends_at_an_instant_whatever_has_come_since() -> None:
+    day = timedelta(days=1)
+    jobs = [
+        (record(1, submit=-9e5), submitted()),  # too old
+        (record(2, submit=0.0, start=10.0, end=40.0), submitted()),
+        (record(3, submit=20.0, start=30.0, end=90.0), submitted()),  # still ran
+        (record(4, submit=25.0, start=70.0), submitted()),  # had not started
+        (record(5, submit=80.0, start=81.0), submitted()),  # from the future: the clock was set back
+    ]
+    trace, until_s = history_until(jobs, T0 - day, T0 + timedelta(seconds=60))
+    assert [(one.job, one.submit_s, one.duration_s) for one in trace.arrivals] == [("2", 0.0, 30.0), ("3", 20.0, None)]
+    assert until_s == 60.0
+
+
+def test_a_history_without_jobs_is_empty() -> None:
+    trace, until_s = history_until([], T0, T0)
+    assert (trace.arrivals, until_s) == ((), 0.0)
 
 
 def test_nodes_of_a_sweep_are_taken_as_if_nothing_were_on_them() -> None:

@@ -29,7 +29,7 @@ from clbalance.wiring.node_settings import labels_of_nodes, node_facts_entries, 
 def show_settings(console: Console) -> int:
     """Show every key, then the entries of `[[nodes]]` and `[[groups]]`. The exit code: 0."""
     settings = load_settings(os.environ, working_directory())
-    console.show(SettingsReport((*_keys(settings), *_entries(settings))))
+    console.show(SettingsReport((*_keys(settings), *_entries(settings), *_chosen(settings))))
     return ExitCode.DONE
 
 
@@ -40,7 +40,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values: dict[str, Json] = {"groups_conf": settings.groups_conf}
     values |= {f"ssh.{name}": value for name, value in asdict(settings.ssh).items()}
     values["ssh.control_persist_s"] = off.get(settings.ssh.control_persist_s is None, settings.ssh.control_persist_s)
-    values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
+    values |= {f"policy.{name}": getattr(settings.policy, name) for name in ("name", "queue", "max_age_s")}
     shortlist_age_s = settings.policy.shortlist_age_s
     values["policy.shortlist_age_s"] = off.get(shortlist_age_s is None, shortlist_age_s)
     values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
@@ -64,6 +64,21 @@ def _entries(settings: Settings) -> Iterator[ShownKey]:
     for number, group in enumerate(settings.groups, start=1):
         value: dict[str, Json] = {"group": group.group, "policy": group.name, "weights": dict(group.weights)}
         yield ShownKey(key=f"groups[{number}]", value=_set(value), origin=group.origin)
+
+
+def _chosen(settings: Settings) -> Iterator[ShownKey]:
+    """What stands for `auto`."""
+    from clbalance.render.reports.balance.choices import chosen_value
+    from clbalance.wiring.chosen import (  # only here, and few settings say `auto`
+        last_choice,
+        policy_in_use,
+        subjects_of,
+    )
+
+    for subject in subjects_of(settings):
+        choice = last_choice(subject)
+        value: Json = policy_in_use(subject) if choice is None else chosen_value(choice)
+        yield ShownKey(key=f"auto.{subject}", value=value, origin="default" if choice is None else "chosen")
 
 
 def _set(values: Mapping[str, Json]) -> dict[str, Json]:

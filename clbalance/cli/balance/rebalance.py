@@ -16,7 +16,7 @@ from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.run.pending import submitted_inputs
 from clbalance.engine.rebalance import RebalanceDecision, RebalanceRequest, carry_out, decide
 from clbalance.engine.rebalance_facts import NodePool
-from clbalance.errors import LockedError, UsageError
+from clbalance.errors import ExitCode, LockedError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.nodeset import Candidates, fold
 from clbalance.policy.rebalance.values import BalanceSettings
@@ -26,6 +26,7 @@ from clbalance.store.location import state_directory, this_machine
 from clbalance.store.single_flight import single_flight
 from clbalance.transport.reach import this_node
 from clbalance.units import parse_duration
+from clbalance.wiring.chosen import queue_in_use, subjects_of
 
 
 def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, console: Console, options: RebalanceOptions) -> int:
@@ -45,11 +46,16 @@ def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, console: Console, optio
     time.sleep(random.random() * jitter_s)  # without the lock: who waits for its start holds up no other run
     try:
         with single_flight(run.state, "rebalance"):
-            return run.carry_out()
+            decision = run.carry_out()
     except LockedError as error:
         if console.quiet:  # under cron the next run follows
             return error.exit_code
         raise
+    if subjects_of(run.cluster.settings):
+        from clbalance.cli.balance.auto import choose_if_due  # few settings say `auto`
+
+        choose_if_due(run.cluster.settings, decision.inputs.snapshot, run.state, console)
+    return ExitCode.DONE
 
 
 def _checked(options: RebalanceOptions) -> float:
@@ -121,8 +127,8 @@ class RebalanceRun:
                 self.console.say(messages.note(remark))
         return 0
 
-    def carry_out(self) -> int:
-        """Carry out the plan and show what was done; silent if nothing was. The exit code: 0."""
+    def carry_out(self) -> RebalanceDecision:
+        """Carry out the plan and show what was done; silent if nothing was."""
         with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", needs_store=True) as services:
             settings = self._at_once if self.options.now else self.settings
             decision = decide(services, self._request(settings), counts=True)
@@ -130,7 +136,7 @@ class RebalanceRun:
             carry_out(services, decision, submitted_inputs(self.cluster), actions)
             complete_outputs(services, self.console)
         self.console.show(self._report(decision, tuple(actions.all)))
-        return 0
+        return decision
 
     @property
     def _at_once(self) -> BalanceSettings:
@@ -148,6 +154,7 @@ class RebalanceRun:
             pools=self.pools,
             settings=settings,
             policy_of=lambda one: self.cluster.policy_as(one.group, one.policy),
+            queue=queue_in_use(self.cluster.settings),
             rng=self.cluster.rng,
             uid=os.geteuid(),
         )

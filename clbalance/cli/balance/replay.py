@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 from clbalance.cli.balance.replay_files import read_file
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
@@ -46,7 +47,8 @@ def replay_trace(
         raise UsageError("`--repeat` is less than 1", hint="give how many seeds to replay with, 1 or more")
     waiting_list = None if queue is None else job_queue_named(queue)
     policies = _policies(names, nodes, ssh)
-    cluster, trace = read_sources(files, nodes, ssh, console)
+    log, machines = read_files(files)
+    cluster, trace = sources_of(_history(console) if log is None else log, machines, nodes, ssh, console)
     for remark in trace.remarks:
         console.say(messages.note(remark))
     workload = Workload.of(arrival.request for arrival in trace.arrivals)
@@ -75,12 +77,13 @@ def _policies(names: Sequence[str], nodes: NodeOptions, ssh: SshOptions) -> list
 # The jobs to replay and the nodes: from files, the journal, or a sweep.
 
 
-def read_sources(
-    files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, console: Console
-) -> tuple[Snapshot | Processors, Trace]:
-    """The nodes, without any load, and the jobs. `UsageError` or `TraceError` for files that are not usable."""
+Nodes: TypeAlias = tuple[Measured, ...]
+
+
+def read_files(files: Sequence[Path]) -> tuple[Trace | SwfLog | None, Nodes | None]:
+    """The jobs and the nodes of the files. `UsageError` or `TraceError` for files that are not usable."""
     jobs: list[Trace | SwfLog] = []
-    machines: list[tuple[Measured, ...]] = []
+    machines: list[Nodes] = []
     for file in files:
         found = read_file(file)
         if isinstance(found, Trace | SwfLog):
@@ -90,30 +93,37 @@ def read_sources(
     if len(jobs) > 1 or len(machines) > 1:
         what = "jobs" if len(jobs) > 1 else "nodes"
         raise UsageError(f"several files of {what}", hint=f"give one file of {what}")
-    log = jobs[0] if jobs else _history(console)
+    return jobs[0] if jobs else None, machines[0] if machines else None
+
+
+def sources_of(
+    log: Trace | SwfLog, machines: Nodes | None, nodes: NodeOptions, ssh: SshOptions, console: Console
+) -> tuple[Snapshot | Processors, Trace]:
+    """The nodes, without any load, and the jobs. `TraceError` if there is no job, or no node."""
     trace = log.trace if isinstance(log, SwfLog) else log
     if not trace.arrivals:
         raise TraceError(
             "there is no job to replay", hint="name a file of jobs; without one, the jobs of this host are replayed"
         )
-    if machines:
-        return _snapshot(machines[0]), _sharing(trace, swf=isinstance(log, SwfLog))
-    if isinstance(log, SwfLog) and not nodes.names_nodes:
+    if machines is None and isinstance(log, SwfLog) and not nodes.names_nodes:
         machine = _of_header(log)
         return machine, _with_remark_on_size(trace, machine)
-    return _swept(nodes, ssh, console), _sharing(trace, swf=isinstance(log, SwfLog))
+    return nodes_of(machines, nodes, ssh, console), _sharing(trace, swf=isinstance(log, SwfLog))
+
+
+def nodes_of(machines: Nodes | None, nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
+    """The nodes of a file, else those of a sweep, without any load."""
+    if machines is not None:
+        return Snapshot(taken_at=datetime.now(UTC), answers=machines)
+    from clbalance.cli.balance.replay_cluster import swept_nodes  # a file of nodes needs no connections
+
+    return swept_nodes(nodes, ssh, console)
 
 
 def _history(console: Console) -> Trace:
     from clbalance.cli.balance.replay_cluster import remembered_jobs  # a file of jobs needs no database
 
     return remembered_jobs(console)
-
-
-def _swept(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
-    from clbalance.cli.balance.replay_cluster import swept_nodes  # a file of nodes needs no connections
-
-    return swept_nodes(nodes, ssh, console)
 
 
 def _sharing(trace: Trace, *, swf: bool) -> Trace:
@@ -135,7 +145,3 @@ def _with_remark_on_size(trace: Trace, machine: Processors) -> Trace:
     too_large = sum(1 for arrival in trace.arrivals if (arrival.request.pick or 1) > machine.count)
     counts = {f"larger than the machine, of {counted(machine.count, 'processor')}, refused": too_large}
     return replace(trace, remarks=(*trace.remarks, *(remarks_of(counts) if too_large else ())))
-
-
-def _snapshot(machines: tuple[Measured, ...]) -> Snapshot:
-    return Snapshot(taken_at=datetime.now(UTC), answers=machines)

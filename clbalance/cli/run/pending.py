@@ -26,6 +26,7 @@ def submitted_inputs(cluster: ClusterContext) -> "SubmittedInputs":
 def start_on(cluster: ClusterContext, services: Services, jobs: Collection[int]) -> None:
     """Start those of these queued jobs that fit."""
     from clbalance.engine.run.start_pending import start_pending
+    from clbalance.wiring.chosen import queue_in_use
 
     start_pending(
         services,
@@ -33,6 +34,7 @@ def start_on(cluster: ClusterContext, services: Services, jobs: Collection[int])
         submitted_inputs(cluster),
         lambda one: cluster.policy_as(one.group, one.policy),
         cluster.rng,
+        queue_in_use(cluster.settings),
     )
 
 

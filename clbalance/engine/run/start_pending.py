@@ -8,6 +8,7 @@ from clbalance.engine.run.start_queued import SubmittedInputs, start_waiting
 from clbalance.engine.services import Services
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
+from clbalance.policy.queue.queues import PRIORITY, JobQueue
 from clbalance.policy.queue.start import PendingJob
 
 
@@ -17,6 +18,7 @@ def start_pending(
     submitted_inputs: SubmittedInputs,
     policy_of: Callable[[PendingJob], Policy],
     rng: Rng,
+    queue: JobQueue = PRIORITY,
 ) -> None:
     """Start these queued jobs as `rebalance` would: after those of higher priority that want the same nodes.
 
@@ -25,7 +27,7 @@ def start_pending(
     wanted = [services.journal.submitted(job) for job in jobs]
     nodes = {node: None for one in wanted if one is not None for node in one.candidates}
     inputs = read_inputs(services, tuple(nodes))
-    chosen, _ = choose_queued(services, inputs, policy_of, rng)
+    chosen, _ = choose_queued(services, inputs, policy_of, rng, queue)
     for job, reason in chosen.never.items():
         if job in jobs:
             cancel_unstarted(services, job, reason)

@@ -74,6 +74,13 @@ def default_choice(subject: Subject, why: str, before: str | None, at: datetime)
     return Choice(subject=subject, policy=default, before=before or default, at=at, reason=f"the default: {why}")
 
 
+def undecided(subject: Subject, why: str, before: str | None, at: datetime) -> Choice:
+    """The policy of yesterday, because nothing could be found out; without one, the default."""
+    if before is None:
+        return default_choice(subject, why, before, at)
+    return Choice(subject=subject, policy=before, before=before, at=at, reason=f"as before: {why}")
+
+
 # The gate.
 
 
@@ -157,6 +164,8 @@ def _reason(incumbent: Evidence, best: Evidence, margin: _Margin | None) -> str:
     out = f"{incumbent.policy} is out, {incumbent.out}; " if incumbent.out else ""
     if margin is None:
         return f"{out}no other policy passes"
+    if not margin.share and not out:
+        return "no other policy has less slowdown"
     less = f"{best.policy} has {100 * margin.share:.1f} % less slowdown than {margin.over}"
     if margin.over == incumbent.policy and margin.share <= margin.noise:
         return f"{less}, but the noise is {100 * margin.noise:.1f} %"

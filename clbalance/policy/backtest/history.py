@@ -30,6 +30,12 @@ class History:
         """The mix of all jobs."""
         return Workload.of(arrival.request for arrival in self.trace.arrivals)
 
+    @property
+    def days(self) -> int:
+        """The days from its first job to its end."""
+        first = next(iter(self.trace.arrivals), None)
+        return 0 if first is None else int((self.until_s - first.submit_s) // DAY_S) + 1
+
     def newest(self, days: int) -> "History":
         """The part of it that began at most `days` days before its end."""
         since_s = self.until_s - days * DAY_S

@@ -7,9 +7,6 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.placement.policies import KINDS, Rule
 from clbalance.policy.queue.queues import WAITING_LISTS
 
-AUTO: Final = "auto"
-"""In the settings, in place of the name of a policy."""
-
 Subject: TypeAlias = Literal["queue", "placement"]
 """The order of the waiting list, or the policy of placement."""
 

@@ -144,6 +144,9 @@ WAITING_LISTS: Final[Mapping[str, JobQueue]] = {
 }
 """Queues by name. All but `fcfs` keep a reservation for the first job and let others pass it (EASY backfilling)."""
 
+PRIORITY: Final = WAITING_LISTS["priority"]
+"""The default."""
+
 
 def job_queue_named(name: str) -> JobQueue:
     """One of `WAITING_LISTS`, or `UsageError`."""

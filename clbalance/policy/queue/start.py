@@ -2,8 +2,8 @@
 
     queued → sorted by priority, which grows with age → a reservation for the first that does not fit → starts, reasons
 
-By `queues.WAITING_LISTS["priority"]`: jobs pass the first one that does not fit only if they do not delay it. Each job
-is placed on those of its own candidates that were probed, by the policy of its group.
+By a list of `queues.WAITING_LISTS`: jobs pass the first one that does not fit only if they do not delay it. Each job is
+placed on those of its own candidates that were probed, by the policy of its group.
 """
 
 import math
@@ -24,7 +24,7 @@ from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.queue.cluster_state import JobAllocations
 from clbalance.policy.queue.free_capacity import Leased, OwnRequest, QueueCapacity, Taken, only_on
-from clbalance.policy.queue.queues import WAITING_LISTS, QueuedJob, Running
+from clbalance.policy.queue.queues import PRIORITY, JobQueue, QueuedJob, Running
 
 NOW = Dependency(state=DependencyState.SATISFIED)
 _NOT_ASKED = "none of its nodes was probed"
@@ -82,18 +82,20 @@ def to_start(
     policy_of: Callable[[PendingJob], Policy],
     now: datetime,
     rng: Rng,
+    queue: JobQueue = PRIORITY,
 ) -> Chosen:
     """The jobs of `queued` to start now. `running`: the caller's jobs by lease key, each with its end (None: unknown).
 
-    The nodes are those where the snapshot has room; starting a job probes again, and may choose others.
+    The nodes are those where the snapshot has room; starting a job probes again, and may choose others. For each list,
+    jobs of a higher priority come before those of a lower one.
     """
     ready = [one for one in queued if one.dependency.state is DependencyState.SATISFIED]
     policies = {_by(one): _ready_policy(policy_of(one), snapshot, one.request) for one in ready}
     capacity = QueueCapacity(snapshot, policies, now, rng)
     requests = {one.job: _request_of(one, snapshot, policies[_by(one)], now, rng) for one in ready}
-    queued_job = [_waiting(one, requests[one.job], now) for one in sorted(ready, key=lambda one: one.submitted_at)]
+    queued_job = [_waiting(one, requests[one.job], now) for one in sorted(ready, key=_by_arrival)]
     runs: list[Running[Taken]] = [Running(Leased(key=key), _ends_s(ends)) for key, ends in running.items()]
-    starts = WAITING_LISTS["priority"].to_start(queued_job, runs, capacity, now.timestamp())
+    starts = queue.to_start(queued_job, runs, capacity, now.timestamp())
     nodes = {start.job.key: start.held.nodes for start in starts if isinstance(start.held, JobAllocations)}
     left = [one for one in ready if one.job not in nodes]
     return Chosen(
@@ -104,6 +106,10 @@ def to_start(
         },
         never={one.job: one.dependency.reason for one in queued if one.dependency.state is DependencyState.NEVER},
     )
+
+
+def _by_arrival(one: PendingJob) -> tuple[float, datetime]:
+    return -one.priority, one.submitted_at
 
 
 def _by(one: PendingJob) -> str:

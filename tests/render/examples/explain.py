@@ -11,6 +11,7 @@ from tests.render.build import plan, score
 from tests.render.examples import Example
 
 from .pick import PLAN
+from .replay import CHOSEN, SHORT, odd_choice
 
 _NOWHERE = plan([], [], [Unfit(node=NodeName("node1"), filter="excluded", reason="excluded", detail="it failed there")])
 _PLACED = [Placed(attempt=1, claim=1, plan=PLAN), Placed(attempt=2, claim=2, plan=_NOWHERE)]
@@ -62,6 +63,7 @@ EXAMPLES = (
     Example("explain-few", (PlacementReport(_FEW_ASKED),)),
     Example("explain-unknown", (PlacementReport(plan(_NEVER_ASKED, ["node1"])),)),
     Example("explain-job", (ExplainReport(placed=_PLACED, limits=job_limits(Qos.BURSTABLE, _COPIES)),)),
+    Example("explain-auto", (ExplainReport(placed=_PLACED[:1], limits=job_limits(None, []), choices=(CHOSEN, SHORT)),)),
 )
 
 
@@ -73,4 +75,5 @@ def hostile(one: str, other: str) -> list[Report]:
     intent = Intent(node=NodeName("n1"), rank=0, boot_id="b", incarnation="c")
     limits = job_limits(None, [CopyRecord(attempt=1, claim=1, intent=intent, outcome=None, limits=(one, other))])
     placed = [Placed(attempt=number, claim=number, plan=message) for number in (1, 2)]
-    return [PlacementReport(named), ExplainReport(placed=placed, limits=limits)]
+    choices = [odd_choice(one, other)]
+    return [PlacementReport(named), ExplainReport(placed=placed, limits=limits, choices=choices)]

@@ -7,6 +7,7 @@ import typer
 from typer import Argument, Option
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.errors import UsageError
 
 _HELP = """Simulate a trace of jobs, and compare placement policies.
 
@@ -30,6 +31,9 @@ QueueOption = Annotated[
         help="What does not fit waits: fcfs, sjf, priority, easy or easy-sjbf. Without: it is refused.",
     ),
 ]
+ChooseOption = Annotated[
+    bool, Option("--choose", help="Say what `auto` would choose by these jobs, and why.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,19 +42,30 @@ def register(app: typer.Typer) -> None:
 
 
 @takes
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - options, which are typed by name
     nodes: NodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
     files: FilesArgument = None,
     policies: PoliciesOption = None,
     queue: QueueOption = None,
+    choose: ChooseOption = False,
     seed: Annotated[int, Option("--seed", metavar="N", help="Seed of random choices.", show_default=True)] = 1,
     repeat: Annotated[int, Option("--repeat", metavar="N", help="Replay with N seeds, from --seed on.")] = 1,
 ) -> int:
     """Exits 0."""
-    from clbalance.cli.balance.replay import replay_trace
     from clbalance.cli.console import Console
+
+    if choose:
+        from clbalance.cli.balance.choose import choose_by_hand
+
+        if policies or queue or repeat != 1:
+            raise UsageError(
+                "`--choose` replays every policy once, so not with `--policy`, `--queue` or `--repeat`",
+                hint="leave those out, or leave out `--choose`",
+            )
+        return choose_by_hand(files or [], nodes, ssh, Console.of(output), seed=seed)
+    from clbalance.cli.balance.replay import replay_trace
 
     seeds = range(seed, seed + repeat)
     return replay_trace(files or [], nodes, ssh, Console.of(output), names=policies or [], queue=queue, seeds=seeds)

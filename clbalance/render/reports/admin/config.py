@@ -19,7 +19,7 @@ class ShownKey:
     key: str
     value: Json
     origin: str
-    """A file (also one of ClusterShell's), a variable, `command line` or `default`."""
+    """A file (also one of ClusterShell's), a variable, `command line`, `default`, or `chosen` for `auto`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

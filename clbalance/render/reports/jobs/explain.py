@@ -9,10 +9,12 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Score, Term, Unfit
 from clbalance.model.job_record import Placed
 from clbalance.nodeset import fold
+from clbalance.policy.backtest.values import Choice
 from clbalance.policy.placement.filters import NOT_ASKED
 from clbalance.render.jobs.limits import JobLimits, limits_document, limits_lines
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
+from clbalance.render.reports.balance.choices import choice_document, dated_line
 from clbalance.render.reports.nodes.pick import plan_document
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, escape_line
@@ -70,22 +72,26 @@ class ExplainReport(Report):
 
     placed: Sequence[Placed]
     limits: JobLimits
+    choices: Sequence[Choice] = ()
+    """The policies that are in use now for `auto`."""
 
     def human(self, display: Display) -> str:
         tables = [PlacementReport(one.plan).human(display) for one in self.placed]
         if len(tables) > 1:
             headings = [escape_line(_heading(one)) for one in self.placed]
             tables = [f"{heading}\n{table}" for heading, table in zip(headings, tables, strict=True)]
-        lines = "".join(f"{escape_line(line)}\n" for line in limits_lines(self.limits))
+        chosen = map(dated_line, self.choices)
+        lines = "".join(f"{escape_line(line)}\n" for line in (*limits_lines(self.limits), *chosen))
         return "\n".join([*tables, lines] if lines else tables)
 
     def plain(self) -> str:
         rows = [(*fields, one.attempt) for one in self.placed for fields in _fields(one.plan)]
-        return plain_lines([*rows, *_limits_rows(self.limits)])
+        return plain_lines([*rows, *_limits_rows(self.limits), *map(_choice_row, self.choices)])
 
     def json(self) -> dict[str, Json]:
         attempts = [{"attempt": one.attempt, **plan_document(one.plan, fold(one.plan.nodes))} for one in self.placed]
-        return {"attempts": attempts, **limits_document(self.limits)}
+        chosen: dict[str, Json] = {"choices": list(map(choice_document, self.choices))} if self.choices else {}
+        return {"attempts": attempts, **limits_document(self.limits), **chosen}
 
 
 def runner_up(plan: Plan) -> str:
@@ -168,3 +174,7 @@ def _limits_rows(limits: JobLimits) -> list[tuple[str | None, str, None, str, in
     if limits.qos is not None:
         rows.append((None, "qos", None, limits.qos.value, None))
     return rows + [(one.node_set, "limit", None, kept, one.attempt) for one in limits.nodes for kept in one.kept]
+
+
+def _choice_row(choice: Choice) -> tuple[None, str, None, str, None]:
+    return None, "auto", None, dated_line(choice), None

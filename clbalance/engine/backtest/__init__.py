@@ -1,0 +1,1 @@
+"""The choice among policies that `rebalance` makes once a day."""

@@ -1,0 +1,52 @@
+"""The policies that were chosen (docs/design/auto.md), for settings that say `auto`."""
+
+import os
+
+from clbalance.errors import StoreError
+from clbalance.policy.backtest.values import FIELDS, Choice, Subject
+from clbalance.policy.queue.queues import JobQueue, job_queue_named
+from clbalance.settings.keys import AUTO
+from clbalance.settings.values import Settings
+from clbalance.store.location import state_directory, this_machine
+
+
+def subjects_of(settings: Settings) -> tuple[Subject, ...]:
+    """What the settings leave to be chosen."""
+    placements = {settings.policy.name, *(group.name for group in settings.groups)}
+    queue: tuple[Subject, ...] = ("queue",) if settings.policy.queue == AUTO else ()
+    return (*queue, "placement") if AUTO in placements else queue
+
+
+def policy_in_use(subject: Subject) -> str:
+    """The policy that was chosen last, or the default."""
+    choice = last_choice(subject)
+    return FIELDS[subject].default if choice is None else choice.policy
+
+
+def queue_in_use(settings: Settings) -> JobQueue:
+    """The order of the waiting list."""
+    name = settings.policy.queue
+    return job_queue_named(policy_in_use("queue") if name == AUTO else name)
+
+
+def last_choice(subject: Subject) -> Choice | None:
+    """The last choice; None if there is none, or no state database, of which others warn."""
+    from clbalance.policy.backtest.written import choice_of
+    from clbalance.store.state import SqliteStore
+
+    try:
+        with SqliteStore.open(state_directory(os.environ, this_machine()).path) as store:
+            return choice_of(store.choice(subject))
+    except StoreError:
+        return None
+
+
+def fixed_policies(settings: Settings) -> dict[Subject, str]:
+    """The policies that the settings name."""
+    named: dict[Subject, str] = {"queue": settings.policy.queue, "placement": settings.policy.name}
+    return {subject: name for subject, name in named.items() if name != AUTO}
+
+
+def choices_in_use(settings: Settings) -> tuple[Choice, ...]:
+    """The last choices of what the settings leave to be chosen."""
+    return tuple(choice for subject in subjects_of(settings) if (choice := last_choice(subject)) is not None)
