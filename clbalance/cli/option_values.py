@@ -177,6 +177,14 @@ def check_priority(number: float) -> float:
     return number
 
 
+def check_account(name: str | None) -> str | None:
+    """The name of an account, if there is one. `UsageError` if none can have it."""
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}", name):
+        hint = "up to 64 letters, digits and `_.@-`, such as `lab3`"
+        raise UsageError(f"`--account` cannot be {name[:40]!r}", hint=hint)
+    return name
+
+
 # Options for ssh, from `-o` or the settings, checked before ssh gets them.
 
 _SSH_GETOPT = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy"
