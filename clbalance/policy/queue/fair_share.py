@@ -39,6 +39,16 @@ class FairShare:
     factor: float
 
 
+def points_text(*, priority: float, waiting: float, weight: float, account: str, share: FairShare | None) -> str:
+    """The points of a job in the queue, term by term; `share` None: no other account waits, so it does not count."""
+    fair_share = 0.0 if share is None else weight * share.factor
+    text = f"{priority + waiting + fair_share:.2f} points: {priority:g} priority, {waiting:.2f} waiting"
+    if share is None:
+        return text
+    use = f"account {account} has {share.used:.0%} of the use, and its share is {share.share:.0%}"
+    return f"{text}, {fair_share:.2f} fair share ({use})"
+
+
 def account_of(submitted: Submitted) -> str:
     """The account: as it was named, else the login on the nodes, else Slurm's name for none."""
     return submitted.account or submitted.job.user or "default"

@@ -101,13 +101,12 @@ def points(queued: QueuedJob, now_s: float) -> float:
     So no job starves, and short jobs rise quickly: at equal priority the largest expansion factor (wait + run) / run is
     first, the order of LXF backfilling (Chiang, Arpaci-Dusseau and Vernon, JSSPP 2002).
     """
-    return queued.priority + queued.fair_share + waiting_points(queued, now_s)
+    return queued.priority + queued.fair_share + waiting_points(now_s - queued.since_s, queued.estimate_s)
 
 
-def waiting_points(queued: QueuedJob, now_s: float) -> float:
+def waiting_points(waited_s: float, estimate_s: float | None) -> float:
     """Of the points, those for having waited."""
-    own_length_s = _HOUR_S if queued.estimate_s is None else max(queued.estimate_s, _SHORTEST_S)
-    return (now_s - queued.since_s) / own_length_s
+    return waited_s / (_HOUR_S if estimate_s is None else max(estimate_s, _SHORTEST_S))
 
 
 def _shortest(queued: QueuedJob, _: float) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clbalance.model import Request
 from clbalance.policy.placement.policies import LEAST
-from clbalance.policy.queue.fair_share import Use, charge_of, decayed, fair_shares
+from clbalance.policy.queue.fair_share import FairShare, Use, charge_of, decayed, fair_shares, points_text
 from clbalance.policy.queue.queues import QueuedJob, points
 from clbalance.policy.queue.start import PendingJob, to_start
 from tests.policy.build import NOW, node, sweep
@@ -101,3 +101,14 @@ def test_a_job_that_waited_its_own_length_longer_is_never_passed_by_a_share(
     waited = QueuedJob(key=1, request=Request(), since_s=at_s, estimate_s=60.0, fair_share=ours)
     later = QueuedJob(key=2, request=Request(), since_s=at_s + 61.0, estimate_s=60.0, fair_share=theirs)
     assert points(waited, at_s + 100) > points(later, at_s + 100)
+
+
+def test_points_are_told_term_by_term() -> None:
+    share = FairShare(used=0.75, share=0.5, factor=0.25)
+    assert points_text(priority=2.5, waiting=0.5, weight=2.0, account="lab", share=share) == (
+        "3.50 points: 2.5 priority, 0.50 waiting, 0.50 fair share (account lab has 75% of the use, and its share is 50%)"
+    )
+    assert (
+        points_text(priority=0, waiting=0.5, weight=2.0, account="lab", share=None)
+        == "0.50 points: 0 priority, 0.50 waiting"
+    )
