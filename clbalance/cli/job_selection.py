@@ -67,6 +67,8 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             show_unfinished=console.outlets.show_unfinished,
             grace_s=grace_s(os.environ),
             suspect_after=settings.policy.suspect_after,
+            fair_share=settings.queue.fair_share,
+            half_life_s=settings.queue.half_life_s,
         )
 
 

@@ -172,3 +172,11 @@ def check_priority(number: float) -> float:
     if not abs(number) <= _MOST_PRIORITY:
         raise UsageError(f"`--priority` cannot be {number:g}", hint=f"from -{_MOST_PRIORITY:g} to {_MOST_PRIORITY:g}")
     return number
+
+
+def check_account(name: str | None) -> str | None:
+    """The name of an account, if there is one. `UsageError` if none can have it."""
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}", name):
+        hint = "up to 64 letters, digits and `_.@-`, such as `lab3`"
+        raise UsageError(f"`--account` cannot be {name[:40]!r}", hint=hint)
+    return name

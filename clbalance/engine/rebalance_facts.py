@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
+from clbalance.engine.fair_share import shares_of_waiting
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.engine.services import Services
@@ -16,6 +18,7 @@ from clbalance.policy.jobs.record import copies_without_outcome, dependency, is_
 from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
+from clbalance.policy.queue.fair_share import account_of
 from clbalance.policy.queue.queues import PRIORITY, JobQueue
 from clbalance.policy.queue.start import Chosen, PendingJob, pending_job, to_start
 from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, jobs_on, running_job
@@ -98,16 +101,27 @@ def choose_queued(
 ) -> tuple[Chosen, RebalanceInputs]:
     """Choose queued jobs to start. The returned inputs have these jobs on their nodes already."""
     now = services.clock.now()
+    points = _fair_share_points(services, inputs, now)
     queued = []
     for one in inputs.queued.values():
         before = dependency({job: services.journal.record(job) for job in one.submitted.restart_policy.after})
-        queued.append(pending_job(one.record, one.submitted, one.copies, eligibility(one.record, before, now)))
+        may_start, share = eligibility(one.record, before, now), points.get(account_of(one.submitted), 0.0)
+        queued.append(pending_job(one.record, one.submitted, one.copies, may_start, share))
     running = {one.record.key: one.ends_at for one in inputs.jobs if one.is_running}
     chosen = to_start(inputs.snapshot, queued, running, policy_of, now, rng, queue)
     snapshot, by_job = inputs.snapshot, {one.job: one for one in queued}
     for job, nodes in chosen.starts:
         snapshot = assume(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))
     return chosen, replace(inputs, snapshot=snapshot)
+
+
+def _fair_share_points(services: Services, inputs: RebalanceInputs, now: datetime) -> Mapping[str, float]:
+    """By account; empty if they would change nothing."""
+    if not services.fair_share:
+        return {}
+    waiting = [one.submitted for one in inputs.queued.values()]
+    shares = shares_of_waiting(services.journal, waiting, now, services.half_life_s)
+    return {account: services.fair_share * share.factor for account, share in shares.items()}
 
 
 def plan_pools(

@@ -59,6 +59,10 @@ class Services:
     """Where few of many nodes are needed, what answered within this time decides which are asked. None: all are."""
     suspect_after: int | None = 3
     """A node is suspect after so many failed probes in a row. None: never."""
+    fair_share: float = 1.0
+    """Points in the queue for an account that has used nothing lately; 0: shares do not count."""
+    half_life_s: float = 7 * 86_400.0
+    """After this time, use counts half."""
     slurm: SlurmNodes | None = None
     """Says which nodes Slurm gives no jobs. None: it is not asked."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)

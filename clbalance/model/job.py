@@ -163,6 +163,8 @@ class Submitted:
     """Absolute file name pattern for its standard output; None: no file was named."""
     error: str | None = None
     """The same for its standard error. None and `output` set: errors go to that file, as with `sbatch`."""
+    account: str = ""
+    """Whose share of the waiting list it counts for, as typed; empty: not named (docs/design/fair-share.md)."""
     begin_at_s: float | None = None
     """It is not started before this, in seconds since 1970; None: it may start at once."""
 

@@ -228,6 +228,8 @@ KEYS: Mapping[str, ValueKind] = {
         for index in THRESHOLDS
         if (limit := index.threshold) is not None
     },
+    "queue.fair_share": Number(at_least=0, at_most=1_000_000),
+    "queue.half_life_s": Number(at_least=60, at_most=3650 * 86_400),
     "gpus.hide": Text(expected='"leased", "used" or "never"', pattern="leased|used|never"),
     "slurm.nodes": YesOrNo(),
     "rebalance.high": _LEVEL,

@@ -10,7 +10,15 @@ from clbalance.settings.clush_conf import clush_settings
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.user_folder import user_folder
-from clbalance.settings.values import GpuSettings, PolicySettings, Settings, ShellSettings, SlurmSettings, SshSettings
+from clbalance.settings.values import (
+    GpuSettings,
+    PolicySettings,
+    QueueSettings,
+    Settings,
+    ShellSettings,
+    SlurmSettings,
+    SshSettings,
+)
 
 # -- paths of settings files; nothing is opened here
 
@@ -120,6 +128,7 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
     return Settings(
         ssh=_ssh(values),
         policy=_policy(values),
+        queue=_queue(values),
         gpus=GpuSettings(hide=_text(values.get("gpus.hide")) or GpuSettings().hide),
         thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
         rebalance={name: number_of(value) for name, value in _below("rebalance.", values)},
@@ -174,6 +183,16 @@ def _policy(values: Mapping[str, Value]) -> PolicySettings:
         max_age_s=number_of(values.get("policy.max_age_s")),
         shortlist_age_s=number_of(values.get("policy.shortlist_age_s", plain.shortlist_age_s)),
         suspect_after=None if suspect_after is None else int(suspect_after),
+    )
+
+
+def _queue(values: Mapping[str, Value]) -> QueueSettings:
+    plain = QueueSettings()
+    fair_share = number_of(values.get("queue.fair_share"))
+    half_life_s = number_of(values.get("queue.half_life_s"))
+    return QueueSettings(
+        fair_share=plain.fair_share if fair_share is None else fair_share,
+        half_life_s=plain.half_life_s if half_life_s is None else half_life_s,
     )
 
 

@@ -46,6 +46,16 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """The order of jobs that wait."""
+
+    fair_share: float = 1.0
+    """Points for an account that has used nothing lately: as many as for a wait as long as the job itself. 0: none."""
+    half_life_s: float = 7 * 86_400.0
+    """After this time, use counts half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSettings:
     """What a job sees of the GPUs of its node if it asks for none."""
 
@@ -100,6 +110,7 @@ class Settings:
 
     ssh: SshSettings = SshSettings()
     policy: PolicySettings = field(default_factory=PolicySettings)
+    queue: QueueSettings = QueueSettings()
     gpus: GpuSettings = GpuSettings()
     slurm: SlurmSettings = SlurmSettings()
     shell: ShellSettings = ShellSettings()

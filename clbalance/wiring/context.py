@@ -178,6 +178,8 @@ class Context:
             grace_s=grace_s(os.environ),
             shortlist_age_s=self.settings.policy.shortlist_age_s,
             suspect_after=self.settings.policy.suspect_after,
+            fair_share=self.settings.queue.fair_share,
+            half_life_s=self.settings.queue.half_life_s,
         )
         return self.with_node_settings(services)
 

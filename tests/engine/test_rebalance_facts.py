@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from clbalance.engine.fair_share import shares_of_waiting
 from clbalance.engine.rebalance_facts import NodePool, choose_queued, plan_pools, read_inputs
 from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
@@ -20,16 +21,18 @@ A, B = NodeName("a"), NodeName("b")
 POOL = NodePool(name="pool", nodes=(A, B), policy=LEAST)
 
 
-def submitted(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
+def submitted(services: Services, key: str, *, after: tuple[int, ...] = (), account: str = "") -> int:
     spec = JobSpec(id=0, key=key, name="j", payload=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
     restart_policy = RestartPolicy(queue=True, after=after)
+    request = Request(cpus=1.0)
     return services.journal.submit(
-        EPOCH, Submitted(job=spec, request=Request(cpus=1.0), candidates=(A, B), restart_policy=restart_policy)
+        EPOCH,
+        Submitted(job=spec, request=request, candidates=(A, B), restart_policy=restart_policy, account=account),
     )
 
 
-def queued(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
-    number = submitted(services, key, after=after)
+def queued(services: Services, key: str, *, after: tuple[int, ...] = (), account: str = "") -> int:
+    number = submitted(services, key, after=after, account=account)
     assert services.journal.queue(number, attempt=1, reason="nothing fits")
     return number
 
@@ -90,3 +93,30 @@ def test_a_node_is_over_once_more_only_where_that_counts() -> None:
         facts = read_inputs(services, [A, B])
         (plan,) = plan_pools(services, facts, [POOL], BalanceSettings(), uid=0, counts=counts)
         assert plan.times_over == {A: times, B: 0}
+
+
+def ran(services: Services, key: str, account: str) -> None:
+    """A job of that account that has run for an hour, until now."""
+    number = submitted(services, key, account=account)
+    intent = Intent(node=A, rank=0, boot_id="b", incarnation="x")
+    plan = Plan(wanted=1, chosen=(A,), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
+    assert services.journal.record_launch(number, attempt=1, claim=1, intents=[intent], plan=plan)
+    services.journal.started(number, EPOCH - timedelta(hours=1))
+    assert services.journal.finish(number, EPOCH, attempt=1, state=JobState.COMPLETED, reason="", rc=0)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.0])
+def test_of_jobs_that_wait_those_of_who_used_less_come_first_unless_shares_are_off(weight: float) -> None:
+    services = world_of({"a": probed(), "b": probed(9.0)}, fair_share=weight)
+    ran(services, "h", "heavy")
+    jobs = [queued(services, key, account=account) for key, account in (("x", "heavy"), ("y", "light"))]
+    chosen, _ = choose_queued(services, read_inputs(services, [A, B]), lambda _: LEAST, Random(1))
+    assert [job for job, _ in chosen.starts] == (list(reversed(jobs)) if weight else jobs)
+
+
+def test_while_the_jobs_of_one_account_wait_alone_the_past_is_not_read() -> None:
+    services = world_of({"a": probed(), "b": probed(9.0)})
+    ran(services, "h", "other")
+    waiting = [services.journal.submitted(queued(services, key, account="mine")) for key in "xy"]
+    known = [one for one in waiting if one is not None]
+    assert shares_of_waiting(services.journal, known, EPOCH, services.half_life_s) == {}

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from typer import Option
 
+from clbalance.cli.option_values import check_account
 from clbalance.lazy_dataclass import dataclass
 
 
@@ -70,6 +71,10 @@ class JobOptions:
     priority: Annotated[
         float, Option("--priority", metavar="N", help="Priority in the queue; higher starts first.", show_default=False)
     ] = 0.0
+    account: Annotated[
+        str | None,
+        Option("--account", metavar="NAME", callback=check_account, help="Whose share of the queue it has. [login]"),
+    ] = None
     output: Annotated[
         str | None, Option("--output", metavar="FILE", help="Write its output to this: %j job, %n node, %a attempt.")
     ] = None

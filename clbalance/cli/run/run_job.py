@@ -192,6 +192,7 @@ def submit_job(
         group=cluster.group,
         policy=asked.policy,
         priority=asked.priority,
+        account=asked.options.account or "",
         begin_at_s=None if asked.begin is None else asked.begin.at.timestamp(),
         output=asked.files.output,
         error=asked.files.error,

@@ -50,6 +50,8 @@ class QueuedJob:
     since_s: float
     estimate_s: float | None = None
     priority: float = 0.0
+    fair_share: float = 0.0
+    """Points for having used less than others (`fair_share.py`)."""
 
     def expected_end_s(self, now_s: float) -> float:
         """Its end if it were started now; infinite if unknown."""
@@ -94,13 +96,17 @@ _Order: TypeAlias = Callable[[QueuedJob, float], tuple[float, ...]]
 
 
 def points(queued: QueuedJob, now_s: float) -> float:
-    """Its priority plus its waiting time divided by its estimated run time (one hour if unknown).
+    """Its priority and fair share, plus its waiting time divided by its estimated run time (one hour if unknown).
 
     So no job starves, and short jobs rise quickly: at equal priority the largest expansion factor (wait + run) / run is
     first, the order of LXF backfilling (Chiang, Arpaci-Dusseau and Vernon, JSSPP 2002).
     """
-    own_length_s = _HOUR_S if queued.estimate_s is None else max(queued.estimate_s, _SHORTEST_S)
-    return queued.priority + (now_s - queued.since_s) / own_length_s
+    return queued.priority + queued.fair_share + waiting_points(now_s - queued.since_s, queued.estimate_s)
+
+
+def waiting_points(waited_s: float, estimate_s: float | None) -> float:
+    """Of the points, those for having waited."""
+    return waited_s / (_HOUR_S if estimate_s is None else max(estimate_s, _SHORTEST_S))
 
 
 def _shortest(queued: QueuedJob, _: float) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """Chooses the queued jobs to start now, and their nodes. Pure.
 
-    queued → sorted by priority, which grows with age → a reservation for the first that does not fit → starts, reasons
+    queued → sorted by points → a reservation for the first that does not fit → starts, reasons
 
 By a list of `queues.WAITING_LISTS`: jobs pass the first one that does not fit only if they do not delay it. Each job is
 placed on those of its own candidates that were probed, by the policy of its group.
@@ -40,6 +40,8 @@ class PendingJob:
     candidates: tuple[NodeName, ...]
     submitted_at: datetime
     priority: float = 0.0
+    fair_share: float = 0.0
+    """Points that its account has for having used less than others."""
     estimate_s: float | None = None
     group: str | None = None
     policy: str | None = None
@@ -58,7 +60,11 @@ class Chosen:
 
 
 def pending_job(
-    record: JobRecord, submitted: Submitted, copies: Sequence[CopyRecord], dependency: Dependency = NOW
+    record: JobRecord,
+    submitted: Submitted,
+    copies: Sequence[CopyRecord],
+    dependency: Dependency = NOW,
+    fair_share: float = 0.0,
 ) -> PendingJob:
     """The queue's view of a job of the journal; `copies`: of all its attempts."""
     return PendingJob(
@@ -67,6 +73,7 @@ def pending_job(
         candidates=submitted.candidates,
         submitted_at=record.submitted_at,
         priority=record.priority,
+        fair_share=fair_share,
         estimate_s=submitted.job.time_limit_s,
         group=submitted.group,
         policy=submitted.policy,
@@ -138,6 +145,7 @@ def _waiting(one: PendingJob, request: OwnRequest, now: datetime) -> QueuedJob:
         since_s=min(one.submitted_at, now).timestamp(),  # clocks jump; a submit time in the future counts as now
         estimate_s=one.estimate_s,
         priority=one.priority,
+        fair_share=one.fair_share,
     )
 
 

@@ -56,6 +56,7 @@ def test_a_job_is_accepted_when_nothing_fits_and_starts_when_room_comes(lab: Lab
         assert job(clbalance, "2")["reason"] == WAITING
         explained = clbalance("explain", "2")
         assert f"job 2 waits: {WAITING}" in explained.stderr
+        assert "points: 2.5 priority, " in explained.stderr
         assert "allocated whole: by " in explained.text
         attached = clbalance("attach", "2")
         assert (attached.rc, attached.stderr.splitlines()[0]) == (2, f"clbalance: job 2 waits: {WAITING}")

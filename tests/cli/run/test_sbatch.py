@@ -73,6 +73,7 @@ def remarks(alone: Command, folder: Path, text: str, *options: str) -> list[str]
         ("--nodes=2", "--pick 2 --first-node"),
         ("-N 2-4", "--pick 2 --first-node"),
         ("-N 1", ""),
+        ("-A acct", "--account acct"),
         ("-N 2 -n 8 -c 2", "--pick 2 --first-node --cpus 8"),
         ("--ntasks-per-node=3", "--cpus 3"),
         ("--exclusive --tmp=1024 -D /data", "--exclusive --tmp 1024M --chdir /data"),
@@ -97,7 +98,6 @@ def test_the_last_of_an_option_counts_as_for_sbatch() -> None:
     [
         ("-p gpu", "`--partition=gpu` (type `-g gpu`)"),
         ("-w n[1-2]", "`--nodelist=n[1-2]` (type `-w n[1-2]`)"),
-        ("-A acct", "`--account=acct` (there are no accounts here)"),
         ("--mem=0", "`--mem=0` (all memory of a node: `--exclusive`)"),
         ("--gres=shard:2", "`--gres=shard:2` (only GPUs are counted here)"),
         ("--export=ALL,A=1", "`--export=ALL,A=1` (a job has the environment of its node: `--env NAME`)"),

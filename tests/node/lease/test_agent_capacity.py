@@ -330,7 +330,7 @@ def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured
         (
             {"gpu": 1},
             {},
-            "lease has no field 'gpu'; it has cpus, exclusive, force, gpu_candidates, gpu_count, gpu_cpus, gpu_share, gpu_visible, limit_cpus, limit_mem_bytes, mem_bytes, name, slots, tmp_bytes",
+            "lease has no field 'gpu'; it has cpus, exclusive, force, gpu_candidates, gpu_count, gpu_cpus, gpu_share, gpu_visible, limit_cpus, limit_mem_bytes, mem_bytes, name, slots, time_limit_s, tmp_bytes",
         ),
         *(
             (

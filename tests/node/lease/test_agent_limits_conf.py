@@ -107,7 +107,7 @@ def fifo(path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(b"Default MaxJobs=\xff\n"), "it is not UTF-8", id="not UTF-8"),
         pytest.param(lambda path: path.write_text(""), "it is empty", id="empty"),
         pytest.param(lambda path: path.write_text("Default MaxJobs=9\nDefault MaxJ=1\n"), "line 2: 'MaxJ=1': the limits are", id="a wrong word"),
-        pytest.param(lambda path: path.write_text("Group=no-such MaxJobs=9\n"), "there is no group no-such on this node", id="no such group"),
+        pytest.param(lambda path: path.write_text("Group=no-such MaxJobs=9\n"), "there is no group 'no-such' on this node", id="no such group"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_wrong_or_not_roots_alone_lets_nobody_in(
@@ -123,4 +123,16 @@ def test_a_file_that_is_wrong_or_not_roots_alone_lets_nobody_in(
 
 def test_a_node_without_the_file_has_no_limits(node: Node) -> None:
     with node.client() as client:
+        client.admit(cpus=1)
+
+
+def test_a_file_behind_a_link_to_its_folder_lets_nobody_in(node: Node) -> None:
+    real = node.limits_conf.parent / "real"
+    real.mkdir()
+    (real / "limits.conf").write_text("Default MaxJobs=9\n")
+    named = node.limits_conf.parent / "named"
+    named.symlink_to(real)
+    with node.client(CLBALANCE_LIMITS=str(named / "limits.conf")) as client:
+        assert "named/limits.conf: it must be reached without links" in refused(client, cpus=1)
+    with node.client(CLBALANCE_LIMITS=str(named / "none.conf")) as client:
         client.admit(cpus=1)

@@ -252,6 +252,7 @@ def _no_counterpart(_values: Mapping[str, str], _text: str) -> Words:
 
 _RULES: Mapping[str, Callable[[Mapping[str, str], str], Words]] = {
     "array": _word("--array"),
+    "account": _word("--account"),
     "begin": _begin,
     "chdir": _word("--chdir"),
     "cpus-per-task": _cpu_words(unless=frozenset()),
@@ -280,7 +281,6 @@ _RULES: Mapping[str, Callable[[Mapping[str, str], str], Words]] = {
     "verbose": _nothing,
     "wait": _nothing,
     # What stays to be typed, or has no meaning here.
-    "account": _instead("there are no accounts here"),
     "constraint": _instead("`--where EXPR`"),
     "exclude": _instead("type `-x %`"),
     "hold": _instead("type `clbalance hold JOB`"),
@@ -290,6 +290,6 @@ _RULES: Mapping[str, Callable[[Mapping[str, str], str], Words]] = {
     "nodelist": _instead("type `-w %`"),
     "partition": _instead("type `-g %`"),
     "priority": _instead("`--priority N`"),
-    "qos": _instead("there are no accounts here"),
+    "qos": _instead("there is none here"),
     "signal": _instead("`--checkpoint SIGNAL`"),
 }

@@ -3,6 +3,7 @@
 A file that may not be trusted, or is wrong, lets no job in: else its limits would be lost without a word.
 """
 
+import errno
 import os
 import stat
 
@@ -125,7 +126,8 @@ def read_limits(path: bytes) -> str:
             check_owner(os.fstat(at), "its folder %s" % shown(folder))
         return content_of(at, name)
     except OSError as error:
-        raise LimitsError("%s: it must be reached without links" % os.strerror(error.errno or 0)) from None
+        is_link = error.errno in (errno.ELOOP, errno.ENOTDIR)
+        raise LimitsError("it must be reached without links" if is_link else os.strerror(error.errno or 0)) from None
     except UnicodeDecodeError:
         raise LimitsError("it is not UTF-8") from None
     finally:

@@ -105,6 +105,7 @@ def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
         told = f"{row.tasks.total}, on {counted(slots, 'slot')}" if slots else f"{row.tasks.total}"
         yield "tasks", f"{told}; `clbalance jobs {row.id} --tasks` shows each"
     yield "owner", row.user + (f", as {submitted.job.user} on its nodes" if submitted and submitted.job.user else "")
+    yield "account", "" if submitted is None else submitted.account
     yield "key", row.key
     yield "command", row.command
     if submitted is not None:
