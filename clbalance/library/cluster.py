@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from clbalance.engine.services import PlacementQuery
 from clbalance.errors import NotRunError, UsageError
-from clbalance.library.batches import Item
+from clbalance.library.bundles import Item
 from clbalance.library.calls import Stop, carry_out, services_of
 from clbalance.library.job import Job
 from clbalance.library.requests import Request, query_for
@@ -155,14 +155,14 @@ class Cluster:
         A command that fails is no exception: its `Completed` has the exit code. `TaskFailedError` for one that was not
         run to its end. When the iterator is closed or fails, what still runs is ended. See `Executor` for more.
         """
-        from clbalance.library.task_jobs import in_order, task_batches
+        from clbalance.library.task_jobs import in_order, task_bundles
 
         items = [Item.of(words_of(command)) for command in commands]
-        batches = task_batches(
+        bundles = task_bundles(
             self._context, name=name, env=env, cwd=cwd, time_limit=time_limit, queue_for=queue_for, request=request
         )
-        batches.add(items, are_all=True)
-        return in_order([item.future for item in items], timeout, batches.stop)
+        bundles.add(items, are_all=True)
+        return in_order([item.future for item in items], timeout, bundles.stop)
 
     # -- in threads of their own
 

@@ -7,12 +7,12 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
-from clbalance.library.batches import Item
+from clbalance.library.bundles import Item
 from clbalance.library.cluster import Cluster
 from clbalance.library.functions import PROGRAM, VARIABLE, call_words, function_name, result_of
 from clbalance.library.requests import Request
 from clbalance.library.submissions import checked_words, words_of
-from clbalance.library.task_jobs import in_order, task_batches
+from clbalance.library.task_jobs import in_order, task_bundles
 from clbalance.library.values import Completed
 
 P = ParamSpec("P")
@@ -54,7 +54,7 @@ class Executor(concurrent.futures.Executor):
         if max_workers is not None and max_workers < 1:
             raise ValueError("max_workers must be greater than 0")
         self._python = python
-        self._batches = task_batches(
+        self._bundles = task_bundles(
             (cluster or Cluster()).context,
             max_workers=max_workers,
             name=name,
@@ -84,7 +84,7 @@ class Executor(concurrent.futures.Executor):
         be meant, `RuntimeError` after `shutdown`.
         """
         item = self._item(work, args, kwargs)
-        self._batches.add([item])
+        self._bundles.add([item])
         return item.future
 
     def map(
@@ -98,19 +98,19 @@ class Executor(concurrent.futures.Executor):
         """
         del chunksize
         items = [self._item(fn, args, {}) for args in zip(*iterables, strict=False)]
-        self._batches.add(items, are_all=True)
+        self._bundles.add(items, are_all=True)
         return in_order([item.future for item in items], timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more. `cancel_futures`: what no node was given yet is cancelled. `wait`: until all is done."""
-        self._batches.shut(cancel=cancel_futures)
+        self._bundles.shut(cancel=cancel_futures)
         if wait:
-            self._batches.wait()
+            self._bundles.wait()
 
     def terminate_workers(self) -> None:
         """End what runs on nodes, cancel the rest, and take no more (the name is that of `ProcessPoolExecutor`)."""
-        self._batches.stop()
-        self._batches.wait()
+        self._bundles.stop()
+        self._bundles.wait()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

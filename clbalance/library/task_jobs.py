@@ -1,4 +1,4 @@
-"""Batches of commands as jobs of tasks: the futures of a batch get the ends of its tasks."""
+"""Bundles of commands as jobs of tasks: the futures of a bundle get the ends of its tasks."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from clbalance.engine.tasks.run_tasks import TaskJobResult, run_tasks
 from clbalance.engine.tasks.values import TaskRunContext
 from clbalance.errors import Interrupted, TaskFailedError, UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.library.batches import Batch, Batches, Item
+from clbalance.library.bundles import Bundle, Bundles, Item
 from clbalance.library.calls import services_of
 from clbalance.library.requests import Request, query_for
 from clbalance.library.submissions import Surroundings, new_job, submit
@@ -32,7 +32,7 @@ _EXECUTE = ("/bin/sh", "-c", 'exec "$@"', "sh")
 """What each task's words are appended to."""
 
 
-def task_batches(  # noqa: PLR0913 - they are the arguments of `Executor`
+def task_bundles(  # noqa: PLR0913 - they are the arguments of `Executor`
     context: Context,
     *,
     name: str,
@@ -43,8 +43,8 @@ def task_batches(  # noqa: PLR0913 - they are the arguments of `Executor`
     request: Request,
     retry: int = 0,
     max_workers: int | None = None,
-) -> Batches:
-    """Batches that are carried out as jobs of tasks. `UsageError` for values that are not possible."""
+) -> Bundles:
+    """Bundles that are carried out as jobs of tasks. `UsageError` for values that are not possible."""
     if retry < 0:
         raise UsageError(f"`retry` cannot be {retry}", hint="how many times more, 0 or more")
     around = Surroundings.of(name=name, default=name, env=env, cwd=cwd, time_limit=time_limit)
@@ -55,7 +55,7 @@ def task_batches(  # noqa: PLR0913 - they are the arguments of `Executor`
         query=query_for(context, request, pick=None, name=around.name),
         restart_policy=RestartPolicy(retry=retry, queue_for_s=waits_s),
     )
-    return Batches(jobs.run, max_workers)
+    return Bundles(jobs.run, max_workers)
 
 
 def in_order(
@@ -82,20 +82,20 @@ def in_order(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TaskJobs:
-    """Carries out batches of one kind."""
+    """Carries out bundles of one kind."""
 
     context: Context
     surroundings: Surroundings
     query: PlacementQuery
     restart_policy: RestartPolicy
 
-    def run(self, batch: Batch) -> None:
-        """Run the commands of a batch. All its futures are done then."""
-        ends = _Ends(batch)
+    def run(self, bundle: Bundle) -> None:
+        """Run the commands of a bundle. All its futures are done then."""
+        ends = Ends(bundle)
         try:
             if not ends.are_all_cancelled():
-                with services_of(self.context, batch.stop) as services:
-                    ends.conclude(self._carry_out(services, batch, ends), self.context)
+                with services_of(self.context, bundle.stop) as services:
+                    ends.conclude(self._carry_out(services, bundle, ends), self.context)
         except Interrupted:
             pass  # before the first task was given out
         except BaseException as error:  # noqa: BLE001 - it is raised where a result is asked for
@@ -103,9 +103,9 @@ class _TaskJobs:
         finally:
             ends.fail(TaskFailedError("ended before it has run", state="CANCELLED"))
 
-    def _carry_out(self, services: Services, batch: Batch, ends: "_Ends") -> TaskJobResult | Plan:
-        tasks = tuple(Task(number=number, words=item.words) for number, item in enumerate(batch.items))
-        rules = TaskRules(at_once=batch.at_once)
+    def _carry_out(self, services: Services, bundle: Bundle, ends: "Ends") -> TaskJobResult | Plan:
+        tasks = tuple(Task(number=number, words=item.words) for number, item in enumerate(bundle.items))
+        rules = TaskRules(at_once=bundle.at_once)
         new = new_job(self.context, self.surroundings, _EXECUTE)
         job = submit(services, self.context, new, self.query, self.restart_policy, rules=rules, tasks=tasks)
         return run_tasks(
@@ -123,12 +123,12 @@ class _TaskJobs:
         )
 
 
-class _Ends(NullTaskListener):
+class Ends(NullTaskListener):
     """Brings the ends of tasks to their futures (`ports.TaskListener`)."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._items = batch.items
-        self._stop = batch.stop
+    def __init__(self, bundle: Bundle) -> None:
+        self._items = bundle.items
+        self._stop = bundle.stop
         self._written: dict[int, dict[str, bytearray]] = {}
         self._cut: set[int] = set()
 

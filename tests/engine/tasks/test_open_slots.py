@@ -1,9 +1,11 @@
 """What a run of tasks gives out, and what it leaves behind."""
 
+import base64
 import json
 
 from clbalance.model import Cause
 from clbalance.model.job import TaskRules
+from clbalance.model.job_record import Cancelled, JobState
 from clbalance.store.in_memory_journal import InMemoryJournal
 from tests.engine.services import ScriptedAgent
 from tests.scripted import HangUp, Later, ScriptedNode
@@ -51,3 +53,26 @@ def test_the_log_of_tasks_is_closed_when_the_run_is_over() -> None:
     run(until_dismissed(agent), journal=journal)
     assert journal.task_log(1).events()
     assert not journal.task_log(1).is_open
+
+
+def test_a_task_that_nobody_wants_any_more_is_over_without_having_been_given_out() -> None:
+    given: list[int] = []
+    logged: list[str] = []
+
+    def tasks(request: dict[str, object]) -> list[dict[str, object]]:
+        numbers = [number for number, _ in request["tasks"]]  # type: ignore[attr-defined]  # what an agent is sent
+        (event,) = log(
+            request, *(f'["s", {one}]\n["e", {one}, {{"kind": "exited", "rc": 0}}, 0.1, 0, 0]' for one in numbers)
+        )
+        offset = sum(len(base64.b64decode(data)) for data in logged)
+        logged.append(str(event["data"]))
+        given.extend(numbers)
+        return [{**event, "offset": offset}]
+
+    agent = ScriptedAgent(rules={"follow": silent, "tasks": tasks, "finish": ends})
+    unwanted = {1, 4, 5}
+    node = until_dismissed(agent)
+    result, _, _ = run(node, count=5, rules=TaskRules(at_once=1), is_wanted=lambda number: number not in unwanted)
+    assert given == [2, 3]
+    assert {one.task.number for one in result.records if isinstance(one.end, Cancelled)} == unwanted
+    assert result.job_outcome.state is JobState.CANCELLED

@@ -54,7 +54,12 @@ def did(request: dict[str, object]) -> list[dict[str, object]]:
 
 
 def run(
-    agent: ScriptedNode, *, count: int = 1, rules: TaskRules | None = None, journal: InMemoryJournal | None = None
+    agent: ScriptedNode,
+    *,
+    count: int = 1,
+    rules: TaskRules | None = None,
+    journal: InMemoryJournal | None = None,
+    is_wanted: Callable[[int], bool] = lambda _: True,
 ) -> tuple[TaskJobResult, Watched, float]:
     rules = rules or TaskRules()
     world = {"a": probed(after=agent)}
@@ -75,6 +80,7 @@ def run(
         restart_policy=RestartPolicy(),
         stdin=Input(),
         listener=watched,
+        is_wanted=is_wanted,
     )
     result = run_tasks(context)
     assert isinstance(result, TaskJobResult)

@@ -1,4 +1,4 @@
-"""Collects what is submitted into batches, each carried out by a thread of its own that ends with the last of them.
+"""Collects what is submitted into bundles, each carried out by a thread of its own that ends with the last of them.
 
 There is no thread while nothing is to do: an executor that is forgotten keeps no interpreter from ending.
 """
@@ -14,10 +14,10 @@ from clbalance.library.calls import Stop
 from clbalance.library.values import Completed
 
 _GATHER_S = 0.02
-"""A batch begins when nothing was submitted for so long: a loop of `submit` makes one batch."""
+"""A bundle begins when nothing was submitted for so long: a loop of `submit` makes one bundle."""
 _GATHER_MOST = 10
 """So many times at most."""
-MOST_BATCHES = 8
+MOST_BUNDLES = 8
 """At once. Each is a job, with a connection to every node that it uses."""
 
 
@@ -38,7 +38,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Bundle:
     """Commands that are run together. `at_once`: how many of them; None: as many as fit."""
 
     items: Sequence[Item]
@@ -46,16 +46,16 @@ class Batch:
     stop: Stop
 
 
-class Batches:
-    """The batches of one executor. Thread-safe."""
+class Bundles:
+    """The bundles of one executor. Thread-safe."""
 
-    def __init__(self, run: Callable[[Batch], None], most_at_once: int | None) -> None:
-        """`run` carries out a batch; every future of it is done then. `most_at_once`: commands, over all batches."""
+    def __init__(self, run: Callable[[Bundle], None], most_at_once: int | None) -> None:
+        """`run` carries out a bundle; every future of it is done then. `most_at_once`: commands, over all bundles."""
         self._run = run
         self._most_at_once = most_at_once
         self._changed = threading.Condition()
         self._waiting: deque[Item] = deque()
-        self._running: list[Batch] = []
+        self._running: list[Bundle] = []
         self._threads: set[threading.Thread] = set()
         self._gathers = False
         self._is_shut = False
@@ -74,7 +74,7 @@ class Batches:
         with self._changed:
             self._is_shut = True
             if cancel:
-                for item in (*self._waiting, *(one for batch in self._running for one in batch.items)):
+                for item in (*self._waiting, *(one for bundle in self._running for one in bundle.items)):
                     item.future.cancel()
             self._changed.notify_all()
 
@@ -82,8 +82,8 @@ class Batches:
         """End everything, also what runs on nodes."""
         with self._changed:
             self.shut(cancel=True)
-            for batch in self._running:
-                batch.stop.ask()
+            for bundle in self._running:
+                bundle.stop.ask()
 
     def wait(self) -> None:
         """Wait until all is done."""
@@ -99,7 +99,7 @@ class Batches:
         if self._gathers or not self._waiting or not self._may_run_more():
             return
         self._gathers = True
-        thread = threading.Thread(target=self._work, args=(gathers,), name="clbalance-batch")
+        thread = threading.Thread(target=self._work, args=(gathers,), name="clbalance-bundle")
         self._threads.add(thread)
         try:
             thread.start()
@@ -109,29 +109,29 @@ class Batches:
             raise
 
     def _may_run_more(self) -> bool:
-        return len(self._running) < MOST_BATCHES and self._free() != 0
+        return len(self._running) < MOST_BUNDLES and self._free() != 0
 
     def _free(self) -> int | None:
         """How many more commands may run at once; None: any number."""
         if self._most_at_once is None:
             return None
-        return self._most_at_once - sum(batch.at_once or 0 for batch in self._running)
+        return self._most_at_once - sum(bundle.at_once or 0 for bundle in self._running)
 
     def _work(self, gathers: bool) -> None:
         try:
-            while (batch := self._next(gathers)) is not None:
+            while (bundle := self._next(gathers)) is not None:
                 try:
-                    self._run(batch)
+                    self._run(bundle)
                 finally:
                     with self._changed:
-                        self._running.remove(batch)
+                        self._running.remove(bundle)
                 gathers = False  # what waits now has waited for room
         finally:
             with self._changed:
                 self._threads.discard(threading.current_thread())
 
-    def _next(self, gathers: bool) -> Batch | None:
-        """The next batch, once all is there that belongs to it; None: nothing waits, or there is no room."""
+    def _next(self, gathers: bool) -> Bundle | None:
+        """The next bundle, once all is there that belongs to it; None: nothing waits, or there is no room."""
         with self._changed:
             for _ in range(_GATHER_MOST if gathers else 0):
                 if self._is_shut or not self._changed.wait(_GATHER_S):
@@ -142,6 +142,6 @@ class Batches:
             items = tuple(self._waiting)
             self._waiting.clear()
             free = self._free()
-            batch = Batch(items=items, at_once=None if free is None else min(free, len(items)), stop=Stop())
-            self._running.append(batch)
-            return batch
+            bundle = Bundle(items=items, at_once=None if free is None else min(free, len(items)), stop=Stop())
+            self._running.append(bundle)
+            return bundle
