@@ -110,6 +110,9 @@ class LoadOptions:
     by: Annotated[
         str | None, Option("--by", metavar="LABEL", help="Group the map by this label, or by `name`. [rack, else name]")
     ] = None
+    forecast: Annotated[
+        str | None, Option("--forecast", metavar="TIME", help="The load expected in so long, and the usual error.")
+    ] = None
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False
     watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Repeat it every so many seconds.")] = None
 
@@ -290,5 +293,6 @@ class RequestOptions(ConstraintOptions, ResourceOptions):
     """The request of each copy: resources, constraints, and the placement policy."""
 
     policy: Annotated[
-        str | None, Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, risk, fgd, random or rr.")
+        str | None,
+        Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, foresee, risk, fgd, random or rr."),
     ] = None

@@ -181,7 +181,7 @@ _WEIGHT = Number(at_least=0, at_most=1_000_000)
 _LEVEL = Number(at_least=0, at_most=100, can_be_off=True)
 _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
-POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr")
+POLICIES = ("least", "spread", "pack", "p2c", "foresee", "risk", "fgd", "random", "rr")
 """The policies of `policy/placement/policies.py`, which this layer must not import; a test compares the two lists."""
 _POLICY = Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES))
 _WEIGHTS = (
@@ -190,6 +190,7 @@ _WEIGHTS = (
     "memory",
     "pressure",
     "gpu",
+    "forecast",
     "risk",
     "spread",
     "packing",

@@ -252,6 +252,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE play ADD COLUMN rolls_back INTEGER",),
     # The last answer of each node, packed (probe/kept_answer.py). `at_us`: when it came.
     ("CREATE TABLE answer (node TEXT PRIMARY KEY, at_us INTEGER NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",),
+    # What is known of the load to come (policy/forecast/node.py). `slot`: the last step of five minutes that counts.
+    # With row ids: a row of 2.6 KB fits into a page.
+    ("CREATE TABLE forecast (node TEXT PRIMARY KEY, slot INTEGER NOT NULL, state BLOB NOT NULL)",),
 )
 
 

@@ -16,12 +16,13 @@ from clbalance.near_words import did_you_mean
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
     from clbalance.render.names import KnownNames
     from clbalance.render.reports.nodes.load import LoadReport
+    from clbalance.render.reports.nodes.load_forecast import LoadForecastReport
     from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
     from clbalance.render.reports.nodes.load_heat import LoadHeatReport
     from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
     from clbalance.render.views import NodeRow
 
-    NodesReport: TypeAlias = LoadReport | LoadGpusReport | LoadJobsReport | LoadHeatReport
+    NodesReport: TypeAlias = LoadReport | LoadForecastReport | LoadGpusReport | LoadJobsReport | LoadHeatReport
 
 
 class View(Enum):
@@ -32,6 +33,8 @@ class View(Enum):
     JOBS = "jobs"
     HEAT = "heat"
     """A map: a character for each node."""
+    FORECAST = "forecast"
+    """What is expected of each node."""
 
 
 _WITH_USERS = frozenset({View.GPUS, View.JOBS})
@@ -62,6 +65,8 @@ class LoadView:
     view: View
     group_by: str | None = None
     """The label that groups the map."""
+    ahead_s: float | None = None
+    """How far ahead the forecast looks."""
 
     def services(self, usual: Services) -> Services:
         """The services of the call, which ask nodes for what the view needs."""
@@ -71,10 +76,12 @@ class LoadView:
 
         return asking_for_owners(usual)
 
-    def rows(self, snapshot: Snapshot) -> "list[NodeRow]":
+    def rows(self, services: Services, snapshot: Snapshot) -> "list[NodeRow]":
         """A row for each node."""
         from clbalance.cli.nodes.load_rows import node_rows
+        from clbalance.engine.foresight import as_policy_foresees
 
+        snapshot = as_policy_foresees(services, snapshot, self.cluster.policy)
         return node_rows(snapshot, self.cluster.policy, self.cluster.default_cpus)
 
     def names(self, services: Services, snapshot: Snapshot, *, is_draft: bool = False) -> "KnownNames | None":
@@ -85,13 +92,17 @@ class LoadView:
 
         return known_names(services, snapshot, ask_nodes=not is_draft)
 
-    def report(self, rows: "Sequence[NodeRow]", names: "KnownNames | None") -> "tuple[NodesReport, str]":
+    def report(
+        self, services: Services, rows: "Sequence[NodeRow]", names: "KnownNames | None"
+    ) -> "tuple[NodesReport, str]":
         """The report, and a remark about what it leaves out; empty: nothing."""
         from clbalance.cli.nodes.load_rows import shown_rows
 
         shown, left_out = shown_rows(rows, self.asked, only_gpus=self.view is View.GPUS)
         if self.view is View.HEAT:
             return self._heat(shown), left_out
+        if self.ahead_s is not None:
+            return self._forecast(services, shown, self.ahead_s), left_out
         if names is None:
             from clbalance.render.reports.nodes.load import LoadReport
 
@@ -103,6 +114,14 @@ class LoadView:
         from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
 
         return LoadJobsReport(shown, names), left_out
+
+    def _forecast(self, services: Services, rows: "Sequence[NodeRow]", ahead_s: float) -> "LoadForecastReport":
+        from clbalance.engine.foresight import forecasts_of
+        from clbalance.render.reports.nodes.load_forecast import LoadForecastReport
+
+        found = forecasts_of(services, [row.node for row in rows], ahead_s)
+        limit = self.cluster.policy.thresholds.bound("r1m_per_cpu")
+        return LoadForecastReport(rows=rows, forecasts=found, ahead_s=ahead_s, limit=limit)
 
     def _heat(self, rows: "Sequence[NodeRow]") -> "LoadHeatReport":
         from clbalance.render.reports.nodes.load_heat import LoadHeatReport
