@@ -123,6 +123,19 @@ def parse_past_time(text: str, what: str, now: datetime) -> datetime:
         raise UsageError(f"{what} cannot be {text!r}", hint=_MOMENT_HINT) from None
 
 
+# Times ahead, of forecasts.
+
+_FARTHEST_S = 86_400.0
+
+
+def parse_ahead(text: str, what: str) -> float:
+    """Seconds; `UsageError` for a time that no forecast reaches."""
+    ahead_s = parse_duration(text, what)
+    if ahead_s > _FARTHEST_S:
+        raise UsageError(f"{what} cannot be {text!r}", hint="at most a day: nobody knows more of the load to come")
+    return ahead_s
+
+
 # Signals and user names.
 
 

@@ -132,6 +132,9 @@ class LoadOptions:
     top: Annotated[
         int | None, Option("--top", metavar="N", help="Show only the N least loaded nodes.", show_default=False)
     ] = None
+    forecast: Annotated[
+        str | None, Option("--forecast", metavar="TIME", help="The load expected in so long, and the usual error.")
+    ] = None
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False
     watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Repeat it every so many seconds.")] = None
 
@@ -312,5 +315,6 @@ class RequestOptions(ConstraintOptions, ResourceOptions):
     """The request of each copy: resources, constraints, and the placement policy."""
 
     policy: Annotated[
-        str | None, Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, risk, fgd, random or rr.")
+        str | None,
+        Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, foresee, risk, fgd, random or rr."),
     ] = None

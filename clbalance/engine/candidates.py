@@ -58,6 +58,7 @@ class CandidateSweep:
             self.asked.listen(enough_for(request, policy, services.clock.now(), are_few=are_few))
             snapshot = self.asked.snapshot()
             snapshot = snapshot if before is None else with_late(before, snapshot)
+            snapshot = self._foreseen(snapshot)
             if few is None:
                 return snapshot
             more = few.next(snapshot, request)
@@ -67,6 +68,14 @@ class CandidateSweep:
                 self.asked.add(send_probes(services, self._sessions, more, last=is_last))
             elif not is_patient:
                 return snapshot
+
+    def _foreseen(self, snapshot: Snapshot) -> Snapshot:
+        """With what is expected of the nodes, if the policy asks for that."""
+        if not self._query.policy.weights.forecast:
+            return snapshot
+        from clbalance.engine.foresight import as_policy_foresees  # most do not (docs/design/startup.md)
+
+        return as_policy_foresees(self._services, snapshot, self._query.policy)
 
 
 def _shortlisting(services: Services, sessions: Sessions, query: PlacementQuery) -> "Shortlisting | None":

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from clbalance.engine.answers import measured_answer, recall
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.model import Answer, NodeName, Request, Silent, Snapshot
+from clbalance.model import Answer, Measured, NodeName, Request, Silent, Snapshot
 from clbalance.model.node_history import FailureStreak, KeptAnswer
+from clbalance.policy.forecast.carry import carried_forward
 from clbalance.policy.node_memory import marked
 from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.place import place
@@ -73,11 +74,26 @@ class Shortlisting:
             kept = self._services.store.last_answers(self._query.candidates, now - timedelta(seconds=self._within_s))
         past = {node: one for node, one in kept.items() if one.at <= now}  # the clock may have been set back
         known = {node: answer for node, one in past.items() if (answer := self._answer(node, one)) is not None}
-        return Memory(
+        memory = Memory(
             answers=tuple(known.get(node) or unknown_node(node, self._within_s) for node in self._query.candidates),
             age_s={node: (now - past[node].at).total_seconds() for node in known},
             within_s=self._within_s,
         )
+        return replace(memory, answers=self._carried_forward(memory))
+
+    def _carried_forward(self, memory: Memory) -> tuple[Answer, ...]:
+        """The answers that are not fresh as they would probably be now; all with what the policy asks for."""
+        stale = frozenset(node for node in memory.age_s if not memory.is_fresh(node))
+        policy = self._query.policy
+        if not stale and not policy.weights.forecast:
+            return memory.answers
+        from clbalance.engine.foresight import foreseen_answers  # docs/design/startup.md
+
+        answers = [
+            carried_forward(one) if one.node in stale and isinstance(one, Measured) else one
+            for one in foreseen_answers(self._services, memory.answers, 0.0)
+        ]
+        return tuple(foreseen_answers(self._services, answers, policy.ahead_s) if policy.weights.forecast else answers)
 
     def _answer(self, node: NodeName, kept: KeptAnswer) -> Answer | None:
         """The answer as it was; None if it makes no sense any more."""

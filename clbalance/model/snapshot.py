@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.forecast import Expected
 from clbalance.model.reading import Allocation, NodeName, Reading, Unknown
 from clbalance.model.slurm import SlurmNode
 
@@ -86,6 +87,8 @@ class Measured:
     """Taints from the settings; only jobs that tolerate them are placed here."""
     trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
     """By the names of `policy/indices/samples.py`; without indices that have no earlier sample."""
+    expected: Mapping[str, Expected] = field(default_factory=dict, hash=False)
+    """What is expected of it later, by the keys of `policy.indices.table.FORECASTS`; empty where nobody asks for it."""
     suspect: str = ""
     """Why it is still suspect although it answers; empty: it is not suspect."""
     refused: str = ""

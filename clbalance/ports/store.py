@@ -68,6 +68,10 @@ class Store(Choices, Protocol):
         """The points of each node that was asked in that time, in order of time. Older points cover longer spans."""
         ...
 
+    def forecasts(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, bytes]:
+        """What is known of the load to come of each node (`policy.forecast.node`). `remember` keeps it up to date."""
+        ...
+
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         """The trends over the day before `at`, for each node and index with samples."""
         ...

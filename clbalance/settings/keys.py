@@ -183,7 +183,7 @@ _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
 AUTO = "auto"
 """In place of the name of a policy: the one that was chosen."""
-POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr", AUTO)
+POLICIES = ("least", "spread", "pack", "p2c", "foresee", "risk", "fgd", "random", "rr", AUTO)
 QUEUES = ("fcfs", "sjf", "priority", "easy", "easy-sjbf", AUTO)
 """The policies of `policy/placement/policies.py` and the lists of `policy/queue/queues.py`, which this layer must not
 import, and the one that is chosen; tests compare them."""
@@ -200,6 +200,7 @@ _WEIGHTS = (
     "memory",
     "pressure",
     "gpu",
+    "forecast",
     "risk",
     "spread",
     "packing",

@@ -11,6 +11,7 @@ from datetime import datetime
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, Remembered
+from clbalance.store.forecasts import read_forecasts, write_forecasts
 from clbalance.store.history import read_mean_load, read_past, write_past
 from clbalance.store.readings import (
     Trends,
@@ -67,6 +68,7 @@ class InMemoryStore:
             for node, values in (samples or {}).items():
                 self._samples.setdefault(node, {})[slot_of(at)] = trend_sample(at, values)
             write_past(self._past, at, past or {})
+            write_forecasts(self._past, at, past or {})
             for node, content in (answers or {}).items():
                 self._answers.pop(node, None)
                 if is_kept(content):
@@ -88,6 +90,10 @@ class InMemoryStore:
     ) -> Mapping[NodeName, tuple[float, int]]:
         with self._lock:
             return read_mean_load(self._past, nodes, since, until)
+
+    def forecasts(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, bytes]:
+        with self._lock:
+            return read_forecasts(self._past, nodes)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with self._lock:

@@ -254,6 +254,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE TABLE answer (node TEXT PRIMARY KEY, at_us INTEGER NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",),
     # The policies that were chosen, and how far today's choice is; `content`: JSON (policy/backtest/written.py).
     ("CREATE TABLE choice (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID",),
+    # What is known of the load to come (policy/forecast/node.py). `slot`: the last step of five minutes that counts.
+    # With row ids: a row of 2.6 KB fits into a page.
+    ("CREATE TABLE forecast (node TEXT PRIMARY KEY, slot INTEGER NOT NULL, state BLOB NOT NULL)",),
 )
 
 

@@ -101,6 +101,8 @@ class SqliteStore:
         came_at: Mapping[NodeName, datetime] | None = None,
         answers: Mapping[NodeName, bytes] | None = None,
     ) -> None:
+        from clbalance.store.forecasts import write_forecasts  # once nodes have answered (docs/design/startup.md)
+
         came_at = came_at or {}
         rows = [(node, *row_of(came_at.get(node, at), reading)) for node, reading in readings.items()]
         marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
@@ -111,6 +113,7 @@ class SqliteStore:
             self._connection.executemany(statement, rows)
             write_trend_samples(self._connection, at, samples or {})
             write_past(self._connection, at, past or {})
+            write_forecasts(self._connection, at, past or {})
             write_answers(self._connection, at, came_at, answers or {})
 
     def last_answers(self, nodes: Sequence[NodeName], since: datetime) -> Mapping[NodeName, KeptAnswer]:
@@ -128,6 +131,12 @@ class SqliteStore:
     ) -> Mapping[NodeName, tuple[float, int]]:
         with as_store_error(self._database):
             return read_mean_load(self._connection, nodes, since, until)
+
+    def forecasts(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, bytes]:
+        from clbalance.store.forecasts import read_forecasts
+
+        with as_store_error(self._database):
+            return read_forecasts(self._connection, nodes)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with as_store_error(self._database):

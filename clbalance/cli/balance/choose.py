@@ -9,7 +9,6 @@ from random import Random
 from clbalance.cli.balance.replay import nodes_of, read_files, sources_of
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.typed_settings import typed
 from clbalance.errors import ExitCode
@@ -22,6 +21,7 @@ from clbalance.render import messages
 from clbalance.render.reports.balance.choices import ChoicesReport
 from clbalance.settings.load import load_settings
 from clbalance.wiring.chosen import fixed_policies, last_choice
+from clbalance.wiring.folders import working_directory
 
 
 def choose_by_hand(files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, console: Console, *, seed: int) -> int:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from clbalance.cli.cluster import open_store
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import one_job
-from clbalance.cli.node_settings import working_directory
 from clbalance.engine.fair_share import shares_of_waiting
 from clbalance.errors import ClbalanceError, ExitCode
 from clbalance.model.job_record import JobRecord, Placed
@@ -19,6 +18,7 @@ from clbalance.render.jobs.limits import JobLimits, job_limits
 from clbalance.render.reports.jobs.explain import ExplainReport
 from clbalance.settings.load import load_settings
 from clbalance.wiring.chosen import choices_in_use
+from clbalance.wiring.folders import working_directory
 
 
 def explain_job(word: str, console: Console) -> int:

@@ -9,6 +9,7 @@ from clbalance.cli.cluster import cluster_context
 from clbalance.cli.connecting import connecting
 from clbalance.cli.console import Console
 from clbalance.cli.nodes.load_view import LoadView, View, grouping
+from clbalance.cli.option_values import parse_ahead
 from clbalance.cli.options import ExpressionOptions, LoadOptions, NodeOptions, SshOptions
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import UsageError
@@ -34,11 +35,12 @@ def show_load(
     """The exit code of `clbalance load`."""
     kind = _kind(shown, expressions)
     every_s = None if shown.watch is None else _interval(shown.watch)
+    ahead_s = None if shown.forecast is None else parse_ahead(shown.forecast, "`--forecast`")
     asked = expressions_of(expressions)
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
     group_by = grouping(cluster, shown.by) if kind is View.HEAT else None
-    view = LoadView(cluster=cluster, asked=asked, view=kind, group_by=group_by, top=shown.top)
+    view = LoadView(cluster=cluster, asked=asked, view=kind, group_by=group_by, top=shown.top, ahead_s=ahead_s)
     if every_s is not None:
         from clbalance.cli.nodes.watch import watch_load
 
@@ -56,10 +58,11 @@ def show_load(
 
 def _kind(shown: LoadOptions, expressions: ExpressionOptions) -> View:
     """The view that the options name. `UsageError` if they contradict each other."""
-    kinds = {"--gpus": View.GPUS, "--jobs": View.JOBS, "--heat": View.HEAT}
-    named = [option for option, is_named in zip(kinds, (shown.gpus, shown.jobs, shown.heat), strict=True) if is_named]
+    kinds = {"--gpus": View.GPUS, "--jobs": View.JOBS, "--heat": View.HEAT, "--forecast": View.FORECAST}
+    wanted = (shown.gpus, shown.jobs, shown.heat, shown.forecast is not None)
+    named = [option for option, is_named in zip(kinds, wanted, strict=True) if is_named]
     if len(named) > 1:
-        hint = "one of them" + ("; with `--json` either has both" if not shown.heat else "")
+        hint = "one of them" + ("; with `--json` either has both" if named == ["--gpus", "--jobs"] else "")
         raise UsageError(f"`{named[0]}` and `{named[1]}` are two views", hint=hint)
     if shown.by is not None and not shown.heat:
         raise UsageError("`--by` groups the nodes of `--heat`", hint="add `--heat`, or leave it out")
@@ -100,17 +103,17 @@ class _LoadTable:
 
         self._late = frozenset(one.node for one in snapshot.answers if was_not_awaited(one))
         names = self._view.names(services, snapshot, is_draft=True)
-        report, _ = self._view.report(self._view.rows(snapshot), names)
+        report, _ = self._view.report(services, self._view.rows(services, snapshot), names)
         self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))
 
     def draw(self, services: "Services", snapshot: Snapshot) -> None:
         """Draw the whole table in the place of the draft. Where that cannot be: the rows that the draft lacked."""
-        rows, names = self._view.rows(snapshot), self._view.names(services, snapshot)
-        report, left_out = self._view.report(rows, names)
+        rows, names = self._view.rows(services, snapshot), self._view.names(services, snapshot)
+        report, left_out = self._view.report(services, rows, names)
         if self._draft is None:
             self._console.show(report)
         elif not self._draft.replace(self._console.display.text(report)):
-            missing, _ = self._view.report([row for row in rows if row.node in self._late], names)
+            missing, _ = self._view.report(services, [row for row in rows if row.node in self._late], names)
             if missing.rows:
                 self._console.show(missing)
         self._console.say(left_out)

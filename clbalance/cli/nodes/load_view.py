@@ -17,12 +17,13 @@ from clbalance.render.format import Format
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
     from clbalance.render.names import KnownNames
     from clbalance.render.reports.nodes.load import LoadReport
+    from clbalance.render.reports.nodes.load_forecast import LoadForecastReport
     from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
     from clbalance.render.reports.nodes.load_heat import LoadHeatReport
     from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
     from clbalance.render.views import NodeRow
 
-    NodesReport: TypeAlias = LoadReport | LoadGpusReport | LoadJobsReport | LoadHeatReport
+    NodesReport: TypeAlias = LoadReport | LoadForecastReport | LoadGpusReport | LoadJobsReport | LoadHeatReport
 
 
 class View(Enum):
@@ -33,6 +34,8 @@ class View(Enum):
     JOBS = "jobs"
     HEAT = "heat"
     """A map: a character for each node."""
+    FORECAST = "forecast"
+    """What is expected of each node."""
 
 
 _WITH_USERS = frozenset({View.GPUS, View.JOBS})
@@ -65,6 +68,8 @@ class LoadView:
     """The label that groups the map."""
     top: int | None = None
     """So many nodes are shown, the best; None: all."""
+    ahead_s: float | None = None
+    """How far ahead the forecast looks."""
 
     def services(self, usual: Services) -> Services:
         """The services of the call, which ask nodes for what the view needs."""
@@ -74,10 +79,12 @@ class LoadView:
 
         return asking_for_owners(usual)
 
-    def rows(self, snapshot: Snapshot) -> "list[NodeRow]":
+    def rows(self, services: Services, snapshot: Snapshot) -> "list[NodeRow]":
         """A row for each node."""
+        from clbalance.engine.foresight import as_policy_foresees
         from clbalance.wiring.node_rows import node_rows
 
+        snapshot = as_policy_foresees(services, snapshot, self.cluster.policy)
         return node_rows(snapshot, self.cluster.policy, self.cluster.default_cpus)
 
     def names(self, services: Services, snapshot: Snapshot, *, is_draft: bool = False) -> "KnownNames | None":
@@ -88,7 +95,9 @@ class LoadView:
 
         return known_names(services, snapshot, ask_nodes=not is_draft)
 
-    def report(self, rows: "Sequence[NodeRow]", names: "KnownNames | None") -> "tuple[NodesReport, str]":
+    def report(
+        self, services: Services, rows: "Sequence[NodeRow]", names: "KnownNames | None"
+    ) -> "tuple[NodesReport, str]":
         """The report, and a remark about what it leaves out; empty: nothing."""
         from clbalance.cli.nodes.load_rows import best_rows, folded_rows, shown_rows, states_note
 
@@ -100,6 +109,8 @@ class LoadView:
             left_out += others
         elif self._is_on_terminal:
             left_out += states_note(shown)
+        if self.ahead_s is not None:
+            return self._forecast(services, shown, self.ahead_s), left_out
         if self._is_on_terminal:
             shown = folded_rows(shown)
         if names is None:
@@ -119,6 +130,14 @@ class LoadView:
         """Whether a person looks at it. Pipes get a line for each node."""
         console = self.cluster.console
         return console.outlets.stdout.terminal and console.display.form is Format.HUMAN
+
+    def _forecast(self, services: Services, rows: "Sequence[NodeRow]", ahead_s: float) -> "LoadForecastReport":
+        from clbalance.engine.foresight import forecasts_of
+        from clbalance.render.reports.nodes.load_forecast import LoadForecastReport
+
+        found = forecasts_of(services, [row.node for row in rows], ahead_s)
+        limit = self.cluster.policy.thresholds.bound("r1m_per_cpu")
+        return LoadForecastReport(rows=rows, forecasts=found, ahead_s=ahead_s, limit=limit)
 
     def _heat(self, rows: "Sequence[NodeRow]") -> "LoadHeatReport":
         from clbalance.render.reports.nodes.load_heat import LoadHeatReport

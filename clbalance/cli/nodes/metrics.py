@@ -36,7 +36,11 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
         began = services.clock.monotonic()
         snapshot = take_snapshot(services, cluster.candidates.nodes)
         sweep_s = services.clock.monotonic() - began
+        from clbalance.engine.foresight import as_policy_foresees, forecasts_of  # docs/design/startup.md
+
         records, counters = _remembered(services, console)
+        snapshot = as_policy_foresees(services, snapshot, cluster.policy)
+        forecasts = forecasts_of(services, cluster.candidates.nodes, cluster.policy.ahead_s)
     from clbalance.render.reports.nodes.metrics import MetricsReport
     from clbalance.wiring.node_rows import node_rows
 
@@ -48,6 +52,8 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
         counters=counters,
         sweep_s=sweep_s,
         at_s=snapshot.taken_at.timestamp(),
+        forecasts=forecasts,
+        ahead_s=cluster.policy.ahead_s,
     )
 
 

@@ -33,7 +33,7 @@ def watch_load(view: LoadView, every_s: float) -> NoReturn:
 
     def show(services: Services, snapshot: Snapshot, *, is_draft: bool = False) -> None:
         names = view.names(services, snapshot, is_draft=is_draft)
-        report, left_out = view.report(view.rows(snapshot), names)
+        report, left_out = view.report(services, view.rows(services, snapshot), names)
         screen.show(screen.display.text(report), left_out)
 
     with (

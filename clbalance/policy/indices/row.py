@@ -97,6 +97,8 @@ class History:
     """Reader of the value to keep instead, so that nodes with few and with many cpus are drawn alike."""
     in_trends: bool = False
     """Whether every answer gets the mean and deviation of the last day, for policies that weigh them."""
+    in_forecasts: bool = False
+    """Whether it is forecast (docs/design/forecast.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ INDICES: Final = (
         effective=readers.effective_r1m,
         json="r1m",
         column=Column(heading="r1m", sacrifice=6),
-        history=History(key="r1m_per_cpu", per_cpu=readers.r1m_per_cpu, in_trends=True),
+        history=History(key="r1m_per_cpu", per_cpu=readers.r1m_per_cpu, in_trends=True, in_forecasts=True),
         metric=Metric(name="run_queue", help=_RUN_QUEUE, labels=(("span", "1m"),)),
     ),
     Index(
@@ -67,7 +67,7 @@ INDICES: Final = (
         json="ut_pct",
         column=Column(heading="UT"),
         threshold=Threshold(key="ut_pct", words="cpu use"),
-        history=History(key="ut_pct", in_trends=True),
+        history=History(key="ut_pct", in_trends=True, in_forecasts=True),
         metric=Metric(name="cpu_use_ratio", help="Share of cpu time in use since it was last asked."),
     ),
     Index(
@@ -100,7 +100,7 @@ INDICES: Final = (
         json="mem_available_bytes",
         column=Column(heading="MEM"),
         threshold=Threshold(key="mem_available_pct", words="available memory", default=5.0, is_floor=True),
-        history=History(key="mem_available_pct"),
+        history=History(key="mem_available_pct", in_forecasts=True),
         metric=Metric(name="memory_available_bytes", help="Memory that a new program may have."),
     ),
     Index(
@@ -227,6 +227,7 @@ COLUMNS: Final = _ordered(
 THRESHOLDS: Final = _ordered(lambda index: index.threshold, "load mem ut tmp psi_cpu psi_mem psi_io")
 HISTORY: Final = _ordered(lambda index: index.history, "r1m load ut mem psi_cpu psi_mem psi_io tmp leases")
 TRENDS: Final = tuple(index for index in HISTORY if index.history and index.history.in_trends)
+FORECASTS: Final = tuple(index.series for index in HISTORY if index.history and index.history.in_forecasts)
 METRICS: Final = _ordered(
     lambda index: index.metric,
     "load r1m r5m r15m cpus ut mem mem_total swp swp_total tmp tmp_total psi_cpu psi_mem psi_io io net ls leases",

@@ -1,7 +1,7 @@
 """Named policies: the weights of the scorers, and the rule of selection."""
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import field, fields, replace
 from enum import Enum
 from typing import Final
 
@@ -25,6 +25,7 @@ class Weights:
     pressure: float = 1.0
     gpu: float = 8.0
     """Only where a node has GPUs."""
+    forecast: float = 0.0
     risk: float = 0.0
     spread: float = 0.0
     packing: float = 0.0
@@ -79,6 +80,10 @@ KINDS: Final[Mapping[str, PolicyKind]] = {
     ),
     "pack": PolicyKind(message="the fullest node that still fits", weights=_only(packing=1.0)),
     "p2c": PolicyKind(message="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
+    # What was measured now counts only as far as the forecast heeds it (docs/design/forecast.md).
+    "foresee": PolicyKind(
+        message="the lowest load expected soon", weights=_only(forecast=6.0, memory=1.0, pressure=1.0, gpu=8.0)
+    ),
     "risk": PolicyKind(message="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
     # The packing term only breaks ties: its weight is a thousandth of the fragmentation weight.
     "fgd": PolicyKind(message="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
@@ -98,6 +103,8 @@ class Policy:
     thresholds: Thresholds = field(default_factory=Thresholds)
     max_age_s: float = 60.0
     """A snapshot that is older, or from the future, is not used."""
+    ahead_s: float = 1800.0
+    """How far ahead the `forecast` scorer looks."""
     workload: Workload = field(default_factory=Workload)
     """The mix of expected requests, for the `fragmentation` scorer only."""
     fills_shares: bool = True
@@ -129,3 +136,12 @@ def policy_named(
         workload=workload or LEAST.workload,
         fills_shares=kind.fills_shares,
     )
+
+
+def looking_ahead(policy: Policy, ahead_s: float) -> Policy:
+    """The policy for the load expected then. If it weighs no forecast, that counts as much as all the rest."""
+    weights = policy.weights
+    if not weights.forecast:
+        rest = sum(getattr(weights, name) for name in Weights.names() if name != "gpu")
+        weights = replace(weights, forecast=rest)
+    return replace(policy, weights=weights, ahead_s=ahead_s)

@@ -127,6 +127,26 @@ def _delay_text(load: NodeLoad, request: Request, _: float) -> str:
     return f"r1m {load.r1m:.2f}{placed} + {request.cpus:g} requested on {counted(load.cpus, 'cpu')}{speed}"
 
 
+def _expected_delay(load: NodeLoad, request: Request) -> float:
+    # What was placed just now counts on top, as for the measured queue: no forecast knows of it yet.
+    queue = _expected_queue(load) + load.allocations.unreflected_cpus
+    return (queue + request.cpus) / (load.cpus * load.answer.cpu_factor)
+
+
+def _expected_queue(load: NodeLoad) -> float:
+    """The run queue to expect. Where there is no forecast, the measured one: a node is no worse for being new."""
+    expected = load.answer.expected.get(R1M_PER_CPU)
+    return load.r1m if expected is None else expected.value * load.cpus
+
+
+def _expected_text(load: NodeLoad, _: Request, __: float) -> str:
+    expected = load.answer.expected.get(R1M_PER_CPU)
+    if expected is None:
+        return f"no forecast, r1m {load.r1m:.2f}"
+    error = "" if expected.error is None else f" ± {expected.error * load.cpus:.2f}"
+    return f"r1m {_expected_queue(load):.2f}{error} expected on {counted(load.cpus, 'cpu')}"
+
+
 def _left(used_pct: float) -> float:
     # Measured use may be a little over 100 %, because ticks and clocks are not read at the same instant.
     return min(100.0, max(0.0, 100.0 - used_pct))
@@ -167,6 +187,7 @@ GPU = Scorer(
     points=lambda points: points,
     message=lambda load, request, _: gpu_text(load, request),
 )
+FORECAST = Scorer(name="forecast", read=_expected_delay, points=_delay_points, message=_expected_text)
 RISK = Scorer(
     name="risk",
     read=risk_pct,
@@ -209,6 +230,7 @@ def scorers_of(policy: Policy, request: Request, *, among_gpus: bool = False) ->
         (MEMORY, weights.memory),
         (PRESSURE, weights.pressure),
         (GPU, weights.gpu if request.gpus or among_gpus else 0.0),
+        (FORECAST, weights.forecast),
         (RISK, weights.risk),
         (SPREAD, weights.spread),
         (PACKING, weights.packing),

@@ -29,6 +29,10 @@ class Thresholds:
             raise TypeError(f"no threshold is called {', '.join(sorted(unknown))}")
         object.__setattr__(self, "bounds", tuple((defaults | bounds).items()))
 
+    def bound(self, key: str) -> float | None:
+        """The threshold of that key; None: the index is ignored."""
+        return dict(self.bounds)[key]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:

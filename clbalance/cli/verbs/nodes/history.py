@@ -29,10 +29,13 @@ def history(
         list[str] | None,
         Option("--index", metavar="INDEX", help="up, r1m, ut, mem, psi_io, gut or all; may be repeated. [load]"),
     ] = None,
+    forecast: Annotated[
+        str | None, Option("--forecast", metavar="TIME", help="Add the load expected in so long, and the usual error.")
+    ] = None,
 ) -> int:
     """Exits 0, even if nothing is recorded."""
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.history import HistoryQuery, show_history
 
-    asked = HistoryQuery(since=since, until=until, indices=tuple(index or ()))
+    asked = HistoryQuery(since=since, until=until, indices=tuple(index or ()), forecast=forecast)
     return show_history(nodes.with_words(words), asked, Console.of(output))

@@ -6,11 +6,23 @@ import typer
 from typer import Option
 
 from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, RequestOptions, SweepOptions, takes
+from clbalance.lazy_dataclass import dataclass
 
 PickOption = Annotated[
     str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
 ]
 ExplainOption = Annotated[bool, Option("--explain", help="Show why these nodes, and why not the others.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickOptions:
+    """What is said of the choice."""
+
+    lasting: Annotated[
+        str | None,
+        Option("--for", metavar="TIME", help="Rank by the load expected then, and warn of nodes that may fill up."),
+    ] = None
+    strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if `--pick all` leaves a node out.")] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -26,15 +38,17 @@ def pick(
     ssh: SweepOptions,
     output: OutputOptions,
     resources: RequestOptions,
+    choice: PickOptions,
     words: NodesArgument = None,
     count: PickOption = "1",
     explain: ExplainOption = False,
-    strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if `--pick all` leaves a node out.")] = False,
 ) -> int:
     """Prints only the folded set on stdout. Exits 3, with the reasons on stderr, if too few nodes fit."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.connecting import connecting
     from clbalance.cli.console import Console
+    from clbalance.cli.nodes.foresight import looking_ahead_to, say_what_stays_free
+    from clbalance.cli.option_values import parse_ahead
     from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_nodes_left_out
     from clbalance.cli.requests import check_force
     from clbalance.errors import ExitCode
@@ -45,8 +59,11 @@ def pick(
     console = Console.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
     chosen = nodes.with_words(words)
+    ahead_s = None if choice.lasting is None else parse_ahead(choice.lasting, "`--for`")
     check_force(resources, chosen)
     cluster = cluster_context(chosen, ssh, console, policy=resources.policy)
+    if ahead_s is not None:
+        cluster = looking_ahead_to(cluster, ahead_s)
     query = cluster.query(pick=wanted, resources=asked, constraints=wished)
     with connecting(cluster, query.request), cluster.services() as services:
         from clbalance.engine.place_tried import sweep_and_place_tried  # deferred imports: docs/design/startup.md
@@ -61,7 +78,8 @@ def pick(
         raise error
     for aside in plan.set_aside:
         say_forced(console, aside)
-    is_short = strict and bool(left_out(plan))
+    is_short = choice.strict and bool(left_out(plan))
     say_nodes_left_out(console, plan, exit_code=ExitCode.SOME_NODES_FAILED if is_short else None)
-    console.show(PickReport(plan=plan, folded=fold(plan.chosen)))
+    stays = None if ahead_s is None else say_what_stays_free(console, plan, cluster, query.request, ahead_s)
+    console.show(PickReport(plan=plan, folded=fold(plan.chosen), stays_free=stays))
     return ExitCode.SOME_NODES_FAILED if is_short else ExitCode.DONE

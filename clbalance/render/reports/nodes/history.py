@@ -1,18 +1,21 @@
 """`history`: a line for each index of each node."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
+from clbalance.model.forecast import Expected
 from clbalance.policy.history import Axis, SeriesLine, axis_of, cells_of
 from clbalance.policy.indices.row import Series, Unit
+from clbalance.policy.indices.samples import R1M_PER_CPU
+from clbalance.render.forecast import expected_document
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.sparkline import Blocks, sparkline
-from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, fit
-from clbalance.render.text import Json, iec, queue, span
+from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, Tone, fit
+from clbalance.render.text import DASH, Json, iec, queue, span
 
 HISTORY_FIELDS = ("name", "index", "gpu", "at_s", "span_s", "least", "mean", "most", "is_silent")
 """The fields in plain text, a line for each point: `index` is the JSON key, `at_s` is in seconds since 1970."""
@@ -32,6 +35,21 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryForecasts:
+    """What is expected of nodes at one time, by the keys of history."""
+
+    ahead_s: float
+    at_s: int
+    """Seconds since 1970."""
+    expected: Mapping[NodeName, Mapping[str, Expected]]
+
+    def of(self, node: NodeName, line: SeriesLine) -> Expected | None:
+        """What is expected of a line. Of the load with recent placements it is that of the measured load."""
+        key = R1M_PER_CPU if line.index.name == _MAIN else line.index.key
+        return None if line.gpu is not None else self.expected.get(node, {}).get(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryReport(Report):
     """The named nodes in their order, each with its series; times are in the local time zone."""
 
@@ -41,6 +59,7 @@ class HistoryReport(Report):
     blocks: Blocks
     is_brief: bool = False
     """For people: one line for each node. The other forms always have all lines."""
+    forecasts: HistoryForecasts | None = None
 
     def human(self, display: Display) -> str:
         """The table and its legend; empty without any series."""
@@ -64,18 +83,35 @@ def history_table(report: HistoryReport, width: int) -> tuple[Table, Axis]:
             Cell(node),
             Cell(index_label(line)),
             *(Cell(_text(value, line.index)) for value in (total.least, total.mean, total.most, line.last)),
+            *_forecast_cells(report.forecasts, node, line),
             Cell(_scale(line.index, tops[line.index.name])),
         )
         for node, line in _lines(report)
         for total in [line.total]
     ]
     wanted = Cell("-" * width)
-    fitted = fit(Table(columns=_COLUMNS, rows=tuple((*row, wanted) for row in rows)), width)
+    fitted = fit(Table(columns=_columns(report.forecasts), rows=tuple((*row, wanted) for row in rows)), width)
     widths = fitted.widths()
     axis = _axis(report, max(LAST_NEEDS, width - sum(widths[:-1]) - GAP * (len(widths) - 1)))
     drawn = [sparkline(cells_of(line, axis), tops[line.index.name], report.blocks) for _, line in _lines(report)]
     cells = [Cell(text, bad=report.blocks.silence) for text in drawn]
     return replace(fitted, rows=tuple((*row[:-1], cell) for row, cell in zip(fitted.rows, cells, strict=True))), axis
+
+
+def _columns(forecasts: HistoryForecasts | None) -> tuple[Column, ...]:
+    if forecasts is None:
+        return _COLUMNS
+    expected = Column(heading=f"IN {span(forecasts.ahead_s)}", align="right")
+    return (*_COLUMNS[:-2], expected, *_COLUMNS[-2:])
+
+
+def _forecast_cells(forecasts: HistoryForecasts | None, node: NodeName, line: SeriesLine) -> list[Cell]:
+    if forecasts is None:
+        return []
+    if (expected := forecasts.of(node, line)) is None:
+        return [Cell(DASH, Tone.QUIET)]
+    error = "" if expected.error is None else f" +-{_text(expected.error, line.index)}"
+    return [Cell(f"{_text(expected.value, line.index)}{error}")]
 
 
 def _main_line(lines: tuple[SeriesLine, ...]) -> tuple[SeriesLine, ...]:
@@ -104,7 +140,8 @@ def history_document(report: HistoryReport) -> dict[str, Json]:
     return {
         "since": report.since.isoformat(),
         "until": report.until.isoformat(),
-        "nodes": [_node_document(node, lines) for node, lines in report.nodes],
+        "nodes": [_node_document(node, lines, report.forecasts) for node, lines in report.nodes],
+        **({} if report.forecasts is None else {"ahead_s": report.forecasts.ahead_s}),
     }
 
 
@@ -115,6 +152,10 @@ def history_rows(report: HistoryReport) -> Iterator[tuple[Json, ...]]:
             figure = point.figure
             parts = (None, None, None) if figure is None else (figure.least, figure.mean, figure.most)
             yield (node, line.index.key, line.gpu, point.at_s, point.span_s, *parts, int(point.is_silent))
+        if (forecasts := report.forecasts) is not None and (one := forecasts.of(node, line)) is not None:
+            error = one.error or 0.0
+            parts = (one.value - error, one.value, one.value + error)
+            yield (node, line.index.key, None, forecasts.at_s, 0, *parts, 0)
 
 
 def _lines(report: HistoryReport) -> Iterator[tuple[NodeName, SeriesLine]]:
@@ -156,19 +197,30 @@ def _text(value: float, index: Series) -> str:
             return queue(value)
 
 
-def _node_document(node: NodeName, lines: Sequence[SeriesLine]) -> Json:
+def _node_document(node: NodeName, lines: Sequence[SeriesLine], forecasts: HistoryForecasts | None) -> Json:
     gpus: dict[int, dict[str, Json]] = {}
     for line in lines:
         if line.gpu is not None:
             gpus.setdefault(line.gpu, {"index": line.gpu})[line.index.key] = _line_document(line)
     return {
         "name": node,
-        "indices": {line.index.key: _line_document(line) for line in lines if line.gpu is None},
+        "indices": {
+            line.index.key: {**_line_document(line), **_forecast_document(node, line, forecasts)}
+            for line in lines
+            if line.gpu is None
+        },
         "gpus": list(gpus.values()),
     }
 
 
-def _line_document(line: SeriesLine) -> Json:
+def _forecast_document(node: NodeName, line: SeriesLine, forecasts: HistoryForecasts | None) -> dict[str, Json]:
+    if forecasts is None:
+        return {}
+    one = forecasts.of(node, line)
+    return {"forecast": None if one is None else expected_document(one)}
+
+
+def _line_document(line: SeriesLine) -> dict[str, Json]:
     total = line.total
     return {
         "least": total.least,

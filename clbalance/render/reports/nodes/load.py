@@ -38,13 +38,14 @@ class LoadReport(Report):
 
     def plain(self) -> str:
         """The `LOAD_FIELDS` of each node."""
-        return plain_lines(_fields(row) for row in least_loaded_first(self.rows))
+        return plain_lines(load_fields(row) for row in least_loaded_first(self.rows))
 
     def json(self) -> dict[str, Json]:
         return {"nodes": [node_document(row) for row in least_loaded_first(self.rows)]}
 
 
-def _fields(row: NodeRow) -> list[Json]:
+def load_fields(row: NodeRow) -> list[Json]:
+    """The `LOAD_FIELDS` of a node."""
     states = gpu_states(row.answer) if isinstance(row.answer, Measured) else None
     document = {**node_document(row), "gpu_states": states}
     return [document[field] for field in LOAD_FIELDS]

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from itertools import groupby
 from typing import Final, Literal, TypeAlias
 
 from clbalance import __version__
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Gpu, Measured, Unknown
+from clbalance.model import Gpu, Measured, NodeName, Unknown
+from clbalance.model.forecast import NodeForecast
 from clbalance.policy.allocations import NodeAllocations
 from clbalance.policy.indices.row import AnsweredNode, Metric
-from clbalance.policy.indices.table import METRICS
+from clbalance.policy.indices.table import FORECASTS, METRICS
 from clbalance.policy.placement.gpus import GpuCondition
 from clbalance.render.gpus import gpu_conditions
 from clbalance.render.report import Display, Report
@@ -75,6 +77,10 @@ class MetricsReport(Report):
     sweep_s: float
     at_s: float
     """Seconds since 1970."""
+    forecasts: Mapping[NodeName, NodeForecast] = field(default_factory=dict)
+    """What was expected of the nodes, for the errors of that."""
+    ahead_s: float = 1800.0
+    """How far ahead they look."""
     version: str = __version__
     """Of the program."""
 
@@ -92,7 +98,10 @@ def metrics_text(report: MetricsReport) -> str:
     """All families that have a sample."""
     answered = [row.answer for row in report.rows if isinstance(row.answer, Measured)]
     of_nodes = _families(list(map(AnsweredNode.of, answered)))
-    return exposition([*_of_rows(report.rows), *of_nodes, *gpu_families(answered), *_of_this_host(report)])
+    of_forecasts = _forecast_families(report.forecasts, f"{report.ahead_s / 60:.0f}m")
+    return exposition(
+        [*_of_rows(report.rows), *of_nodes, *of_forecasts, *gpu_families(answered), *_of_this_host(report)]
+    )
 
 
 def _of_rows(rows: Sequence[NodeRow]) -> Iterator[Family]:
@@ -208,6 +217,30 @@ _FACTS: Final[tuple[tuple[str, str, _ReadFact], ...]] = (
     ("uptime_seconds", "Since the node was booted.", lambda one: one.answer.reading.uptime_s),
     ("round_trip_seconds", "From asking to the end of the answer, connection included.", lambda one: one.answer.rtt_s),
 )  # fmt: skip
+
+
+# What forecasts are worth.
+
+
+def _forecast_families(forecasts: Mapping[NodeName, NodeForecast], ahead: str) -> Iterator[Family]:
+    """The usual error of the forecast of each index, and that of the last value, which is the error to beat."""
+    found = [
+        (node, index, expected)
+        for node, one in forecasts.items()
+        for index in FORECASTS
+        if (expected := one.expected.get(index.key)) is not None
+    ]
+    for by, words in (("forecast", "the forecast"), ("last_value", "the last value, taken for a forecast")):
+        yield Family(
+            name=f"clbalance_node_{by}_error",
+            kind="gauge",
+            help=f"Mean absolute error of {words}: of run queues per cpu, of ratios for cpu use and memory.",
+            samples=[
+                ((("node", node), ("index", index.name), ("ahead", ahead)), error * index.unit.metric)
+                for node, index, expected in found
+                if (error := expected.error if by == "forecast" else expected.last_error) is not None
+            ],
+        )
 
 
 # The metrics of GPUs.

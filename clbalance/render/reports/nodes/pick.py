@@ -1,7 +1,10 @@
 """`pick`: the chosen nodes; in JSON, the whole plan."""
 
+from collections.abc import Sequence
+
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan, Score, Unfit
+from clbalance.policy.forecast.stays_free import StaysFree
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.text import Json, finite
@@ -13,6 +16,8 @@ class PickReport(Report):
 
     plan: Plan
     folded: str
+    stays_free: Sequence[StaysFree] | None = None
+    """Of the chosen nodes; None: nobody has asked."""
 
     def human(self, display: Display) -> str:
         """A single line, for `$(clbalance pick …)`."""
@@ -22,7 +27,11 @@ class PickReport(Report):
         return plain_lines([[self.folded]] if self.folded else [])
 
     def json(self) -> dict[str, Json]:
-        return plan_document(self.plan, self.folded)
+        document = plan_document(self.plan, self.folded)
+        if self.stays_free is None:
+            return document
+        stays: list[Json] = [{"name": one.node, "stays_free": one.verdict, "why": one.why} for one in self.stays_free]
+        return {**document, "stays_free": stays}
 
 
 def plan_document(plan: Plan, folded: str) -> dict[str, Json]:
