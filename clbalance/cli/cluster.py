@@ -29,6 +29,7 @@ from clbalance.cli.notify import notify
 from clbalance.cli.option_values import ssh_options, ssh_words
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
+from clbalance.cli.plugins.wanted import end_notifier, group_plugins, site_probe_of, thresholds_of, with_rules
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
 from clbalance.cli.transfers import file_progress, file_transfers
@@ -83,7 +84,7 @@ class ClusterContext:
 
     def policy_as(self, group: str | None, typed: str | None) -> Policy:
         """The policy of a job that was submitted with this group and this `--policy`."""
-        return policy_in(self.settings, self.thresholds, group, typed)
+        return with_rules(policy_in(self.settings, self.thresholds, group, typed), self.settings, self.console)
 
     def query_of_job(self, submitted: Submitted) -> PlacementQuery:
         """The query of a job that was submitted before: its own candidates and its own policy."""
@@ -145,7 +146,7 @@ class ClusterContext:
         `needs_store`: `StoreError` if there is no state database; else the journal is kept in memory. `opened`: a
         state database that is open already, and stays so.
         """
-        ssh = self.settings.ssh
+        ssh, site = self.settings.ssh, site_probe_of(self.settings)
         with contextlib.ExitStack() as stack:
             store, journal = opened or stack.enter_context(open_store(self.console, needed=needs_store))
             services = Services(
@@ -154,7 +155,8 @@ class ClusterContext:
                 journal=journal,
                 clock=SystemClock(),
                 listener=SweepProgress(self.console, meanwhile=meanwhile),
-                probe_script=probe_script(),
+                probe_script=probe_script() if site is None else site.script(),
+                site=site,
                 agent_source=agent_source,
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
                 step_within_s=ssh.probe_timeout_s,
@@ -165,6 +167,7 @@ class ClusterContext:
                 shortlist_age_s=self.settings.policy.shortlist_age_s,
                 suspect_after=self.settings.policy.suspect_after,
                 notify=notify,
+                job_ended=end_notifier(self.settings, self.console),
                 forced=partial(tell_forced, self.console),
                 transfers=file_transfers,
                 file_listener=partial(file_progress, self.console),
@@ -201,7 +204,8 @@ def cluster_context(
     `policy`: as typed.
     """
     settings = load_settings(os.environ, working_directory(), typed(ssh, nodes.groups_conf))
-    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
+    named = Path(settings.groups_conf) if settings.groups_conf else None
+    groups = load_groups(named, result_groups(nodes), group_plugins(settings))
     sets = NodeSets(groups)
     entries = node_facts_entries(settings, sets)
     is_here = groups is None and not nodes.names_nodes
@@ -215,11 +219,11 @@ def cluster_context(
     else:
         meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
         say_left_out(meant, console)
-        thresholds = Thresholds(**settings.thresholds)
+        thresholds = thresholds_of(settings)
     return ClusterContext(
         settings=settings,
         candidates=meant,
-        policy=policy_in(settings, thresholds, named_group(nodes), policy),
+        policy=with_rules(policy_in(settings, thresholds, named_group(nodes), policy), settings, console),
         group=named_group(nodes),
         thresholds=thresholds,
         transport=transport,

@@ -21,6 +21,7 @@ from clbalance.cli.node_settings import me, result_groups, working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
+from clbalance.cli.plugins.wanted import end_notifier, group_plugins, site_probe_of
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import selection_of
 from clbalance.cli.transfers import file_transfers
@@ -53,6 +54,7 @@ _NO_JOB_NAME = _REMEMBERED + "; nodes are named with `-w`"
 def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]:
     """The services for verbs on submitted jobs. This machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, working_directory(), typed(ssh))
+    site = site_probe_of(settings)
     with open_store(console, needed=True) as (store, journal):
         yield Services(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
@@ -61,13 +63,15 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             journal=journal,
             clock=SystemClock(),
             listener=SweepProgress(console, meanwhile="clbalance.engine.jobs.submitted"),
-            probe_script=probe_script(),
+            probe_script=probe_script() if site is None else site.script(),
+            site=site,
             agent_source=agent_source,
             answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
             step_within_s=settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
             notify=notify,
+            job_ended=end_notifier(settings, console),
             forced=partial(tell_forced, console),
             transfers=file_transfers,
             show_unfinished=console.outlets.show_unfinished,
@@ -105,8 +109,9 @@ def nodes_meant(node_sets: Sequence[str]) -> frozenset[NodeName]:
     """The nodes after `-w`, where jobs on them are meant. Groups are looked up only if one is named."""
     options, groups = NodeOptions(nodes=list(node_sets)), None
     if any("@" in one for one in node_sets):
-        named = load_settings(os.environ, working_directory()).groups_conf
-        groups = load_groups(Path(named) if named else None, result_groups(options))
+        settings = load_settings(os.environ, working_directory())
+        named = Path(settings.groups_conf) if settings.groups_conf else None
+        groups = load_groups(named, result_groups(options), group_plugins(settings))
     return frozenset(candidates(selection_of(options), NodeSets(groups)).nodes)
 
 

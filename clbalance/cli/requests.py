@@ -4,6 +4,7 @@ import re
 
 from clbalance.cli.console import Console
 from clbalance.cli.options import ConstraintOptions, ExpressionOptions, NodeOptions, ResourceOptions
+from clbalance.cli.plugins.wanted import external_indices_of
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.request import UNCONSTRAINED, Constraints, Preference
@@ -157,11 +158,11 @@ def check_names(constraints: Constraints, settings: Settings) -> None:
     if constraints.where:
         from clbalance.policy.expressions.where import parse_where
 
-        parse_where(constraints.where, labels)
+        parse_where(constraints.where, labels, external_indices_of(settings))
     if constraints.order:
         from clbalance.policy.expressions.where import parse_order
 
-        parse_order(constraints.order, labels)
+        parse_order(constraints.order, labels, external_indices_of(settings))
     for preference in constraints.preferences:
         _check_label("--prefer", preference.label, labels)
     if constraints.same:

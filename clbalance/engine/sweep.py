@@ -63,10 +63,12 @@ def send_probes(
 ) -> dict[NodeName, PendingAnswer]:
     """Open a session on each node, and ask for its load. `last`: nothing else is asked."""
     pending = {}
+    site, now_s = services.site, services.clock.now().timestamp()
     for node in nodes:
         nonce = random_hex()
         sessions.open(node, within_s=services.answer_within_s)
-        sessions.send(node, probe_request(services.probe_script, nonce), last=last)
+        programs = "" if site is None else site.sections(node, now_s)
+        sessions.send(node, probe_request(services.probe_script, nonce, programs), last=last)
         pending[node] = PendingAnswer(Frame(nonce), services.clock.monotonic())
     return pending
 

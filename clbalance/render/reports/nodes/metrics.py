@@ -9,6 +9,7 @@ from clbalance import __version__
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
 from clbalance.policy.allocations import NodeAllocations
+from clbalance.policy.indices.external import external_in
 from clbalance.policy.indices.row import AnsweredNode, Metric
 from clbalance.policy.indices.table import METRICS
 from clbalance.policy.placement.gpus import GpuCondition
@@ -92,7 +93,8 @@ def metrics_text(report: MetricsReport) -> str:
     """All families that have a sample."""
     answered = [row.answer for row in report.rows if isinstance(row.answer, Measured)]
     of_nodes = _families(list(map(AnsweredNode.of, answered)))
-    return exposition([*_of_rows(report.rows), *of_nodes, *gpu_families(answered), *_of_this_host(report)])
+    of_site = site_families(answered)
+    return exposition([*_of_rows(report.rows), *of_nodes, *of_site, *gpu_families(answered), *_of_this_host(report)])
 
 
 def _of_rows(rows: Sequence[NodeRow]) -> Iterator[Family]:
@@ -208,6 +210,34 @@ _FACTS: Final[tuple[tuple[str, str, _ReadFact], ...]] = (
     ("uptime_seconds", "Since the node was booted.", lambda one: one.answer.reading.uptime_s),
     ("round_trip_seconds", "From asking to the end of the answer, connection included.", lambda one: one.answer.rtt_s),
 )  # fmt: skip
+
+
+# The metrics of the site's own programs.
+
+
+def site_families(answered: Sequence[Measured]) -> Iterator[Family]:
+    """One family for each external index, in its own unit, and one for all health checks."""
+    for index in external_in(answered):
+        yield Family(
+            name=f"clbalance_index_{index.name}",
+            kind="gauge",
+            help=index.help or f"The index {index.name} of this site.",
+            samples=[
+                ((("node", one.node),), value)
+                for one in answered
+                if not isinstance(value := one.site.value(index.name), Unknown)
+            ],
+        )
+    yield Family(
+        name="clbalance_node_check",
+        kind="gauge",
+        help="Health checks of this site: 0 ok, 1 warning, 2 critical, 3 unknown.",
+        samples=[
+            ((("node", one.node), ("check", check.name)), float(check.state.value))
+            for one in answered
+            for check in one.site.checks
+        ],
+    )
 
 
 # The metrics of GPUs.
