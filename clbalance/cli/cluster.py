@@ -29,7 +29,7 @@ from clbalance.cli.notify import notify
 from clbalance.cli.option_values import ssh_options, ssh_words
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
-from clbalance.cli.plugins.wanted import end_notifier, group_plugins, site_probe_of, thresholds_of, with_rules
+from clbalance.cli.plugins.wanted import configured_groups, end_notifier, site_probe_of, thresholds_of, with_rules
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
 from clbalance.cli.transfers import file_progress, file_transfers
@@ -49,7 +49,7 @@ from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
-from clbalance.transport.groups import ConfiguredGroups, load_groups
+from clbalance.transport.groups import ConfiguredGroups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
 
 if TYPE_CHECKING:  # nodes are selected once they have answered
@@ -204,8 +204,7 @@ def cluster_context(
     `policy`: as typed.
     """
     settings = load_settings(os.environ, working_directory(), typed(ssh, nodes.groups_conf))
-    named = Path(settings.groups_conf) if settings.groups_conf else None
-    groups = load_groups(named, result_groups(nodes), group_plugins(settings))
+    groups = configured_groups(settings, result_groups(nodes))
     sets = NodeSets(groups)
     entries = node_facts_entries(settings, sets)
     is_here = groups is None and not nodes.names_nodes

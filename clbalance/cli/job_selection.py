@@ -21,7 +21,7 @@ from clbalance.cli.node_settings import me, result_groups, working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
-from clbalance.cli.plugins.wanted import end_notifier, group_plugins, site_probe_of
+from clbalance.cli.plugins.wanted import configured_groups, end_notifier, site_probe_of
 from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import selection_of
 from clbalance.cli.transfers import file_transfers
@@ -41,7 +41,6 @@ from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
-from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
 
 MOST_JOBS = 10_000
@@ -110,8 +109,7 @@ def nodes_meant(node_sets: Sequence[str]) -> frozenset[NodeName]:
     options, groups = NodeOptions(nodes=list(node_sets)), None
     if any("@" in one for one in node_sets):
         settings = load_settings(os.environ, working_directory())
-        named = Path(settings.groups_conf) if settings.groups_conf else None
-        groups = load_groups(named, result_groups(options), group_plugins(settings))
+        groups = configured_groups(settings, result_groups(options))
     return frozenset(candidates(selection_of(options), NodeSets(groups)).nodes)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions
-from clbalance.cli.plugins.wanted import group_plugins
+from clbalance.cli.plugins.wanted import configured_groups
 from clbalance.cli.requests import say_left_out, selection_of
 from clbalance.errors import NodeNameError, SettingsError, StoreError
 from clbalance.lazy_dataclass import dataclass
@@ -20,7 +20,6 @@ from clbalance.settings.values import GroupPolicy, NodeFacts, Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.result_groups import FILE, SOURCE, read_groups
 from clbalance.transport.group_sources import ResultGroups
-from clbalance.transport.groups import load_groups
 
 if TYPE_CHECKING:  # most verbs do not balance
     from clbalance.policy.rebalance.values import BalanceSettings
@@ -173,8 +172,7 @@ def named_nodes(options: NodeOptions, console: Console) -> NamedNodes:
     """The selected nodes; if none are named, all of the default group source, or this machine without any groups."""
     typed = {} if options.groups_conf is None else {"groups_conf": str(options.groups_conf)}
     settings = load_settings(os.environ, working_directory(), typed)
-    named = Path(settings.groups_conf) if settings.groups_conf else None
-    groups = load_groups(named, result_groups(options), group_plugins(settings))
+    groups = configured_groups(settings, result_groups(options))
     if groups is None and not options.names_nodes:
         from clbalance.transport.reach import this_node
 

@@ -47,9 +47,9 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
     def __init__(
         self, scopes: Sequence[Scope], results: ResultGroups | None = None, plugins: Sequence[NamedGroups] = ()
     ) -> None:
-        """A later scope overrides earlier ones."""
+        """A later scope overrides earlier ones. Where none has a default source, the first of `plugins` is it."""
         merged = _merged(scopes)
-        super().__init__(merged.default, illegal_chars=_OPERATORS)
+        super().__init__(merged.default or next(iter(plugins), None), illegal_chars=_OPERATORS)
         self._initialized = True
         self._sources = merged.by_name
         self._unread = merged.unread

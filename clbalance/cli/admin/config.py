@@ -16,7 +16,7 @@ from clbalance.cli.node_settings import (
     working_directory,
 )
 from clbalance.cli.options import NodeOptions
-from clbalance.cli.plugins.wanted import entry_point_problems, group_plugins, site_probe_of, thresholds_of
+from clbalance.cli.plugins.wanted import configured_groups, entry_point_problems, site_probe_of, thresholds_of
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.nodeset import NodeSets
 from clbalance.policy.rebalance.values import BalanceSettings
@@ -28,7 +28,7 @@ from clbalance.settings.load import load_settings, settings_files
 from clbalance.settings.values import CheckSettings, GroupPolicy, IndexSettings, Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.transport.group_check import file_problems
-from clbalance.transport.groups import group_files, load_groups
+from clbalance.transport.groups import group_files
 
 
 def show_settings(console: Console) -> int:
@@ -150,8 +150,7 @@ def check_settings(console: Console, file: Path | None) -> int:
     environment = {**os.environ, "CLBALANCE_CONFIG": str(file)} if file is not None else dict(os.environ)
     settings = load_settings(environment, working_directory())
     _check_what_goes_together(settings)
-    named = Path(settings.groups_conf) if settings.groups_conf else None
-    groups = load_groups(named, plugins=group_plugins(settings))
+    groups = configured_groups(settings)
     if groups is not None and (problems := file_problems(groups)):
         raise problems[0].error
     _check_names(settings, NodeSets(groups))

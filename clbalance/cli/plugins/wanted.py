@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clbalance.cli.console import Console
@@ -15,7 +16,8 @@ from clbalance.settings.values import EntryPoints, Settings
 
 if TYPE_CHECKING:  # few sites have any
     from clbalance.engine.site_probe import SiteProbe
-    from clbalance.transport.group_sources import NamedGroups
+    from clbalance.transport.group_sources import NamedGroups, ResultGroups
+    from clbalance.transport.groups import ConfiguredGroups
 
 
 def site_probe_of(settings: Settings) -> "SiteProbe | None":
@@ -71,6 +73,14 @@ def end_notifier(settings: Settings, console: Console) -> Callable[[JobRecord], 
             tell_notifiers(names, record, lambda text: console.say(messages.warning(text)))
 
     return tell
+
+
+def configured_groups(settings: Settings, results: "ResultGroups | None" = None) -> "ConfiguredGroups | None":
+    """The groups of the settings and of plug-ins, and `results`; None if there are none."""
+    from clbalance.transport.groups import load_groups
+
+    named = Path(settings.groups_conf) if settings.groups_conf else None
+    return load_groups(named, results, group_plugins(settings))
 
 
 def group_plugins(settings: Settings) -> "tuple[NamedGroups, ...]":

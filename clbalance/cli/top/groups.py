@@ -2,17 +2,16 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.node_settings import result_groups
 from clbalance.cli.options import NodeOptions
+from clbalance.cli.plugins.wanted import configured_groups
 from clbalance.errors import ClbalanceError
 from clbalance.model import NodeName
 from clbalance.natural_order import natural_order
 from clbalance.nodeset import NodeSets
 from clbalance.policy.heat import NodeGroup
-from clbalance.transport.groups import load_groups
 
 _MOST_GROUPS = 50
 """Some sources run a command for each group."""
@@ -20,8 +19,7 @@ _MOST_GROUPS = 50
 
 def site_groups(cluster: ClusterContext, options: NodeOptions) -> tuple[NodeGroup, ...]:
     """The groups of the default source with any of these nodes. Groups that cannot be read are left out."""
-    path = cluster.settings.groups_conf
-    sets = NodeSets(load_groups(Path(path) if path else None, result_groups(options)))
+    sets = NodeSets(configured_groups(cluster.settings, result_groups(options)))
     return _groups(sets, frozenset(cluster.candidates.nodes))
 
 
