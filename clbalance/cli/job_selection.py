@@ -32,10 +32,10 @@ from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
-from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
 from clbalance.wiring.context import SystemClock, fail_point, grace_s
 from clbalance.wiring.folders import working_directory
+from clbalance.wiring.plugins.wanted import configured_groups, end_notifier, site_probe_of
 
 MOST_JOBS = 10_000
 """That are looked at, of the newest."""
@@ -47,6 +47,7 @@ _NO_JOB_NAME = _REMEMBERED + "; nodes are named with `-w`"
 def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]:
     """The services for verbs on submitted jobs. This machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, working_directory(), typed(ssh))
+    site = site_probe_of(settings)
     with open_store(console, needed=True) as (store, journal):
         yield Services(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
@@ -55,13 +56,15 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             journal=journal,
             clock=SystemClock(),
             listener=SweepProgress(console, meanwhile="clbalance.engine.jobs.submitted"),
-            probe_script=probe_script(),
+            probe_script=probe_script() if site is None else site.script(),
+            site=site,
             agent_source=agent_source,
             answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
             step_within_s=settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
             notify=notify,
+            job_ended=end_notifier(settings, lambda text: console.say(messages.warning(text))),
             forced=partial(tell_forced, console),
             transfers=file_transfers,
             show_unfinished=console.outlets.show_unfinished,
@@ -101,8 +104,8 @@ def nodes_meant(node_sets: Sequence[str]) -> frozenset[NodeName]:
     """The nodes after `-w`, where jobs on them are meant. Groups are looked up only if one is named."""
     options, groups = NodeOptions(nodes=list(node_sets)), None
     if any("@" in one for one in node_sets):
-        named = load_settings(os.environ, working_directory()).groups_conf
-        groups = load_groups(Path(named) if named else None, result_groups(options))
+        settings = load_settings(os.environ, working_directory())
+        groups = configured_groups(settings, result_groups(options))
     return frozenset(candidates(selection_of(options), NodeSets(groups)).nodes)
 
 

@@ -17,7 +17,8 @@ from clbalance.render.names import KnownJob, KnownNames
 
 def asking_for_owners(services: Services) -> Services:
     """The same services, but their probes also ask whose the processes on GPUs are."""
-    return replace(services, probe_script=probe_script(owners=True))
+    script = probe_script if services.site is None else services.site.script
+    return replace(services, probe_script=script(owners=True))
 
 
 def known_names(services: Services, snapshot: Snapshot, *, ask_nodes: bool = True) -> KnownNames:

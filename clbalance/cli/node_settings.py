@@ -18,9 +18,9 @@ from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.result_groups import FILE
 from clbalance.transport.group_sources import ResultGroups
-from clbalance.transport.groups import load_groups
 from clbalance.wiring.folders import results_named_in, working_directory
 from clbalance.wiring.node_settings import policy_in
+from clbalance.wiring.plugins.wanted import configured_groups
 
 if TYPE_CHECKING:  # most verbs do not balance
     from clbalance.policy.rebalance.values import BalanceSettings
@@ -79,7 +79,7 @@ def named_nodes(options: NodeOptions, console: Console) -> NamedNodes:
     """The selected nodes; if none are named, all of the default group source, or this machine without any groups."""
     typed = {} if options.groups_conf is None else {"groups_conf": str(options.groups_conf)}
     settings = load_settings(os.environ, working_directory(), typed)
-    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(options))
+    groups = configured_groups(settings, result_groups(options))
     if groups is None and not options.names_nodes:
         from clbalance.transport.reach import this_node
 

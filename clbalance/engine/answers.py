@@ -9,6 +9,7 @@ from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Measured, NodeName, Rates, Reading, Silent, Trend, Unknown
 from clbalance.model.node_history import FailureStreak
+from clbalance.model.plugins import NO_SITE_READING
 from clbalance.policy.indices.samples import index_values
 from clbalance.policy.node_memory import node_sample
 from clbalance.ports import Remembered
@@ -100,6 +101,8 @@ def remember(
         services.store.remember(at, readings, samples, past, came_at=came_at, answers=kept)
     except StoreError as error:
         services.listener.store_failed(error.message)
+    if services.site is not None:
+        services.site.remember(sections, at.timestamp())
     if streaks:
         try:
             services.store.save_failure_streaks(at, streaks)
@@ -167,11 +170,11 @@ def measured_answer(
     services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: RememberedNodes
 ) -> Measured:
     """The answer of a node that sent these sections."""
-    reading = parse_reading(sections)
+    reading, now, site = parse_reading(sections), services.clock.now(), services.site
     return Measured(
         node=node,
         reading=reading,
-        rates=earlier.rates_up_to(node, reading, services.clock.now()),
+        rates=earlier.rates_up_to(node, reading, now),
         rtt_s=rtt_s,
         cpu_factor=services.cpu_factors.get(node, 1.0),
         slots=services.slots.get(node),
@@ -179,4 +182,5 @@ def measured_answer(
         labels=services.labels.get(node, {}),
         taints=services.taints.get(node, frozenset()),
         slurm=None if services.slurm is None else services.slurm.nodes().get(node),
+        site=NO_SITE_READING if site is None else site.read(node, sections, now.timestamp()),
     )

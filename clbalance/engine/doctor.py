@@ -13,6 +13,7 @@ from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName, Reading, Silent, Unknown
 from clbalance.model.checkup import Checkup, Examination, Examined
+from clbalance.model.plugins import NO_SITE_READING, SiteReading
 from clbalance.ports import Closed, Sessions
 from clbalance.probe.checkup import CLOCK_QUESTION, parse_checkup, parse_clock
 from clbalance.probe.frame import Answered, Frame, Garbled, Section, probe_request
@@ -26,6 +27,7 @@ class _Answers:
 
     checkup: Checkup | None = None
     reading: Reading | None = None
+    site: SiteReading = NO_SITE_READING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,8 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
 def _ask(services: Services, sessions: Sessions, node: NodeName, script: str, before: _Answers) -> _PendingAnswer:
     nonce = random_hex()
     at = services.clock.now()
-    sessions.send(node, probe_request(script, nonce), last=before.reading is not None)
+    programs = "" if services.site is None else services.site.all_sections()
+    sessions.send(node, probe_request(script, nonce, programs), last=before.reading is not None)
     return _PendingAnswer(frame=Frame(nonce), at=at, before=before)
 
 
@@ -102,10 +105,20 @@ def _after_answer(
     if checkup is None:
         return _ask(services, sessions, node, services.probe_script, _Answers(checkup=parse_checkup(sections)))
     if reading is None:
-        before = _Answers(checkup=checkup, reading=parse_reading(sections))
+        site = _site_reading(services, node, sections)
+        before = _Answers(checkup=checkup, reading=parse_reading(sections), site=site)
         return _ask(services, sessions, node, CLOCK_QUESTION, before)
     offset_s = parse_clock(sections.get("clock"), asked_at=one.at, heard_at=services.clock.now())
-    return Examined(node=node, checkup=checkup, reading=reading, clock_offset_s=offset_s)
+    return Examined(node=node, checkup=checkup, reading=reading, clock_offset_s=offset_s, site=one.before.site)
+
+
+def _site_reading(services: Services, node: NodeName, sections: Mapping[str, Section]) -> SiteReading:
+    """What the site's programs said. One that did not end in time before, and does now, is run by every probe again."""
+    if services.site is None:
+        return NO_SITE_READING
+    now_s = services.clock.now().timestamp()
+    services.site.remember({node: sections}, now_s)
+    return services.site.read(node, sections, now_s)
 
 
 def _cut_short(node: NodeName, before: _Answers, cause: Cause, reason: str) -> Examination:
@@ -113,4 +126,10 @@ def _cut_short(node: NodeName, before: _Answers, cause: Cause, reason: str) -> E
     if before.checkup is None:
         return Silent(node=node, cause=cause, reason=reason)
     unknown = Unknown(reason=cause.because(reason))
-    return Examined(node=node, checkup=before.checkup, reading=before.reading or unknown, clock_offset_s=unknown)
+    return Examined(
+        node=node,
+        checkup=before.checkup,
+        reading=before.reading or unknown,
+        clock_offset_s=unknown,
+        site=before.site,
+    )

@@ -14,8 +14,9 @@ from clbalance.model.request import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.ports import Clock, FileListener, Journal, SlurmNodes, Store, SweepListener, Transport
 
-if TYPE_CHECKING:  # few jobs have files that travel, and nodes are selected once they have answered
+if TYPE_CHECKING:  # few jobs have files that travel, few sites programs, and nodes are selected once they have answered
     from clbalance.engine.files.transfers import Transfers
+    from clbalance.engine.site_probe import SiteProbe
     from clbalance.policy.placement.select import Rng
 
 
@@ -65,6 +66,8 @@ class Services:
     """After this time, use counts half."""
     slurm: SlurmNodes | None = None
     """Says which nodes Slurm gives no jobs. None: it is not asked."""
+    site: "SiteProbe | None" = None
+    """The site's own programs in each probe, if it has any."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)
     slots: Mapping[NodeName, int] = field(default_factory=dict)
     """Only for nodes with a configured number of slots."""
@@ -74,6 +77,8 @@ class Services:
     """From jobs that ask for no GPU."""
     notify: Callable[[str, JobRecord], None] = lambda *_: None
     """Runs the command of `--notify` for a job that is over."""
+    job_ended: Callable[[JobRecord], None] = lambda *_: None
+    """Is told of every job whose end this process has recorded."""
     start_queued: Callable[["Services", Collection[int]], None] = lambda *_: None
     """Starts those of these queued jobs that fit, for a process that waits for their ends."""
     forced: Callable[["Services", JobSpec, Sequence[Unfit]], None] = lambda *_: None

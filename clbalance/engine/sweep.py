@@ -74,9 +74,11 @@ def send_probes(
     nonce = random_hex()
     request = probe_request(services.probe_script, nonce)
     pending = {}
+    site, now_s = services.site, services.clock.now().timestamp()
     for node in nodes:
         sessions.open(node, within_s=services.answer_within_s)
-        sessions.send(node, request, last=last)
+        text = request if site is None else probe_request(services.probe_script, nonce, site.sections(node, now_s))
+        sessions.send(node, text, last=last)
         pending[node] = PendingAnswer(Frame(nonce), services.clock.monotonic())
     return pending
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName, Reading, Silent, TmpSpace, Unknown
+from clbalance.model.plugins import NO_SITE_READING, SiteReading
 
 # -- the answer of a node ---------------------------------------------------------------------------
 
@@ -111,6 +112,7 @@ class Examined:
     checkup: Checkup
     reading: Reading | Unknown
     clock_offset_s: float | Unknown
+    site: SiteReading = NO_SITE_READING
 
 
 Examination: TypeAlias = Examined | Silent

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.forecast import Expected
+from clbalance.model.plugins import NO_SITE_READING, SiteReading
 from clbalance.model.reading import Allocation, NodeName, Reading, Unknown
 from clbalance.model.slurm import SlurmNode
 
@@ -95,6 +96,8 @@ class Measured:
     """Why it could take no job a short while ago, whatever that job needs; empty: it is not known to be so."""
     slurm: SlurmNode | None = None
     """What Slurm says of it; None: Slurm was not asked, did not answer, or does not have it."""
+    site: SiteReading = NO_SITE_READING
+    """What the site's own programs say of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

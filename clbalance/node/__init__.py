@@ -8,12 +8,14 @@ from functools import cache
 from pathlib import Path
 
 
-def probe_script(*, owners: bool = False) -> str:
+def probe_script(*, owners: bool = False, programs: str = "", limits: str = "") -> str:
     """The POSIX shell text of a probe; `probe.frame.probe_request` makes it ready to send.
 
-    `owners`: it also asks whose the processes on GPUs are.
+    `owners`: it also asks whose the processes on GPUs are. `programs`, `limits`: of the site's own programs
+    (`probe/site_programs.py`).
     """
-    return _text("probe.sh").replace("@OWNERS@", "yes" if owners else "")
+    text = _text("probe.sh").replace("@OWNERS@", "yes" if owners else "")
+    return text.replace("@LIMITS@", limits).replace("@PROGRAMS@", programs)
 
 
 def checkup_script() -> str:
@@ -28,7 +30,7 @@ def names_script(uids: Collection[int]) -> str:
 
 def _guarded(name: str) -> str:
     _, heading, rest = _text("probe.sh").partition("  # -- a deadline for what can hang")
-    guard = rest.partition("  # -- what can hang\n")[0]
+    guard = rest.partition("  # -- what can hang\n")[0].replace("@LIMITS@", "")
     assert heading
     assert guard
     return _text(name).replace("  # @GUARD@\n", heading + guard)

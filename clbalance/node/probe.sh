@@ -20,7 +20,7 @@
   nl='
 '
 
-  # -- a deadline for what can hang: section NAME is what function NAME writes within two seconds
+  # -- a deadline for what can hang: section NAME is what function NAME writes within two seconds, or its own limit
 
   # Runs a command so that it can be killed while we wait for it.
   run() {
@@ -32,7 +32,9 @@
   # A process in D state cannot be killed. So nothing waits for `job`, and it writes only to a pipe of its own.
   # The alarm is killed only after a write to that pipe succeeded: so not after its time, when its pid may be reused.
   guarded() {
-    sleep 2 >/dev/null &
+    limit=2
+    @LIMITS@
+    sleep "$limit" >/dev/null &
     alarm=$!
     {
       trap 'kill -9 "$child"; exit' TERM
@@ -363,6 +365,9 @@
       }'
   }
 
+  # The programs of the site, if there are any (docs/design/plugins.md).
+  @PROGRAMS@
+
   # -- what cannot hang
 
   # Adds the pid that a text begins with, before a comma, to `pids`, if it is asked whose processes are.
@@ -554,7 +559,7 @@
   }
 
   echo "$nl$m begin"
-  set -- tmp
+  set -- tmp @SECTIONS@
   has_gpus=
   if command -v nvidia-smi >/dev/null; then
     set -- "$@" gpus gpu_processes gpu_log gpu_faults

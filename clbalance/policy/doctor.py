@@ -22,6 +22,7 @@ from clbalance.model.checkup import (
 from clbalance.policy.hints import HINTS
 from clbalance.policy.job_folder import folder_findings
 from clbalance.policy.job_obstacles import reading_findings
+from clbalance.policy.site.findings import site_findings
 from clbalance.units import counted
 
 _LEAST_PYTHON = (3, 6)
@@ -41,8 +42,8 @@ def node_findings(examination: Examination) -> tuple[Finding, ...]:
     match examination:
         case Silent(node=node):
             found: Iterable[Finding] = (silent_finding(examination),)
-        case Examined(node=node, checkup=checkup, reading=reading, clock_offset_s=offset_s):
-            found = [*_checkup(checkup), *reading_findings(reading), *_clock(offset_s)]
+        case Examined(node=node, checkup=checkup, reading=reading, clock_offset_s=offset_s, site=site):
+            found = [*_checkup(checkup), *reading_findings(reading), *_clock(offset_s), *site_findings(site)]
         case _:
             assert_never(examination)
     return tuple(replace(one, node=node) for one in found)

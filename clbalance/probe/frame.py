@@ -12,6 +12,7 @@ from typing import Final
 from clbalance.lazy_dataclass import dataclass
 
 NONCE_PLACE: Final = "@NONCE@"
+_SECTIONS_PLACE: Final = "@SECTIONS@"
 # A node with 1,000 interfaces, 256 cpus and 256 marks of 1 KiB stays well below both.
 MAX_BYTES: Final = 2 * 1024 * 1024
 MAX_LINES: Final = 40_000
@@ -43,8 +44,10 @@ class Garbled:
     reason: str
 
 
-def probe_request(script: str, nonce: str) -> bytes:
+def probe_request(script: str, nonce: str, sections: str = "") -> bytes:
     """The bytes to send: the script with its nonce, without comment lines and indentation.
+
+    `sections`: those of the site's own programs that are asked for this time.
 
     `bash` reads standard input byte by byte, so length costs time. No string in the script spans several lines with
     indentation that matters.
@@ -52,7 +55,8 @@ def probe_request(script: str, nonce: str) -> bytes:
     if not re.fullmatch(r"[0-9a-f]{32}", nonce):
         msg = "a nonce is 128 random bits in hexadecimal"
         raise ValueError(msg)
-    return _without_comments(script).replace(NONCE_PLACE, nonce).encode() + b"\n"
+    text = _without_comments(script).replace(_SECTIONS_PLACE, sections)
+    return text.replace(NONCE_PLACE, nonce).encode() + b"\n"
 
 
 @cache

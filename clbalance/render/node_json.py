@@ -2,7 +2,8 @@
 
 An unknown index is null and has its reason under `unknown`; a silent node's indices are all null, and the reason is
 the node's. A number that JSON cannot express (infinite, not a number) is unknown too. `slots` is null without a reason
-if slots are not counted.
+if slots are not counted. `indices` has the indices of the site's own programs by name; the reasons of unknown ones are
+under `indices.NAME`.
 """
 
 import math
@@ -25,13 +26,18 @@ _Index: TypeAlias = float | str | Unknown | Sequence[Json] | Mapping[str, Json] 
 def node_document(row: NodeRow, names: KnownNames = NO_NAMES) -> dict[str, Json]:
     """`row` as JSON. All keys are always present; without `names`, users and numbers of jobs are null."""
     cause: str | None = None
-    unknown: Mapping[str, Json] = {}
+    unknown: dict[str, Json] = {}
     match row.answer:
         case Silent() as silent:
             cause = str(silent.cause)
-            indices: Mapping[str, Json] = dict.fromkeys(INDEX_KEYS)
+            indices: dict[str, Json] = dict.fromkeys(INDEX_KEYS)
         case Measured() as measured:
             indices, unknown = _split(_indices(measured, names))
+            unknown |= {
+                f"indices.{one.index.name}": one.value.reason
+                for one in measured.site.values
+                if isinstance(one.value, Unknown)
+            }
     return {
         "name": row.node,
         "state": row.state,
@@ -61,6 +67,7 @@ def _split(indices: Mapping[str, _Index]) -> tuple[dict[str, Json], dict[str, Js
 def _indices(measured: Measured, names: KnownNames) -> dict[str, _Index]:
     reading, node = measured.reading, AnsweredNode.of(measured)
     indices: dict[str, _Index] = {index.json: _in_base_units(index, index.read(node)) for index in _IN_JSON}
+    site = measured.site
     facts: dict[str, _Index] = {
         "tmp_path": reading.tmp if isinstance(reading.tmp, Unknown) else reading.tmp.path,
         "cpu_model": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.model,
@@ -76,6 +83,8 @@ def _indices(measured: Measured, names: KnownNames) -> dict[str, _Index]:
         "gpus": gpus_document(measured, names),
         "leases": leases_document(measured, names),
         "drains": drains_document(reading),
+        "indices": {one.index.name: None if isinstance(one.value, Unknown) else one.value for one in site.values},
+        "checks": [{"name": one.name, "state": one.state.word, "text": one.text} for one in site.checks],
     }
     found = indices | facts
     return {key: found[key] for key in INDEX_KEYS}
@@ -91,7 +100,7 @@ _PATH = {"tmp_free_bytes": ("tmp_path",)}
 INDEX_KEYS = (
     *(key for index in _IN_JSON for key in (*_PATH.get(index.json, ()), index.json)),
     "cpu_model", "cpu_factor", "slots", "labels", "taints", "debt_cpus",
-    "boot_id", "uptime_s", "python", "rtt_s", "gpus", "leases", "drains",
+    "boot_id", "uptime_s", "python", "rtt_s", "gpus", "leases", "drains", "indices", "checks",
 )  # fmt: skip
 """Every index and fact of a node, in the order shown."""
 

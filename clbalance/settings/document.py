@@ -1,12 +1,28 @@
 """One settings file, checked against the known keys: from TOML tables to values by dotted path, or `SettingsError`."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.near_words import nearest
-from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Misfit, Value, ValueKind, value_text
-from clbalance.settings.values import GroupPolicy, NodeFacts
+from clbalance.settings.keys import (
+    CHECK,
+    GROUP_KEYS,
+    GROUPS,
+    INDEX,
+    KEYS,
+    NODE_KEYS,
+    NODES,
+    Misfit,
+    Value,
+    ValueKind,
+    value_text,
+)
+from clbalance.settings.values import GroupPolicy, NodeFacts, PluginTables
+
+_TABLES = frozenset({NODES, GROUPS, INDEX, CHECK})
+"""Tables with an entry for each node set, group or plug-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,17 +33,27 @@ class Document:
     values: Mapping[str, Value]
     nodes: tuple[NodeFacts, ...] = ()
     groups: tuple[GroupPolicy, ...] = ()
+    plugins: PluginTables = field(default_factory=PluginTables)
 
 
 def checked(origin: str, tables: Mapping[str, object]) -> Document:
     """`tables` as a `Document`; `SettingsError` for the first key that is unknown or has a bad value."""
-    rest = {key: value for key, value in tables.items() if key not in {NODES, GROUPS}}
+    rest = {key: value for key, value in tables.items() if key not in _TABLES}
     return Document(
         origin=origin,
         values={path: fitting(origin, path, KEYS[path], value) for path, value in _leaves(origin, "", rest, KEYS)},
         nodes=tuple(_node_facts(origin, tables.get(NODES, []))),
         groups=tuple(_group_policies(origin, tables.get(GROUPS, []))),
+        plugins=_plugins(origin, tables),
     )
+
+
+def _plugins(origin: str, tables: Mapping[str, object]) -> PluginTables:
+    if INDEX not in tables and CHECK not in tables:
+        return PluginTables()
+    from clbalance.settings.plugins import plugin_tables  # few sites have any
+
+    return plugin_tables(origin, tables, lambda place, table, kinds: _checked_table(origin, place, table, kinds))
 
 
 def fitting(origin: str, path: str, kind: ValueKind, given: object) -> Value:
@@ -56,7 +82,7 @@ def _leaves(origin: str, above: str, table: Mapping[str, object], known: Iterabl
                 raise SettingsError(f"{origin}: `{path}` is {value_text(value)}", hint=f"make it a table: `[{path}]`")
             yield from _leaves(origin, below, value, known)
         else:
-            raise _unknown(origin, path, above, {*known, NODES, GROUPS} if not above else known)
+            raise _unknown(origin, path, above, {*known, *_TABLES} if not above else known)
 
 
 def _unknown(origin: str, path: str, above: str, known: Iterable[str]) -> SettingsError:
@@ -114,9 +140,16 @@ def _entries(
         )
     for number, table in enumerate(given, start=1):
         place = f"{tables}[{number}]"
-        leaves = _leaves(origin, f"{place}.", table, [f"{place}.{key}" for key in kinds])
-        found = ((path.removeprefix(f"{place}."), value) for path, value in leaves)
-        yield place, {key: fitting(origin, f"{place}.{key}", kinds[key], value) for key, value in found}
+        yield place, _checked_table(origin, place, table, kinds)
+
+
+def _checked_table(origin: str, place: str, given: object, kinds: Mapping[str, ValueKind]) -> dict[str, Value]:
+    """The checked values of one table by dotted path."""
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"{origin}: `{place}` is {value_text(given)}", hint=f"make it a table: `[{place}]`")
+    leaves = _leaves(origin, f"{place}.", given, [f"{place}.{key}" for key in kinds])
+    found = ((path.removeprefix(f"{place}."), value) for path, value in leaves)
+    return {key: fitting(origin, f"{place}.{key}", kinds[key], value) for key, value in found}
 
 
 def number_of(value: Value) -> float | None:

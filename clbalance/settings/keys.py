@@ -8,7 +8,16 @@ from typing import Protocol, TypeAlias
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.indices.table import THRESHOLDS
 
-Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | Mapping[str, tuple[str, ...]] | None
+Value: TypeAlias = (
+    bool
+    | str
+    | float
+    | tuple[str, ...]
+    | Mapping[str, str]
+    | Mapping[str, float]
+    | Mapping[str, tuple[str, ...]]
+    | None
+)
 """A checked value; None: a limit that is switched off."""
 
 
@@ -118,12 +127,12 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableKind:
-    """A table of strings by name."""
+    """A table of strings or numbers by name."""
 
     expected: str
     name: str
     """Pattern of the names."""
-    value: Text
+    value: Text | Number
 
     def read(self, given: object) -> Value | Misfit:
         if not isinstance(given, Mapping):
@@ -194,6 +203,8 @@ def _one_of(names: tuple[str, ...]) -> Text:
 
 
 _POLICY = _one_of(POLICIES)
+ENTRY_POINT = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}"
+"""Pattern of the names of entry points of Python packages."""
 _WEIGHTS = (
     "run_queue",
     "cpu_use",
@@ -247,6 +258,17 @@ KEYS: Mapping[str, ValueKind] = {
     ),
     "shell.confirm_nodes": Number(at_least=1, at_most=100_000, whole=True, can_be_off=True),
     "top.keys": KeysOfTop(),
+    "plugins.scorers": TableKind(
+        expected="a table of entry points with weights above 0, such as `{ cool = 2 }`",
+        name=ENTRY_POINT,
+        value=Number(at_least=0.001, at_most=1_000_000),
+    ),
+    **{
+        f"plugins.{kind}": Words(
+            expected='an array of names of entry points such as `["licences"]`', pattern=ENTRY_POINT
+        )
+        for kind in ("filters", "groups", "notifiers")
+    },
 }
 """The kinds of values by dotted key, as in TOML."""
 
@@ -274,6 +296,10 @@ GROUP_KEYS: Mapping[str, ValueKind] = {
     **{f"weights.{name}": _WEIGHT for name in _WEIGHTS},
 }
 """Keys of each `[[groups]]` table; `group` is required."""
+
+INDEX = "index"
+CHECK = "check"
+"""Tables of plug-ins, each `[index.NAME]` or `[check.NAME]`; their keys are in `settings/plugins.py`."""
 
 VARIABLES: Mapping[str, str] = {
     "CLBALANCE_SSH_OPTIONS": "ssh.options",

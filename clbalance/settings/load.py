@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 from clbalance.lazy_dataclass import dataclass
@@ -11,7 +12,9 @@ from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.user_folder import user_folder
 from clbalance.settings.values import (
+    EntryPoints,
     GpuSettings,
+    PluginTables,
     PolicySettings,
     QueueSettings,
     Settings,
@@ -69,6 +72,7 @@ def load_settings(
         _settings(found),
         nodes=tuple(facts for layer in layers for facts in layer.nodes),
         groups=tuple(policy for layer in layers for policy in layer.groups),
+        plugins=reduce(lambda weaker, layer: layer.plugins.over(weaker), layers, PluginTables()),
     )
 
 
@@ -135,6 +139,7 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         slurm=SlurmSettings(nodes=values.get("slurm.nodes") is True),
         shell=_shell(values),
         top_keys=_top_keys(values),
+        entry_points=_entry_points(values),
         groups_conf=_text(values.get("groups_conf")),
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
     )
@@ -170,6 +175,19 @@ def _top_keys(values: Mapping[str, Value]) -> Mapping[str, tuple[str, ...]]:
     found = values.get("top.keys", {})
     assert isinstance(found, Mapping)
     return {name: keys for name, keys in found.items() if isinstance(keys, tuple)}
+
+
+def _entry_points(values: Mapping[str, Value]) -> EntryPoints:
+    scorers = values.get("plugins.scorers", {})
+    assert isinstance(scorers, Mapping)
+    names = {}
+    for kind in ("filters", "groups", "notifiers"):
+        found = values.get(f"plugins.{kind}", ())
+        assert isinstance(found, tuple)
+        names[kind] = found
+    return EntryPoints(
+        scorers={name: weight for name, weight in scorers.items() if isinstance(weight, int | float)}, **names
+    )
 
 
 def _policy(values: Mapping[str, Value]) -> PolicySettings:

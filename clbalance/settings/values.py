@@ -105,6 +105,78 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramSettings:
+    """A program of the site. `here`: its text lies on this host. `there`: its path on the nodes."""
+
+    here: str = ""
+    there: str = ""
+    arguments: tuple[str, ...] = ()
+    timeout_s: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """One `[index.NAME]`. Its value comes from `program`, from the check `check`, or from the entry point `probe`."""
+
+    name: str
+    program: ProgramSettings | None = None
+    check: str = ""
+    probe: str = ""
+    field: str = ""
+    """The name by which the value is printed."""
+    unit: str = "number"
+    help: str = ""
+    busy_above: float | None = None
+    busy_below: float | None = None
+    has_column: bool = True
+    timeout_s: int = 2
+    """For `probe`."""
+    origin: str
+
+    @property
+    def place(self) -> str:
+        """Its place, for messages."""
+        return f"{self.origin}: `[index.{self.name}]`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSettings:
+    """One `[check.NAME]`."""
+
+    name: str
+    program: ProgramSettings
+    origin: str
+
+    @property
+    def place(self) -> str:
+        """Its place, for messages."""
+        return f"{self.origin}: `[check.{self.name}]`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginTables:
+    """The plug-ins of one file, or of all: by name, where the stronger file's table replaces the other as a whole."""
+
+    indices: Mapping[str, IndexSettings] = field(default_factory=dict)
+    checks: Mapping[str, CheckSettings] = field(default_factory=dict)
+
+    def over(self, weaker: "PluginTables") -> "PluginTables":
+        """These tables over those of a weaker file."""
+        return PluginTables(indices={**weaker.indices, **self.indices}, checks={**weaker.checks, **self.checks})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPoints:
+    """The entry points of installed Python packages that may be loaded, by name."""
+
+    scorers: Mapping[str, float] = field(default_factory=dict)
+    """With weights, as in `[policy.weights]`."""
+    filters: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    notifiers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings. `origins` gives the source of every key: a file, a variable, or `default`."""
 
@@ -125,4 +197,6 @@ class Settings:
     """In the order in which they apply: later entries win."""
     groups: tuple[GroupPolicy, ...] = ()
     """Likewise: later entries win."""
+    plugins: PluginTables = field(default_factory=PluginTables)
+    entry_points: EntryPoints = field(default_factory=EntryPoints)
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -95,6 +95,23 @@ class YamlGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no ty
                 yield group.problem
 
 
+class NamedGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no types
+    """Groups that a function returns. It is called at the first look-up, and may raise a `SettingsError`."""
+
+    def __init__(self, name: str, read: Callable[[], Mapping[str, str]]) -> None:
+        super().__init__(name)
+        self._read = cache(read)
+
+    def resolv_map(self, group: str) -> str:
+        return self._read().get(group, "")
+
+    def resolv_list(self) -> list[str]:
+        return sorted(self._read())
+
+    def resolv_all(self) -> str:
+        return ",".join(self._read().values())
+
+
 class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no types
     """Results of jobs, as clbalance has recorded them. They are read at the first look-up."""
 

@@ -22,7 +22,7 @@ from clbalance.errors import ClbalanceError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
 from clbalance.transport.group_files import Found, Scope, read_scope
-from clbalance.transport.group_sources import Problem, ResultGroups, UnusableGroups, Upcalls, YamlGroups
+from clbalance.transport.group_sources import NamedGroups, Problem, ResultGroups, UnusableGroups, Upcalls, YamlGroups
 
 _OPERATORS = ILLEGAL_GROUP_CHARS - {"*"}  # as the only sign of a wildcard, `*` can be a part of a group's name
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_.,-]*")
@@ -44,15 +44,18 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
     _sources: dict[str, GroupSource]
     _default_source: GroupSource | None
 
-    def __init__(self, scopes: Sequence[Scope], results: ResultGroups | None = None) -> None:
-        """A later scope overrides earlier ones."""
+    def __init__(
+        self, scopes: Sequence[Scope], results: ResultGroups | None = None, plugins: Sequence[NamedGroups] = ()
+    ) -> None:
+        """A later scope overrides earlier ones. Where none has a default source, the first of `plugins` is it."""
         merged = _merged(scopes)
-        super().__init__(merged.default, illegal_chars=_OPERATORS)
+        super().__init__(merged.default or next(iter(plugins), None), illegal_chars=_OPERATORS)
         self._initialized = True
         self._sources = merged.by_name
         self._unread = merged.unread
-        if results is not None:
-            self._sources.setdefault(results.name, results)
+        more: list[GroupSource] = [*([] if results is None else [results]), *plugins]
+        for source in more:
+            self._sources.setdefault(source.name, source)
         self._known: dict[tuple[str, str], list[str]] = {}
         self._listed: dict[str, list[str]] = {}
         self._answered: set[str] = set()
@@ -237,15 +240,17 @@ def group_files() -> tuple[Path, ...]:
     return tuple(path.absolute() for path in paths if path.is_absolute() or path.parts[0] != "~")
 
 
-def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -> ConfiguredGroups | None:
-    """The configured groups, overridden by `groups_conf`, and `results`; None if there are none.
+def load_groups(
+    groups_conf: Path | None, results: ResultGroups | None = None, plugins: Sequence[NamedGroups] = ()
+) -> ConfiguredGroups | None:
+    """The configured groups, overridden by `groups_conf`, `results` and those of plug-ins; None if there are none.
 
     `SettingsError` if `groups_conf` does not exist or cannot be opened. Other errors are raised when a group is looked
     up, and are listed in `problems`.
     """
     if groups_conf is not None:
         _check_readable(groups_conf)
-    resolver = ConfiguredGroups(list(_scopes(groups_conf)), results)
+    resolver = ConfiguredGroups(list(_scopes(groups_conf)), results, plugins)
     return None if resolver.is_empty else resolver
 
 

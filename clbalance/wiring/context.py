@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from clbalance.engine.services import PlacementQuery, Services
@@ -23,7 +22,7 @@ from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.ports import Journal, SlurmNodes, Store, SweepListener, Transport
 from clbalance.settings.values import Settings
 from clbalance.transport.group_sources import ResultGroups
-from clbalance.transport.groups import ConfiguredGroups, load_groups
+from clbalance.transport.groups import ConfiguredGroups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
 from clbalance.wiring.gateways import routes_of
 from clbalance.wiring.node_settings import (
@@ -33,6 +32,7 @@ from clbalance.wiring.node_settings import (
     policy_in,
     taints_of_nodes,
 )
+from clbalance.wiring.plugins.wanted import configured_groups, end_notifier, site_probe_of, thresholds_of, with_rules
 from clbalance.wiring.requests import Resources, check_names
 from clbalance.wiring.ssh_options import all_ssh_options, ssh_words
 
@@ -79,7 +79,7 @@ class Context:
 
         `transport`: one that reaches the given nodes without ssh. `policy`: as typed. `more`: fields of a subclass.
         """
-        groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, results)
+        groups = configured_groups(settings, results)
         sets = NodeSets(groups)
         entries = node_facts_entries(settings, sets)
         is_here = groups is None and not names_nodes
@@ -90,8 +90,8 @@ class Context:
             thresholds = _NO_THRESHOLDS  # there is no other node to wait for
         else:
             meant, reached = candidates(selection, sets), transport(frozenset())
-            thresholds = Thresholds(**settings.thresholds)
-        return cls(
+            thresholds = thresholds_of(settings)
+        made = cls(
             settings=settings,
             candidates=meant,
             policy=policy_in(settings, thresholds, group, policy),
@@ -107,10 +107,12 @@ class Context:
             groups=groups,
             **more,
         )
+        ruled = with_rules(made.policy, settings, made.warn)
+        return made if ruled is made.policy else replace(made, policy=ruled)
 
     def policy_as(self, group: str | None, typed: str | None) -> Policy:
         """The policy of a job that was submitted with this group and this `--policy`."""
-        return policy_in(self.settings, self.thresholds, group, typed)
+        return with_rules(policy_in(self.settings, self.thresholds, group, typed), self.settings, self.warn)
 
     def query_of_job(self, submitted: Submitted) -> PlacementQuery:
         """The query of a job that was submitted before: its own candidates and its own policy."""
@@ -161,7 +163,7 @@ class Context:
 
     def engine_services(self, opened: tuple[Store, Journal], listener: SweepListener) -> Services:
         """The services of the engine, with an open state database."""
-        ssh = self.settings.ssh
+        ssh, site = self.settings.ssh, site_probe_of(self.settings)
         store, journal = opened
         services = Services(
             transport=self.transport,
@@ -169,7 +171,8 @@ class Context:
             journal=journal,
             clock=SystemClock(),
             listener=listener,
-            probe_script=probe_script(),
+            probe_script=probe_script() if site is None else site.script(),
+            site=site,
             agent_source=agent_source,
             answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
             step_within_s=ssh.probe_timeout_s,
@@ -180,6 +183,7 @@ class Context:
             suspect_after=self.settings.policy.suspect_after,
             fair_share=self.settings.queue.fair_share,
             half_life_s=self.settings.queue.half_life_s,
+            job_ended=end_notifier(self.settings, self.warn),
         )
         return self.with_node_settings(services)
 

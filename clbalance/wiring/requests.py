@@ -13,6 +13,7 @@ from clbalance.model.request import UNCONSTRAINED, Constraints, Preference
 from clbalance.near_words import did_you_mean
 from clbalance.settings.values import Settings
 from clbalance.units import parse_size
+from clbalance.wiring.plugins.wanted import external_indices_of
 
 
 class AskedResources(Protocol):
@@ -212,11 +213,11 @@ def check_names(constraints: Constraints, settings: Settings) -> None:
     if constraints.where:
         from clbalance.policy.expressions.where import parse_where
 
-        parse_where(constraints.where, labels)
+        parse_where(constraints.where, labels, external_indices_of(settings))
     if constraints.order:
         from clbalance.policy.expressions.where import parse_order
 
-        parse_order(constraints.order, labels)
+        parse_order(constraints.order, labels, external_indices_of(settings))
     for preference in constraints.preferences:
         _check_label("--prefer", preference.label, labels)
     if constraints.same:

@@ -50,10 +50,10 @@ def drain_text(reason: str, *, by: str = "alice", asked_at: float | None = None,
 
 
 SHELLS = ("dash", "bash", "busybox")
-PATIENT = probe_script().replace("sleep 2 ", "sleep 60 ")
+PATIENT = probe_script().replace("limit=2\n", "limit=60\n")
 """It waits a minute for its parts, which on a busy machine may take more than two seconds. A hang is seen all the same."""
 HURRIED_S = 6
-HURRIED = probe_script().replace("sleep 2 ", f"sleep {HURRIED_S} ")
+HURRIED = probe_script().replace("limit=2\n", f"limit={HURRIED_S}\n")
 """Something hangs, and the rest is to answer meanwhile."""
 assert probe_script() not in {PATIENT, HURRIED}
 

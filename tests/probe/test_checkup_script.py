@@ -17,8 +17,8 @@ from tests.waiting import SOON_S
 from .answers import NONCE, heard
 from .conftest import HURRIED_S, Node
 
-REQUEST = probe_request(checkup_script().replace("sleep 2 ", "sleep 60 "), NONCE)
-HURRIED = probe_request(checkup_script().replace("sleep 2 ", f"sleep {HURRIED_S} "), NONCE)
+REQUEST = probe_request(checkup_script().replace("limit=2\n", "limit=60\n"), NONCE)
+HURRIED = probe_request(checkup_script().replace("limit=2\n", f"limit={HURRIED_S}\n"), NONCE)
 """As of the probe, in conftest.py."""
 CONF = "etc/systemd/logind.conf"
 

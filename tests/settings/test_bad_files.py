@@ -24,7 +24,7 @@ from .conftest import Place
         pytest.param("[ssh]\nfan_out = 3\n", "unknown key `ssh.fan_out`", "`ssh.fanout`?", id="the nearest key is named"),
         pytest.param("fanout = 3\n", "unknown key `fanout`", "did you mean `ssh.fanout`?", id="a key out of its table"),
         pytest.param('"ssh.fanout" = 3\n', 'unknown key `"ssh.fanout"`', "`ssh`", id="a quoted dotted key is not a path"),
-        pytest.param("[zz]\n", "unknown key `zz`", "`nodes`, `policy`", id="without a near one all are listed"),
+        pytest.param("[zz]\n", "unknown key `zz`", "`nodes`, `plugins`, `policy`", id="without a near one all are listed"),
         pytest.param('[ssh]\nfanout = "3"\n', "is the string '3'", "a whole number from 1", id="a string for a number"),
         pytest.param("[ssh]\nfanout = true\n", "is the boolean true", "a whole number", id="true is not 1"),
         pytest.param("[ssh]\nfanout = 2.5\n", "is 2.5", "a whole number", id="half a connection"),

@@ -11,19 +11,19 @@ from clbalance.cli.node_settings import levels_of, policy_of
 from clbalance.cli.options import NodeOptions
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.nodeset import NodeSets
-from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.render import messages
 from clbalance.render.reports.admin.config import CheckReport, ConfigPlace, PlacesReport, SettingsReport, ShownKey
 from clbalance.render.text import Json
 from clbalance.settings.clush_conf import clush_files
 from clbalance.settings.load import load_settings, settings_files
-from clbalance.settings.values import GroupPolicy, Settings
+from clbalance.settings.values import CheckSettings, GroupPolicy, IndexSettings, Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.transport.group_check import file_problems
-from clbalance.transport.groups import group_files, load_groups
+from clbalance.transport.groups import group_files
 from clbalance.wiring.folders import working_directory
 from clbalance.wiring.node_settings import labels_of_nodes, node_facts_entries, policy_in
+from clbalance.wiring.plugins.wanted import configured_groups, entry_point_problems, site_probe_of, thresholds_of
 
 
 def show_settings(console: Console) -> int:
@@ -34,7 +34,7 @@ def show_settings(console: Console) -> int:
 
 
 def _keys(settings: Settings) -> Iterator[ShownKey]:
-    thresholds = Thresholds(**settings.thresholds)
+    thresholds = thresholds_of(settings)
     policy = policy_of(settings, thresholds, NodeOptions(), None)
     off = {True: "off"}
     values: dict[str, Json] = {"groups_conf": settings.groups_conf}
@@ -52,6 +52,8 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {f"rebalance.{name}": off.get(value is None, value) for name, value in rebalance.items()}
     most = settings.shell.confirm_nodes
     values |= {"shell.confirm": list(settings.shell.confirm), "shell.confirm_nodes": off.get(most is None, most)}
+    values |= {f"plugins.{name}": list(one) or None for name, one in asdict(settings.entry_points).items()}
+    values["plugins.scorers"] = dict(settings.entry_points.scorers) or None
     values["top.keys"] = {name: list(keys) for name, keys in settings.top_keys.items()} or None
     for key, origin in settings.origins.items():
         yield ShownKey(key=key, value=values[key], origin=origin)
@@ -65,6 +67,20 @@ def _entries(settings: Settings) -> Iterator[ShownKey]:
     for number, group in enumerate(settings.groups, start=1):
         value: dict[str, Json] = {"group": group.group, "policy": group.name, "weights": dict(group.weights)}
         yield ShownKey(key=f"groups[{number}]", value=_set(value), origin=group.origin)
+    for index in settings.plugins.indices.values():
+        yield ShownKey(key=f"index.{index.name}", value=_set(_plain(index)), origin=index.origin)
+    for check in settings.plugins.checks.values():
+        yield ShownKey(key=f"check.{check.name}", value=_set(_plain(check)), origin=check.origin)
+
+
+def _plain(entry: IndexSettings | CheckSettings) -> dict[str, Json]:
+    """The keys of a plug-in that were set, in the words of the file."""
+    left_out = {"name", "origin", "program"}
+    values: dict[str, Json] = {name: value for name, value in asdict(entry).items() if name not in left_out}
+    if entry.program is not None:
+        paths: dict[str, Json] = {"program": entry.program.here, "node_program": entry.program.there}
+        values |= {**paths, "arguments": list(entry.program.arguments), "timeout_s": entry.program.timeout_s}
+    return values
 
 
 def _chosen(settings: Settings) -> Iterator[ShownKey]:
@@ -83,7 +99,7 @@ def _chosen(settings: Settings) -> Iterator[ShownKey]:
 
 
 def _set(values: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: value for name, value in values.items() if value not in (None, [], {})}
+    return {name: value for name, value in values.items() if value not in (None, [], {}, "")}
 
 
 # `config path`
@@ -145,7 +161,7 @@ def check_settings(console: Console, file: Path | None) -> int:
     environment = {**os.environ, "CLBALANCE_CONFIG": str(file)} if file is not None else dict(os.environ)
     settings = load_settings(environment, working_directory())
     _check_what_goes_together(settings)
-    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
+    groups = configured_groups(settings)
     if groups is not None and (problems := file_problems(groups)):
         raise problems[0].error
     _check_names(settings, NodeSets(groups))
@@ -159,7 +175,10 @@ def check_settings(console: Console, file: Path | None) -> int:
 def _check_what_goes_together(settings: Settings) -> None:
     """Find values that are valid alone but not together, by building the values that verbs use from them."""
     levels_of(settings)
-    thresholds = Thresholds(**settings.thresholds)
+    site_probe_of(settings)
+    for problem in entry_point_problems(settings):
+        raise problem
+    thresholds = thresholds_of(settings)
     policy_of(settings, thresholds, NodeOptions(), None)
     for group in settings.groups:
         with _group_text(group):

@@ -44,6 +44,7 @@ from clbalance.transport.groups import ConfiguredGroups, load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
 from clbalance.transport.ssh_command import ssh_call
 from clbalance.wiring.folders import working_directory
+from clbalance.wiring.plugins.wanted import entry_point_problems, group_plugins, site_probe_of
 from clbalance.wiring.ssh_options import all_ssh_options, ssh_words
 
 _VERSION_WITHIN_S = 5.0
@@ -63,12 +64,14 @@ def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
     try:
         settings = load_settings(os.environ, working_directory())
         ssh_words(settings.ssh.path, "`ssh.path`")
+        site_probe_of(settings)
     except (SettingsError, UsageError) as error:
         found = [*_ssh(["ssh"]), *found, wrong("settings", error.message, error.hint)]
         return HostCheck(findings=tuple(found), reaches_nodes=False)
     program = ssh_call(settings.ssh.path, "")
     found = [*_ssh(program), *found]
     can_reach = shutil.which(program[0]) is not None
+    found += [wrong("plugins", problem.message, problem.hint) for problem in entry_point_problems(settings)]
     found += open_files_findings(raise_file_limit(), ssh.fanout or settings.ssh.fanout)
     try:
         groups = _groups(nodes, settings)
@@ -93,7 +96,7 @@ def _no_nodes() -> Finding:
 
 def _groups(nodes: NodeOptions, settings: Settings) -> ConfiguredGroups | None:
     named = nodes.groups_conf or settings.groups_conf
-    return load_groups(Path(named) if named else None)
+    return load_groups(Path(named) if named else None, plugins=group_plugins(settings))
 
 
 def _ssh(program: Sequence[str]) -> Iterator[Finding]:

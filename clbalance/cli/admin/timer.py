@@ -14,9 +14,9 @@ from clbalance.nodeset import NodeSets
 from clbalance.render.reports.admin.timer import TimerReport, allowed_every, unusable
 from clbalance.settings.keys import VARIABLES
 from clbalance.settings.load import FILE_NAME, load_settings
-from clbalance.transport.groups import load_groups
 from clbalance.units import parse_duration
 from clbalance.wiring.folders import working_directory
+from clbalance.wiring.plugins.wanted import configured_groups
 
 _PARTS = ("service", "timer", "cron")
 _PATHS = ("CLBALANCE_CONFIG", "CLBALANCE_GROUPS_CONF", "CLBALANCE_STATE_DIR", "CLUSTERSHELL_CFGDIR")
@@ -56,7 +56,7 @@ def this_program() -> tuple[str, ...]:
 
 def _check_groups(groups: Sequence[str]) -> None:
     settings = load_settings(os.environ, working_directory())
-    sets = NodeSets(load_groups(Path(settings.groups_conf) if settings.groups_conf else None))
+    sets = NodeSets(configured_groups(settings))
     for group in groups:
         sets.group(group)
     if not groups:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clbalance.cli.complete.names import is_plain, names_in
-from clbalance.cli.complete.small_file import read_small
+from clbalance.wiring.small_file import read_small
 
 DATABASE = "state.db"  # as in store/state.py, which imports much more; a test compares
 RESULTS, RESULT_FILE = "clb", "clb.yaml"  # as in store/result_groups.py, likewise

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from clbalance.cli.complete.small_file import read_small, replace_small
 from clbalance.errors import StoreError
 from clbalance.store.location import state_directory, this_machine
+from clbalance.wiring.small_file import read_small, replace_small
 
 if TYPE_CHECKING:
     from clbalance.settings.values import NodeFacts

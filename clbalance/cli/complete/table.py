@@ -12,7 +12,7 @@ from typing import Any
 
 from clbalance import __version__
 from clbalance.cli.complete.commands import Argument, Command, Option, Value
-from clbalance.cli.complete.small_file import read_small, replace_small
+from clbalance.wiring.small_file import read_small, replace_small
 
 FILE = "completion-table.json"
 _PACKAGE = Path(__file__).parents[2]

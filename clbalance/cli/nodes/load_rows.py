@@ -106,8 +106,9 @@ def _with_matching_gpus(row: NodeRow, asked: Constraints) -> NodeRow:
 
 def _filtered(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:
     from clbalance.policy.expressions.where import parse_where
+    from clbalance.policy.indices.external import external_in
 
-    condition = parse_where(where)
+    condition = parse_where(where, external=external_in(row.answer for row in rows))
     shown: list[NodeRow] = []
     reasons: Counter[str] = Counter()
     for row in rows:
@@ -131,9 +132,10 @@ def _ordered(rows: Sequence[NodeRow], order: str) -> list[NodeRow]:
     """Replace the scores by the order of `--order`, because the report sorts rows by score."""
     from clbalance.policy.expressions.values import devices_of
     from clbalance.policy.expressions.where import parse_order, place_by
+    from clbalance.policy.indices.external import external_in
     from clbalance.policy.placement.order import scores_by
 
-    keys = parse_order(order)
+    keys = parse_order(order, external=external_in(row.answer for row in rows))
     clusters = {row.node: place_by(keys, devices_of(row.answer), 0) for row in rows if isinstance(row.answer, Measured)}
     scores = {score.node: score.total for score in scores_by(clusters)}
     return [replace(row, score=scores.get(row.node)) for row in rows]

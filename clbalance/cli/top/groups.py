@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.node_settings import result_groups
@@ -12,7 +11,7 @@ from clbalance.model import NodeName
 from clbalance.natural_order import natural_order
 from clbalance.nodeset import NodeSets
 from clbalance.policy.heat import NodeGroup
-from clbalance.transport.groups import load_groups
+from clbalance.wiring.plugins.wanted import configured_groups
 
 _MOST_GROUPS = 50
 """Some sources run a command for each group."""
@@ -20,8 +19,7 @@ _MOST_GROUPS = 50
 
 def site_groups(cluster: ClusterContext, options: NodeOptions) -> tuple[NodeGroup, ...]:
     """The groups of the default source with any of these nodes. Groups that cannot be read are left out."""
-    path = cluster.settings.groups_conf
-    sets = NodeSets(load_groups(Path(path) if path else None, result_groups(options)))
+    sets = NodeSets(configured_groups(cluster.settings, result_groups(options)))
     return _groups(sets, frozenset(cluster.candidates.nodes))
 
 

@@ -137,14 +137,19 @@ def finish_job(
 
 
 def notify_end(services: Services, job: int) -> None:
-    """Run the command of `--notify`. Call it where the end was recorded: only one process can do that, and once."""
+    """Run the command of `--notify`, and tell plug-ins. Call it where the end was recorded: only one process can do
+    that, and once.
+    """
     try:
         submitted, record = services.journal.submitted(job), services.journal.record(job)
     except StoreError as error:
         services.listener.store_failed(error.message)
         return
-    if submitted is not None and submitted.notify is not None and record is not None:
+    if record is None:
+        return
+    if submitted is not None and submitted.notify is not None:
         services.notify(submitted.notify, record)
+    services.job_ended(record)
 
 
 def _ended_at(services: Services, job: int, outcomes: tuple[Outcome, ...]) -> datetime:

@@ -5,9 +5,11 @@ job of a burst would see the nodes as they were before the burst.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Unknown
+from clbalance.model.plugins import ExternalIndex
 from clbalance.policy.expressions.tree import ValueType
 from clbalance.policy.expressions.values import Absent, Aggregate, Read, ReadWords, Subject, Words
 from clbalance.policy.indices.row import Index, Unit
@@ -116,6 +118,17 @@ FACTS: Mapping[str, Fact] = {
     "cuda": _words_of_gpu(ValueType.VERSION, lambda gpu: gpu.cuda_version),
 }
 """Facts by name. `mem swp tmp gmem` are free amounts, `mem_total gpu_mem` are totals."""
+
+
+@lru_cache(maxsize=16)
+def facts_with(external: tuple[ExternalIndex, ...]) -> Mapping[str, Fact]:
+    """The facts, and the indices of the site's own programs."""
+    if not external:
+        return FACTS
+    from clbalance.policy.indices.external import row_of  # few sites have any
+
+    return {**{index.name: _of_index(row_of(index)) for index in external}, **FACTS}
+
 
 RESERVED = frozenset({*FACTS, "and", "or", "not"})
 """Names that a label must not have."""

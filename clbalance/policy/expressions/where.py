@@ -4,13 +4,14 @@ A condition that uses a GPU fact is checked with each GPU of a node. The node ma
 of them, and only the GPUs with which it is true can be used. A node without GPUs is checked by itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
+from clbalance.model.plugins import ExternalIndex
 from clbalance.policy.expressions.compile import Meaning
-from clbalance.policy.expressions.facts import FACTS, label
+from clbalance.policy.expressions.facts import Fact, facts_with, label
 from clbalance.policy.expressions.parse import parse_condition, parse_keys
 from clbalance.policy.expressions.tree import Junction, Tree, ValueType, text_of
 from clbalance.policy.expressions.values import Absent, Aggregate, Holds, Read, Subject, Truth, devices_of, format_value
@@ -47,9 +48,11 @@ class SortPlace:
 
 
 @lru_cache(maxsize=64)
-def parse_order(text: str, labels: frozenset[str] | None = None) -> tuple[Key, ...]:
+def parse_order(
+    text: str, labels: frozenset[str] | None = None, external: tuple[ExternalIndex, ...] = ()
+) -> tuple[Key, ...]:
     """The sort keys of `text`; `ExpressionError` if it cannot be sorted by, or uses an unknown name."""
-    meaning = Meaning(_ORDER_OPTION, text, labels)
+    meaning = Meaning(_ORDER_OPTION, text, labels, facts_with(external))
     keys = []
     for tree in parse_keys(_ORDER_OPTION, text):
         kind, read = meaning.key(tree)
@@ -86,10 +89,29 @@ class ConditionPart:
     text: str
     names: tuple[str, ...]
     holds: Holds
+    facts: Mapping[str, Fact]
+    """The names that are no labels."""
 
     @property
     def of_device(self) -> bool:
-        return any(name in FACTS and FACTS[name].of_device for name in self.names)
+        return any(name in self.facts and self.facts[name].of_device for name in self.names)
+
+    def read(self, name: str, subject: Subject) -> object:
+        """The value of one of its names."""
+        fact = self.facts.get(name)
+        read: Callable[[Subject], object] | None = label(name) if fact is None else fact.figure or fact.words
+        assert read is not None
+        return read(subject)
+
+    def text_of_value(self, name: str, value: object) -> str:
+        """The value in words."""
+        match value:
+            case Unknown(reason=reason):
+                return f"unknown ({reason})"
+            case int() | float():
+                return format_value(value, _UNITS.get(self.facts[name].kind, ""))
+            case _:
+                return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +155,12 @@ class Where:
 
 
 @lru_cache(maxsize=64)
-def parse_where(text: str, labels: frozenset[str] | None = None) -> Where:
+def parse_where(text: str, labels: frozenset[str] | None = None, external: tuple[ExternalIndex, ...] = ()) -> Where:
     """The condition of `text`; `ExpressionError` if it is not a condition, or uses an unknown name."""
     tree = parse_condition(_WHERE_OPTION, text)
     trees: tuple[Tree, ...] = tree.parts if isinstance(tree, Junction) and tree.operator == "and" else (tree,)
-    parts = [_part(one, Meaning(_WHERE_OPTION, text, labels)) for one in trees]
+    facts = facts_with(external)
+    parts = [_part(one, Meaning(_WHERE_OPTION, text, labels, facts), facts) for one in trees]
     return Where(
         text=text_of(tree),
         of_node=tuple(part for part in parts if not part.of_device),
@@ -145,9 +168,9 @@ def parse_where(text: str, labels: frozenset[str] | None = None) -> Where:
     )
 
 
-def _part(tree: Tree, meaning: Meaning) -> ConditionPart:
+def _part(tree: Tree, meaning: Meaning, facts: Mapping[str, Fact]) -> ConditionPart:
     holds = meaning.condition(tree)
-    return ConditionPart(text=_shortened(text_of(tree)), names=meaning.names, holds=holds)
+    return ConditionPart(text=_shortened(text_of(tree)), names=meaning.names, holds=holds, facts=facts)
 
 
 def _all_of(parts: tuple[ConditionPart, ...], subject: Subject) -> Truth:
@@ -159,15 +182,16 @@ def _all_of(parts: tuple[ConditionPart, ...], subject: Subject) -> Truth:
 
 def _is_false(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
     text = " and ".join(part.text for part in parts)
-    names = dict.fromkeys(name for part in parts for name in part.names)
-    return Unmet(reason=f"not meeting --where {text}", detail=", ".join(_text(name, subjects) for name in names))
+    names = {name: part for part in parts for name in part.names}
+    detail = ", ".join(_text(part, name, subjects) for name, part in names.items())
+    return Unmet(reason=f"not meeting --where {text}", detail=detail)
 
 
 def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
-    names = dict.fromkeys(name for part in parts for name in part.names)
-    for name in names:
+    names = {name: part for part in parts for name in part.names}
+    for name, part in names.items():
         for subject in subjects:
-            if isinstance(value := _read(name, subject), Unknown):
+            if isinstance(value := part.read(name, subject), Unknown):
                 return Unmet(reason=f"{name} unknown", detail=value.reason)
     whole = " and ".join(part.text for part in parts)
     reason = next(
@@ -176,29 +200,12 @@ def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> 
     return Unmet(reason=f"--where {whole} unknown", detail=reason)
 
 
-def _text(name: str, subjects: Sequence[Subject]) -> str:
+def _text(part: ConditionPart, name: str, subjects: Sequence[Subject]) -> str:
     """Such as "gpu_model is V100, A30"; each value once."""
-    values = [_read(name, subject) for subject in subjects]
+    values = [part.read(name, subject) for subject in subjects]
     if isinstance(values[0], Absent):
         return values[0].reason
-    return f"{name} is {', '.join(dict.fromkeys(_in_words(name, value) for value in values))}"
-
-
-def _read(name: str, subject: Subject) -> object:
-    fact = FACTS.get(name)
-    read: Callable[[Subject], object] | None = label(name) if fact is None else fact.figure or fact.words
-    assert read is not None
-    return read(subject)
-
-
-def _in_words(name: str, value: object) -> str:
-    match value:
-        case Unknown(reason=reason):
-            return f"unknown ({reason})"
-        case int() | float():
-            return format_value(value, _UNITS.get(FACTS[name].kind, ""))
-        case _:
-            return str(value)
+    return f"{name} is {', '.join(dict.fromkeys(part.text_of_value(name, value) for value in values))}"
 
 
 def _shortened(text: str) -> str:

@@ -1,12 +1,14 @@
 """Node states in one word, and all reasons why nodes do not fit in one line. Pure."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, Plan, Request, Silent, Unknown
+from clbalance.model.plugins import CheckState
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import LIMITS, insufficient_resource
 from clbalance.policy.placement.job_needs import unfit_for_jobs
@@ -56,13 +58,20 @@ def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: floa
         case Silent(cause=cause, reason=reason):
             return _silent_state(cause, cause.because(reason), answer.suspect)
         case Measured():
-            return (
+            found = (
                 _drained_state(answer, now)
                 or _state_in_slurm(answer)
                 or _measured_state(answer, thresholds, Request(cpus=cpus))
             )
+            return _with_warnings(found, answer)
         case _:
             assert_never(answer)
+
+
+def _with_warnings(found: Condition, answer: Measured) -> Condition:
+    """The state, with the warnings of health checks in its reason."""
+    warnings = [check.message for check in answer.site.failed(CheckState.WARNING)]
+    return replace(found, reason="; ".join(filter(None, [found.reason, *warnings]))) if warnings else found
 
 
 def _silent_state(cause: Cause, reason: str, suspect: str) -> Condition:
@@ -94,6 +103,8 @@ def _state_in_slurm(answer: Measured) -> Condition | None:
 def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) -> Condition:
     if answer.suspect:
         return Condition(state=NodeState.SUSPECT, reason=answer.suspect)
+    if failed := answer.site.failed(CheckState.CRITICAL):
+        return Condition(state=NodeState.UNFIT, reason="; ".join(check.message for check in failed))
     if lacking := unfit_for_jobs(answer):
         is_said = lacking.detail.startswith(lacking.reason)
         return Condition(

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Cause, Measured, Request, Silent, Snapshot, Unfit, Unknown
+from clbalance.model.plugins import CheckState
 from clbalance.model.request import UNCONSTRAINED
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import InsufficientResource, insufficient_resource
@@ -16,6 +17,7 @@ from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
+from clbalance.policy.site.rules import SiteFilter
 from clbalance.policy.slurm_nodes import why_no_jobs
 
 NOT_ASKED: Final = "not asked"
@@ -30,6 +32,8 @@ class FilterInput:
     limits: tuple[SetLimit, ...]
     stale: str | None
     now: datetime
+    rules: tuple[SiteFilter, ...] = ()
+    """Filters of installed packages."""
 
 
 def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> FilterInput:
@@ -39,6 +43,7 @@ def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: date
         limits=() if request.constraints.force else limits_of(policy.thresholds),
         stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
         now=now,
+        rules=() if request.constraints.force else policy.rules.filters,
     )
 
 
@@ -71,6 +76,7 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
         short := unmet_constraint(load, asked.request)
         or _past_limits(load, asked.limits)
         or insufficient_resource(load, asked.request)
+        or _refused_by_rules(load, asked)
     ):
         return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
     return load
@@ -87,6 +93,8 @@ def _out_of_use(answer: Measured, asked: FilterInput) -> Unfit | None:
         return Unfit(node=answer.node, filter="slurm", reason="out of service in Slurm", detail=said)
     if answer.suspect:
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
+    for check in answer.site.failed(CheckState.CRITICAL):
+        return Unfit(node=answer.node, filter="check", reason=f"check {check.name} critical", detail=check.text)
     return None
 
 
@@ -96,6 +104,19 @@ def _past_limits(load: NodeLoad, limits: tuple[SetLimit, ...]) -> InsufficientRe
         return None
     details = ", ".join(breach.detail for breach in past)
     return InsufficientResource(filter="thresholds", reason=past[0].reason, detail=details)
+
+
+def _refused_by_rules(load: NodeLoad, asked: FilterInput) -> InsufficientResource | None:
+    """Last: only nodes that would take the job are shown to plug-ins."""
+    for rule in asked.rules:
+        match rule.unfit(load.answer, asked.request):
+            case None:
+                continue
+            case Unknown(reason=reason):
+                return InsufficientResource(filter="plug-in", reason=f"filter {rule.name} failed", detail=reason)
+            case reason:
+                return InsufficientResource(filter="plug-in", reason=reason, detail=f"says the filter {rule.name}")
+    return None
 
 
 def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | None:
@@ -136,7 +157,7 @@ def _where(load: NodeLoad, request: Request) -> InsufficientResource | None:
         return None
     from clbalance.policy.expressions.where import parse_where  # few use it
 
-    unmet = parse_where(request.constraints.where).unmet(load.answer)
+    unmet = parse_where(request.constraints.where, external=load.answer.site.indices).unmet(load.answer)
     return None if unmet is None else InsufficientResource(filter="where", reason=unmet.reason, detail=unmet.detail)
 
 

@@ -36,9 +36,10 @@ def set_aside(
         undrained = replace(answer, reading=replace(answer.reading, drains=_NO_MARKS))
         in_service = replace(undrained, slurm=None)
         trusted = replace(in_service, suspect="")
+        healthy = replace(trusted, site=replace(trusted.site, checks=()))
         # The first failed filter hides the others, so each is taken away once it was found.
-        found = [unfit_reason(one, asked) for one in (answer, undrained, in_service, trusted)]
+        found = [unfit_reason(one, asked) for one in (answer, undrained, in_service, trusted, healthy)]
         by_filter = {one.filter: one for one in found if isinstance(one, Unfit)}
-        if "thresholds" not in by_filter and isinstance(full := unfit_reason(trusted, without_limits), Unfit):
+        if "thresholds" not in by_filter and isinstance(full := unfit_reason(healthy, without_limits), Unfit):
             by_filter[full.filter] = full
         yield from by_filter.values()

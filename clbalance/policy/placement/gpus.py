@@ -289,7 +289,7 @@ def matching_devices(answer: Measured, request: Request) -> Measured:
         return answer
     from clbalance.policy.expressions.where import parse_where  # few use it
 
-    where = parse_where(request.constraints.where)
+    where = parse_where(request.constraints.where, external=answer.site.indices)
     if not where.of_device:
         return answer
     count = tuple(gpu for gpu in gpus if where.admits(answer, gpu))

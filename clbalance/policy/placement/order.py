@@ -9,13 +9,14 @@ from itertools import groupby
 from clbalance.model import Gpu, NodeName, Request, Score, Term, Unknown
 from clbalance.policy.expressions.values import Subject, devices_of
 from clbalance.policy.expressions.where import SortPlace, parse_order, place_by
+from clbalance.policy.indices.external import external_in
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 from clbalance.policy.placement.load import NodeLoad
 
 
 def scores_in_order(loads: Sequence[NodeLoad], request: Request) -> list[Score]:
     """The score of each node, best first; expressions about GPUs use only GPUs that fit the request."""
-    keys = parse_order(request.constraints.order)
+    keys = parse_order(request.constraints.order, external=external_in(load.answer for load in loads))
     return scores_by({load.answer.node: place_by(keys, _subjects(load, request), request.gpus) for load in loads})
 
 

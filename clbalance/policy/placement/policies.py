@@ -9,6 +9,7 @@ from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.placement.fragmentation import Workload
 from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.site.rules import NO_RULES, SiteRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,8 @@ class Policy:
     """How far ahead the `forecast` scorer looks."""
     workload: Workload = field(default_factory=Workload)
     """The mix of expected requests, for the `fragmentation` scorer only."""
+    rules: SiteRules = NO_RULES
+    """Filters and scorers of installed packages."""
     fills_shares: bool = True
     """A share of a GPU goes to a device that is shared already, on any node that fits, before a whole one is cut."""
 

@@ -17,6 +17,7 @@ from clbalance.policy.placement.gpu_choice import growth
 from clbalance.policy.placement.gpu_rank import gpu_points, gpu_text
 from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Policy
+from clbalance.policy.site.rules import SiteScorer
 from clbalance.units import counted
 
 
@@ -237,7 +238,21 @@ def scorers_of(policy: Policy, request: Request, *, among_gpus: bool = False) ->
         (_fragmentation(fragmentation_of(policy.workload)), weights.fragmentation),
     )
     preferred = ((preference_scorer(one), one.weight) for one in request.constraints.preferences)
-    return tuple((scorer, weight) for scorer, weight in (*weighed, *preferred) if weight)
+    of_site = ((site_scorer(one), one.weight) for one in policy.rules.scorers)
+    return tuple((scorer, weight) for scorer, weight in (*weighed, *preferred, *of_site) if weight)
+
+
+# -- scorers of installed packages
+
+
+def site_scorer(one: SiteScorer) -> Scorer:
+    """The scorer of a plug-in."""
+    return Scorer(
+        name=one.name,
+        read=lambda load, request: one.points(load.answer, request),
+        points=lambda points: points,
+        message=lambda _, __, points: f"plug-in, {points:.3g} points",
+    )
 
 
 # -- `--prefer`: one more term for each preference

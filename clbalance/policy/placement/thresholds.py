@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
+from clbalance.model.plugins import ExternalIndex
 from clbalance.policy.indices.row import Index, Threshold
 from clbalance.policy.indices.table import THRESHOLDS
 
@@ -21,13 +22,16 @@ class Thresholds:
     """Thresholds by the keys of `[thresholds]`; None: the index is ignored."""
 
     bounds: tuple[tuple[str, float | None], ...]
+    external: tuple[ExternalIndex, ...]
+    """The indices of the site's own programs, which have their thresholds themselves."""
 
-    def __init__(self, **bounds: float | None) -> None:
+    def __init__(self, external: tuple[ExternalIndex, ...] = (), /, **bounds: float | None) -> None:
         """Missing keys get their defaults."""
         defaults = {threshold.key: threshold.default for _, threshold in _TABLE}
         if unknown := bounds.keys() - defaults.keys():
             raise TypeError(f"no threshold is called {', '.join(sorted(unknown))}")
         object.__setattr__(self, "bounds", tuple((defaults | bounds).items()))
+        object.__setattr__(self, "external", external)
 
     def bound(self, key: str) -> float | None:
         """The threshold of that key; None: the index is ignored."""
@@ -62,10 +66,21 @@ _TABLE = tuple((index, index.threshold) for index in THRESHOLDS if index.thresho
 def limits_of(thresholds: Thresholds) -> tuple[SetLimit, ...]:
     """The thresholds that are switched on, looked up once for many nodes."""
     bounds = dict(thresholds.bounds)
-    return tuple(
+    own = tuple(
         SetLimit(index=index, threshold=threshold, bound=bound)
         for index, threshold in _TABLE
         if (bound := bounds[threshold.key]) is not None
+    )
+    return own + _external_limits(thresholds.external) if thresholds.external else own
+
+
+def _external_limits(indices: Iterable[ExternalIndex]) -> tuple[SetLimit, ...]:
+    from clbalance.policy.indices.external import limits_of_index, row_of  # few sites have any
+
+    return tuple(
+        SetLimit(index=row_of(index), threshold=limit.threshold, bound=limit.bound)
+        for index in indices
+        for limit in limits_of_index(index)
     )
 
 

@@ -1,10 +1,11 @@
 """`load`: LSF's indices. As in `lsload`, `*` marks those past their threshold, and `-` is unknown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Silent, Unknown
+from clbalance.policy.indices.external import external_in, row_of
 from clbalance.policy.indices.row import AnsweredNode, Index, Unit
 from clbalance.policy.indices.table import COLUMNS, PLAIN
 from clbalance.render.gpus import gpu_states, gpus_reason, gpus_summary
@@ -54,6 +55,7 @@ def load_fields(row: NodeRow) -> list[Json]:
 def load_table(rows: Sequence[NodeRow]) -> Table:
     """`rows`, least loaded first. There is a column for GPUs and for reasons only if there are any."""
     ordered = least_loaded_first(rows)
+    external = external_columns(rows)
     has_gpus = any(map(may_have_gpus, ordered))
     reasons = [reason_text(row) for row in ordered]
     has_reasons = any(reasons)
@@ -61,7 +63,7 @@ def load_table(rows: Sequence[NodeRow]) -> Table:
         columns=(
             Column(heading="NODE"),
             Column(heading="STATE"),
-            *(figure.column for figure in FIGURES),
+            *(figure.column for figure in (*FIGURES, *external)),
             *((_GPUS,) if has_gpus else ()),
             *((Column(heading="REASON"),) if has_reasons else ()),
         ),
@@ -69,7 +71,7 @@ def load_table(rows: Sequence[NodeRow]) -> Table:
             (
                 Cell(row.node),
                 state_cell(row),
-                *figure_cells(row),
+                *figure_cells(row, (*FIGURES, *external)),
                 *((gpus_cell(row),) if has_gpus else ()),
                 *((Cell(reason),) if has_reasons else ()),
             )
@@ -97,8 +99,8 @@ class _Figure:
     indices: tuple[Index, ...]
 
 
-def _figures() -> tuple[_Figure, ...]:
-    by_heading = groupby(((index.column, index) for index in COLUMNS if index.column), lambda one: one[0].heading)
+def _figures(indices: Iterable[Index]) -> tuple[_Figure, ...]:
+    by_heading = groupby(((index.column, index) for index in indices if index.column), lambda one: one[0].heading)
     groups = [list(group) for _, group in by_heading]
     return tuple(
         _Figure(
@@ -109,17 +111,24 @@ def _figures() -> tuple[_Figure, ...]:
     )
 
 
-FIGURES = _figures()
+FIGURES = _figures(COLUMNS)
 """The columns of load indices."""
+
+
+def external_columns(rows: Sequence[NodeRow]) -> tuple[_Figure, ...]:
+    """The columns of the indices of the site's own programs."""
+    return _figures(map(row_of, external_in(row.answer for row in rows)))
+
+
 _UNKNOWN = Cell(DASH, Tone.QUIET)
 
 
-def figure_cells(row: NodeRow) -> list[Cell]:
-    """The cells of `FIGURES`."""
+def figure_cells(row: NodeRow, figures: Sequence[_Figure] = FIGURES) -> list[Cell]:
+    """The cells of these columns."""
     if isinstance(row.answer, Silent):
-        return [_UNKNOWN] * len(FIGURES)
+        return [_UNKNOWN] * len(figures)
     node = AnsweredNode.of(row.answer)
-    return [_cell(figure, node, row.violated) for figure in FIGURES]
+    return [_cell(figure, node, row.violated) for figure in figures]
 
 
 def _cell(figure: _Figure, node: AnsweredNode, violated: frozenset[str]) -> Cell:

@@ -11,6 +11,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, NodeName, Unknown
 from clbalance.model.forecast import NodeForecast
 from clbalance.policy.allocations import NodeAllocations
+from clbalance.policy.indices.external import external_in
 from clbalance.policy.indices.row import AnsweredNode, Metric
 from clbalance.policy.indices.table import FORECASTS, METRICS
 from clbalance.policy.placement.gpus import GpuCondition
@@ -98,10 +99,10 @@ def metrics_text(report: MetricsReport) -> str:
     """All families that have a sample."""
     answered = [row.answer for row in report.rows if isinstance(row.answer, Measured)]
     of_nodes = _families(list(map(AnsweredNode.of, answered)))
+    of_site = site_families(answered)
     of_forecasts = _forecast_families(report.forecasts, f"{report.ahead_s / 60:.0f}m")
-    return exposition(
-        [*_of_rows(report.rows), *of_nodes, *of_forecasts, *gpu_families(answered), *_of_this_host(report)]
-    )
+    of_host = _of_this_host(report)
+    return exposition([*_of_rows(report.rows), *of_nodes, *of_site, *of_forecasts, *gpu_families(answered), *of_host])
 
 
 def _of_rows(rows: Sequence[NodeRow]) -> Iterator[Family]:
@@ -241,6 +242,34 @@ def _forecast_families(forecasts: Mapping[NodeName, NodeForecast], ahead: str) -
                 if (error := expected.error if by == "forecast" else expected.last_error) is not None
             ],
         )
+
+
+# The metrics of the site's own programs.
+
+
+def site_families(answered: Sequence[Measured]) -> Iterator[Family]:
+    """One family for each external index, in its own unit, and one for all health checks."""
+    for index in external_in(answered):
+        yield Family(
+            name=f"clbalance_index_{index.name}",
+            kind="gauge",
+            help=index.help or f"The index {index.name} of this site.",
+            samples=[
+                ((("node", one.node),), value)
+                for one in answered
+                if not isinstance(value := one.site.value(index.name), Unknown)
+            ],
+        )
+    yield Family(
+        name="clbalance_node_check",
+        kind="gauge",
+        help="Health checks of this site: 0 ok, 1 warning, 2 critical, 3 unknown.",
+        samples=[
+            ((("node", one.node), ("check", check.name)), float(check.state.value))
+            for one in answered
+            for check in one.site.checks
+        ],
+    )
 
 
 # The metrics of GPUs.
