@@ -10,7 +10,15 @@ from clbalance.settings.clush_conf import clush_settings
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.user_folder import user_folder
-from clbalance.settings.values import GpuSettings, PolicySettings, Settings, ShellSettings, SlurmSettings, SshSettings
+from clbalance.settings.values import (
+    GpuSettings,
+    PolicySettings,
+    PriceSettings,
+    Settings,
+    ShellSettings,
+    SlurmSettings,
+    SshSettings,
+)
 
 # -- paths of settings files; nothing is opened here
 
@@ -126,6 +134,11 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         slurm=SlurmSettings(nodes=values.get("slurm.nodes") is True),
         shell=_shell(values),
         top_keys=_top_keys(values),
+        prices=PriceSettings(
+            currency=_text(values.get("prices.currency")) or "",
+            cpu_hour=number_of(values.get("prices.cpu_hour")),
+            gpu_hour=number_of(values.get("prices.gpu_hour")),
+        ),
         groups_conf=_text(values.get("groups_conf")),
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
     )

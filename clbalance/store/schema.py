@@ -252,6 +252,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE play ADD COLUMN rolls_back INTEGER",),
     # The last answer of each node, packed (probe/kept_answer.py). `at_us`: when it came.
     ("CREATE TABLE answer (node TEXT PRIMARY KEY, at_us INTEGER NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",),
+    (
+        # What each job holds on a node, in the tiers of `past` (store/usage/leases.py). Numbers are ten-thousandths.
+        # `parts`: how many rows a row of `past` sums up.
+        "ALTER TABLE past ADD COLUMN parts INTEGER",
+        """
+        CREATE TABLE past_lease (
+            tier INTEGER NOT NULL,
+            slot_s INTEGER NOT NULL,
+            node TEXT NOT NULL,
+            uid INTEGER NOT NULL,
+            key TEXT NOT NULL,
+            cpus INTEGER NOT NULL,
+            gpus INTEGER NOT NULL,
+            gpus_known INTEGER NOT NULL,
+            gpus_used INTEGER NOT NULL,
+            gpus_idle INTEGER NOT NULL,
+            PRIMARY KEY (tier, slot_s, node, uid, key)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 
