@@ -73,6 +73,8 @@ class NamedNodes:
 
     nodes: tuple[NodeName, ...]
     only_named: frozenset[NodeName]
+    sets: NodeSets
+    settings: Settings
 
 
 def named_nodes(options: NodeOptions, console: Console) -> NamedNodes:
@@ -83,11 +85,11 @@ def named_nodes(options: NodeOptions, console: Console) -> NamedNodes:
     if groups is None and not options.names_nodes:
         from clbalance.transport.reach import this_node
 
-        return NamedNodes(nodes=(this_node(),), only_named=frozenset())
+        return NamedNodes(nodes=(this_node(),), only_named=frozenset(), sets=NodeSets(None), settings=settings)
     sets = NodeSets(groups)
     meant = candidates(selection_of(options), sets)
     say_left_out(meant, console)
-    return NamedNodes(nodes=meant.nodes, only_named=_only_named(options, sets))
+    return NamedNodes(nodes=meant.nodes, only_named=_only_named(options, sets), sets=sets, settings=settings)
 
 
 def _only_named(options: NodeOptions, sets: NodeSets) -> frozenset[NodeName]:

@@ -8,6 +8,22 @@ from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedUse:
+    """What one job holds on a node, and what becomes of its GPUs; in a summed-up row, the means over its span."""
+
+    key: str
+    uid: int
+    cpus: float = 0.0
+    gpus: float = 0.0
+    gpus_known: float = 0.0
+    """The GPUs whose use is known."""
+    gpus_used: float = 0.0
+    """The same, each weighted by its use, from 0 to 1."""
+    gpus_idle: float = 0.0
+    """Those of them that are idle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSample:
     """One sweep's numbers of one node, by the keys of `policy.indices.table.HISTORY`; unknown numbers are left out."""
 
@@ -15,6 +31,8 @@ class NodeSample:
     values: Mapping[str, float] = field(default_factory=dict)
     gpus: tuple[Mapping[str, float], ...] = ()
     """One mapping a GPU, in the node's order, by the keys of `policy.indices.table.GPU_SERIES`."""
+    leases: tuple[LeasedUse, ...] | None = None
+    """One for each job with a lease; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,9 @@ class SeriesPoint:
     """How many times it did not answer."""
     values: Mapping[str, Aggregate] = field(default_factory=dict)
     gpus: Mapping[int, Mapping[str, Aggregate]] = field(default_factory=dict)
+    leases: tuple[LeasedUse, ...] = ()
+    parts: int = 1
+    """How many ten minutes of it had a sample: 1, but for the rows of hours."""
 
 
 @dataclass(frozen=True, slots=True)

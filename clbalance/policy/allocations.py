@@ -54,7 +54,7 @@ def allocations_of(answer: Measured) -> NodeAllocations:
     known = () if isinstance(leases, Unknown) else leases
     if not known and not answer.placed:
         return EMPTY
-    return add_up([*_readable(known), *answer.placed], answer.reading.uptime_s)
+    return add_up([*readable(known), *answer.placed], answer.reading.uptime_s)
 
 
 def add_up(allocations: Sequence[Allocation], uptime_s: float | Unknown) -> NodeAllocations:
@@ -72,12 +72,13 @@ def add_up(allocations: Sequence[Allocation], uptime_s: float | Unknown) -> Node
         unreflected_mem_bytes=debt_mem_bytes,
         tmp_bytes=sum([allocation.tmp_bytes for allocation in allocations]),
         slots=sum([allocation.slots for allocation in allocations]),
-        gpu_shares=_gpu_shares(allocations),
+        gpu_shares=gpu_shares_of(allocations),
         exclusive=any(allocation.exclusive for allocation in allocations),
     )
 
 
-def _gpu_shares(allocations: Sequence[Allocation]) -> dict[str, float]:
+def gpu_shares_of(allocations: Iterable[Allocation]) -> dict[str, float]:
+    """The leased share of each device, by its UUID."""
     held: dict[str, float] = {}
     for allocation in allocations:
         for uuid in allocation.gpus:
@@ -95,7 +96,8 @@ def age_s(allocation: Allocation, uptime_s: float | Unknown) -> float:
     return 0.0 if isinstance(uptime_s, Unknown) else max(0.0, uptime_s - allocation.uptime_s)
 
 
-def _readable(leases: Iterable[Lease]) -> Iterable[Allocation]:
+def readable(leases: Iterable[Lease]) -> Iterable[Allocation]:
+    """The allocations of the leases whose content could be read."""
     return (lease.allocation for lease in leases if isinstance(lease.allocation, Allocation))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Gpu, GpuProcess, Lease, Reading, Unknown
-from clbalance.policy.placement.gpus import IDLE_PCT
+from clbalance.policy.leased_use import IDLE_PCT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from clbalance.model import Answer, Cause, Gpu, Measured, NodeName, Silent, Unkn
 from clbalance.model.node_history import FailureStreak, NodeSample
 from clbalance.policy.indices.row import AnsweredNode, Index, Node
 from clbalance.policy.indices.table import HISTORY
+from clbalance.policy.leased_use import leased_uses, leased_values
 
 
 def node_sample(answer: Answer) -> NodeSample | None:
@@ -22,8 +23,13 @@ def node_sample(answer: Answer) -> NodeSample | None:
             return NodeSample(answered=False)
         case Measured():
             gpus = answer.reading.gpus
-            of_gpus = () if isinstance(gpus, Unknown) else tuple(map(_gpu_values, gpus))
-            return NodeSample(answered=True, values=values_of(AnsweredNode.of(answer), HISTORY), gpus=of_gpus)
+            measured = map(_gpu_values, () if isinstance(gpus, Unknown) else gpus)
+            return NodeSample(
+                answered=True,
+                values=values_of(AnsweredNode.of(answer), HISTORY),
+                gpus=tuple({**one, **more} for one, more in zip(measured, leased_values(answer), strict=True)),
+                leases=leased_uses(answer),
+            )
         case _:
             assert_never(answer)
 

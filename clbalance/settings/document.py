@@ -109,6 +109,8 @@ def _node_facts(origin: str, given: object) -> Iterator[NodeFacts]:
             node_set=str(values["set"]),
             cpu_factor=number_of(values.get("cpu_factor")),
             slots=None if slots is None else int(slots),
+            price_cpu_hour=number_of(values.get("price_cpu_hour")),
+            price_gpu_hour=number_of(values.get("price_gpu_hour")),
             labels={name: str(one) for name, one in labels.items()} if isinstance(labels, Mapping) else {},
             taints=taints if isinstance(taints, tuple) else (),
             origin=origin,

@@ -188,6 +188,7 @@ def value_text(given: object) -> str:  # noqa: PLR0911 - one return for each typ
 _SECONDS = Number(at_least=0.1, at_most=3600)
 _WEIGHT = Number(at_least=0, at_most=1_000_000)
 _LEVEL = Number(at_least=0, at_most=100, can_be_off=True)
+_PRICE = Number(at_least=0, at_most=1_000_000)
 _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
 AUTO = "auto"
@@ -269,6 +270,9 @@ KEYS: Mapping[str, ValueKind] = {
         )
         for kind in ("filters", "groups", "notifiers")
     },
+    "prices.currency": Text(expected='the name of a currency such as "EUR"', pattern=r"\S{1,12}"),
+    "prices.cpu_hour": _PRICE,
+    "prices.gpu_hour": _PRICE,
 }
 """The kinds of values by dotted key, as in TOML."""
 
@@ -277,6 +281,8 @@ NODE_KEYS: Mapping[str, ValueKind] = {
     "set": _SET,
     "cpu_factor": Number(at_least=0.001, at_most=1000),
     "slots": Number(at_least=0, at_most=100_000, whole=True),
+    "price_cpu_hour": _PRICE,
+    "price_gpu_hour": _PRICE,
     "labels": TableKind(
         expected='a table of strings such as `{ rack = "r1" }`, each name of letters, digits and `_`',
         name=r"[A-Za-z_][A-Za-z0-9_]{0,62}",

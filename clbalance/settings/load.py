@@ -16,6 +16,7 @@ from clbalance.settings.values import (
     GpuSettings,
     PluginTables,
     PolicySettings,
+    PriceSettings,
     QueueSettings,
     Settings,
     ShellSettings,
@@ -140,6 +141,11 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         shell=_shell(values),
         top_keys=_top_keys(values),
         entry_points=_entry_points(values),
+        prices=PriceSettings(
+            currency=_text(values.get("prices.currency")) or "",
+            cpu_hour=number_of(values.get("prices.cpu_hour")),
+            gpu_hour=number_of(values.get("prices.gpu_hour")),
+        ),
         groups_conf=_text(values.get("groups_conf")),
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
     )

@@ -82,6 +82,15 @@ class ShellSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSettings:
+    """The prices of `report`; None: no price, which is not 0. `NodeFacts` has those of some nodes."""
+
+    currency: str = ""
+    cpu_hour: float | None = None
+    gpu_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupPolicy:
     """The policy for jobs of one group, if it differs from the general one."""
 
@@ -99,6 +108,8 @@ class NodeFacts:
     node_set: str
     cpu_factor: float | None = None
     slots: int | None = None
+    price_cpu_hour: float | None = None
+    price_gpu_hour: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[str, ...] = ()
     origin: str
@@ -188,6 +199,7 @@ class Settings:
     shell: ShellSettings = ShellSettings()
     top_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The keys of actions of `top`, where they are others (`policy/top/rebind.py`)."""
+    prices: PriceSettings = PriceSettings()
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     """By the keys of `[thresholds]`; None: switched off, whatever the default is."""
     rebalance: Mapping[str, float | bool | None] = field(default_factory=dict)

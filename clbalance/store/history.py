@@ -18,6 +18,7 @@ from clbalance.model import NodeName
 from clbalance.model.node_history import Aggregate, NodeSample, SeriesPoint
 from clbalance.policy.indices.table import GPU_SERIES, NODE_SERIES
 from clbalance.store.database import storable, transaction
+from clbalance.store.usage import leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,17 @@ class _Table:
     """The key columns after tier and slot_s."""
     counts: tuple[str, ...]
     indices: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+    """The column that counts the rows which a row sums up; NULL in minutes."""
 
 
-_OF_NODES: Final = _Table("past", ("node",), ("asked", "silent"), tuple(index.key for index in NODE_SERIES))
+_OF_NODES: Final = _Table(
+    "past", ("node",), ("asked", "silent"), tuple(index.key for index in NODE_SERIES), parts=("parts",)
+)
 _OF_GPUS: Final = _Table("past_gpu", ("node", "gpu"), (), tuple(index.key for index in GPU_SERIES))
 _TABLES: Final = (_OF_NODES, _OF_GPUS)
+_BOUNDED: Final = (*(table.name for table in _TABLES), leases.TABLE)
+"""The tables of which old rows are deleted."""
 
 
 def add_columns(connection: Connection) -> None:
@@ -102,6 +109,7 @@ def write_past(
             for number, values in enumerate(sample.gpus)
         ),
     )
+    leases.write(connection, slot_s, samples)
 
 
 def read_past(
@@ -145,12 +153,13 @@ def _points(
 ) -> Iterator[tuple[NodeName, SeriesPoint]]:
     """The valid rows: a damaged database may hold anything."""
     gpus: dict[tuple[int, str], dict[int, Mapping[str, Aggregate]]] = {}
+    held = leases.read(connection, tier, nodes, window)
     for slot_s, node, gpu, *cells in connection.execute(_select(_OF_GPUS, len(nodes)), (tier, *window, *nodes)):
         if isinstance(gpu, int):
             gpus.setdefault((slot_s, node), {})[gpu] = _figures(cells, _OF_GPUS)
     for slot_s, node, *counts_and_cells in connection.execute(_select(_OF_NODES, len(nodes)), (tier, *window, *nodes)):
         match slot_s, counts_and_cells:
-            case int(), (int(asked), int(silent), *cells) if 0 <= silent <= asked and asked:
+            case int(), (int(asked), int(silent), parts, *cells) if 0 <= silent <= asked and asked:
                 yield (
                     NodeName(node),
                     SeriesPoint(
@@ -160,10 +169,20 @@ def _points(
                         silent=silent,
                         values=_figures(cells, _OF_NODES),
                         gpus=gpus.get((slot_s, node), {}),
+                        leases=tuple(held.get((slot_s, node), ())),
+                        parts=_parts(tier, parts, asked),
                     ),
                 )
             case _:
                 pass
+
+
+def _parts(tier: int, parts: object, asked: int) -> int:
+    """How many ten minutes of the row had a sample; an hour of an earlier version does not say, and had `asked`."""
+    if tier < len(_TIERS) - 1:
+        return 1
+    most = _TIERS[tier].span_s // _TIERS[tier - 1].span_s
+    return max(1, min(most, parts if isinstance(parts, int) else asked))
 
 
 def _figures(cells: Sequence[object], table: _Table) -> dict[str, Aggregate]:
@@ -202,6 +221,7 @@ def _roll_up(connection: Connection, slot_s: int) -> bool:
         if is_over:
             for table in _TABLES:
                 connection.execute(_summary(table), (tier, over_s, tier - 1, over_s, over_s + _TIERS[tier].span_s))
+            leases.summarise(connection, tier, over_s, over_s + _TIERS[tier].span_s)
     return is_over
 
 
@@ -209,17 +229,17 @@ def _forget(connection: Connection, now_s: int, most_rows: int) -> None:
     """Delete old rows. The cut is at the start of a span of the next tier, so that two tiers meet without a gap."""
     for tier, kept in enumerate(_TIERS):
         step_s = _TIERS[min(tier + 1, len(_TIERS) - 1)].span_s
-        for table in _TABLES:
+        for table in _BOUNDED:
             cut_s = max(now_s - kept.kept_s, _beyond_number(connection, table, tier, most_rows)) // step_s * step_s
             connection.execute(
-                f"DELETE FROM {table.name} WHERE tier = ? AND (slot_s < ? OR slot_s > ?)",  # noqa: S608 (only our own text)
+                f"DELETE FROM {table} WHERE tier = ? AND (slot_s < ? OR slot_s > ?)",  # noqa: S608 (only our own text)
                 (tier, cut_s, now_s + _AHEAD_S),
             )
 
 
-def _beyond_number(connection: Connection, table: _Table, tier: int, most_rows: int) -> int:
+def _beyond_number(connection: Connection, table: str, tier: int, most_rows: int) -> int:
     """Rows before this time exceed `most_rows`; 0: none do."""
-    where = f"FROM {table.name} WHERE tier = ?"
+    where = f"FROM {table} WHERE tier = ?"
     (count,) = connection.execute(f"SELECT count(*) {where}", (tier,)).fetchone()
     if count <= most_rows:
         return 0
@@ -243,8 +263,8 @@ def _upsert(table: _Table) -> str:
 def _summary(table: _Table) -> str:
     """Summarise a span. Parameters: the tier and slot to write, the tier to read, its first second and its end."""
     keys = ", ".join(table.keys)
-    names = (*table.counts, *_columns(table))
-    sums = [f"sum({name})" for name in table.counts]
+    names = (*table.counts, *table.parts, *_columns(table))
+    sums = [*(f"sum({name})" for name in table.counts), *("count(*)" for _ in table.parts)]
     for key in table.indices:
         sums += [
             f"CAST(round(avg({key})) AS INTEGER)",
@@ -261,7 +281,7 @@ def _summary(table: _Table) -> str:
 def _select(table: _Table, nodes: int) -> str:
     """Read rows. Parameters: the tier, the first second, the end (exclusive), the nodes."""
     cells = [f"{key}, coalesce(least_{key}, {key}), coalesce(most_{key}, {key})" for key in table.indices]
-    names = ", ".join(("slot_s", *table.keys, *table.counts, *cells))
+    names = ", ".join(("slot_s", *table.keys, *table.counts, *table.parts, *cells))
     marks = ", ".join("?" * nodes)
     return f"SELECT {names} FROM {table.name} WHERE tier = ? AND slot_s >= ? AND slot_s < ? AND node IN ({marks})"  # noqa: S608 (only our own text)
 

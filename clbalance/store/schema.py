@@ -257,6 +257,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # What is known of the load to come (policy/forecast/node.py). `slot`: the last step of five minutes that counts.
     # With row ids: a row of 2.6 KB fits into a page.
     ("CREATE TABLE forecast (node TEXT PRIMARY KEY, slot INTEGER NOT NULL, state BLOB NOT NULL)",),
+    (
+        # What each job holds on a node, in the tiers of `past` (store/usage/leases.py). Numbers are ten-thousandths.
+        # `parts`: how many rows a row of `past` sums up.
+        "ALTER TABLE past ADD COLUMN parts INTEGER",
+        """
+        CREATE TABLE past_lease (
+            tier INTEGER NOT NULL,
+            slot_s INTEGER NOT NULL,
+            node TEXT NOT NULL,
+            uid INTEGER NOT NULL,
+            key TEXT NOT NULL,
+            cpus INTEGER NOT NULL,
+            gpus INTEGER NOT NULL,
+            gpus_known INTEGER NOT NULL,
+            gpus_used INTEGER NOT NULL,
+            gpus_idle INTEGER NOT NULL,
+            PRIMARY KEY (tier, slot_s, node, uid, key)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from clbalance.model import Allocation, Cause, Lease, NodeName, Rates, Silent, Unknown
-from clbalance.model.node_history import NodeSample
+from clbalance.model.node_history import LeasedUse, NodeSample
 from clbalance.policy.node_memory import node_sample
 from tests.render.build import GIB, gpu, measured
 
@@ -26,8 +26,13 @@ def test_an_answer_is_kept_by_its_indices() -> None:
             "psi_io_pct": 12.0,
             "tmp_free_pct": 40.0,
             "leases": 1.0,
+            "cpus": 32.0,
+            "gpus": 1.0,
+            "leased_cpus": 16.0,
+            "drained_pct": 0.0,
         },
-        gpus=({"use_pct": 98.0, "mem_pct": 100.0 * 40 * GIB / (80 * GIB)},),
+        gpus=({"use_pct": 98.0, "mem_pct": 100.0 * 40 * GIB / (80 * GIB), "leased_pct": 0.0, "idle_pct": 0.0},),
+        leases=(LeasedUse(key="k", uid=1, cpus=16.0),),
     )
 
 
@@ -38,7 +43,8 @@ def test_what_is_unknown_is_left_out_and_never_a_zero() -> None:
                  rates=unknown)  # type: ignore[arg-type]  # as a Rates would be
     )  # fmt: skip
     assert message is not None
-    assert set(message.values) == {"tmp_free_pct"}
+    assert set(message.values) == {"tmp_free_pct", "cpus", "gpus", "drained_pct"}
+    assert message.leases is None
     assert message.gpus == ({"mem_pct": 0.0},)
 
 
@@ -58,6 +64,6 @@ def test_gpus_that_are_not_known_are_none() -> None:
 def test_a_node_of_which_nothing_is_known_has_answered_all_the_same() -> None:
     hangs = Unknown(reason="it hangs")
     answer = measured("n")
-    sections = dict.fromkeys(("run_queue", "cpus", "memory", "pressure", "tmp", "leases", "gpus"), hangs)
+    sections = dict.fromkeys(("run_queue", "cpus", "memory", "pressure", "tmp", "leases", "drains", "gpus"), hangs)
     reading = replace(answer.reading, **sections)
     assert node_sample(replace(answer, reading=reading, rates=hangs)) == NodeSample(answered=True)

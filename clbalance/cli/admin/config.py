@@ -55,6 +55,9 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {f"plugins.{name}": list(one) or None for name, one in asdict(settings.entry_points).items()}
     values["plugins.scorers"] = dict(settings.entry_points.scorers) or None
     values["top.keys"] = {name: list(keys) for name, keys in settings.top_keys.items()} or None
+    prices = settings.prices
+    values |= {"prices.currency": prices.currency or None}
+    values |= {"prices.cpu_hour": prices.cpu_hour, "prices.gpu_hour": prices.gpu_hour}
     for key, origin in settings.origins.items():
         yield ShownKey(key=key, value=values[key], origin=origin)
 
@@ -62,6 +65,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
 def _entries(settings: Settings) -> Iterator[ShownKey]:
     for number, facts in enumerate(settings.nodes, start=1):
         parsed = {"set": facts.node_set, "cpu_factor": facts.cpu_factor, "slots": facts.slots}
+        parsed |= {"price_cpu_hour": facts.price_cpu_hour, "price_gpu_hour": facts.price_gpu_hour}
         more: dict[str, Json] = {"labels": dict(facts.labels), "taints": list(facts.taints)}
         yield ShownKey(key=f"nodes[{number}]", value=_set(parsed | more), origin=facts.origin)
     for number, group in enumerate(settings.groups, start=1):

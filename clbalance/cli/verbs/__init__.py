@@ -28,6 +28,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "play": ("balance", "Run a playbook over nodes, least loaded first."),
     "reap": ("admin", "Find and remove what your ended jobs left on nodes."),
     "history": ("nodes", "Draw the load of nodes over time."),
+    "report": ("nodes", "Report on a period: use, users, jobs, waits, waste and cost."),
     "metrics": ("nodes", "Print the load of nodes in Prometheus' text format."),
     "doctor": ("admin", "Check this host and nodes for problems."),
     "config": ("admin", "Show and check settings; print groups for clush and a timer."),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from clbalance.model import Cpus, Measured, Memory, Pressure, Rates, RunQueue, TmpSpace, Unknown
+from clbalance.policy.allocations import readable
 from clbalance.policy.indices.row import Node, Read
 
 _Section = TypeVar("_Section")
@@ -109,6 +110,24 @@ def _share(part: int, whole: int, nothing: str) -> float | Unknown:
 def leases(node: Node) -> float | Unknown:
     """Number of valid leases of all users."""
     found = node.answer.reading.leases
+    return found if isinstance(found, Unknown) else len(found)
+
+
+def leased_cpus(node: Node) -> float | Unknown:
+    """The cpus of all leases that can be read."""
+    found = node.answer.reading.leases
+    return found if isinstance(found, Unknown) else sum(one.cpus for one in readable(found))
+
+
+def drained_pct(node: Node) -> float | Unknown:
+    """100 if a drain mark keeps everybody's jobs off the node."""
+    found = node.answer.reading.drains
+    return found if isinstance(found, Unknown) else 100.0 * any(mark.binds_all for mark in found)
+
+
+def gpus(node: Node) -> float | Unknown:
+    """The number of GPUs, whatever their state."""
+    found = node.answer.reading.gpus
     return found if isinstance(found, Unknown) else len(found)
 
 

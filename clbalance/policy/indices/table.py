@@ -192,6 +192,7 @@ INDICES: Final = (
         read=readers.of_cpus(lambda cpus: cpus.online),
         json="cpus",
         column=Column(heading="CPUS", sacrifice=2),
+        history=History(key="cpus"),
         metric=Metric(name="cpus", help="Cpus that are online."),
     ),
     Index(
@@ -203,6 +204,21 @@ INDICES: Final = (
         history=History(key="leases"),
         metric=Metric(name="leases", help="Leases that are held, of all users."),
     ),
+    Index(
+        name="leased_cpus",
+        unit=Unit.COUNT,
+        read=readers.leased_cpus,
+        in_expressions=False,
+        history=History(key="leased_cpus"),
+    ),
+    Index(
+        name="drained",
+        unit=Unit.PERCENT,
+        read=readers.drained_pct,
+        in_expressions=False,
+        history=History(key="drained_pct"),
+    ),
+    Index(name="gpus", unit=Unit.COUNT, read=readers.gpus, in_expressions=False, history=History(key="gpus")),
 )
 """All indices, in the order of JSON and of the hints of expressions."""
 
@@ -241,4 +257,6 @@ NODE_SERIES: Final = tuple(index.series for index in HISTORY)
 GPU_SERIES: Final = (
     Series(name="gut", key="use_pct", unit=Unit.PERCENT),
     Series(name="gmem", key="mem_pct", unit=Unit.PERCENT),
+    Series(name="gleased", key="leased_pct", unit=Unit.PERCENT),
+    Series(name="gidle", key="idle_pct", unit=Unit.PERCENT),
 )

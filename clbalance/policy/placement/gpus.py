@@ -9,6 +9,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Request, Trend, Unknown
 from clbalance.policy.allocations import allocations_of
 from clbalance.policy.indices.samples import gmem_name, gprocs_name, gut_name
+from clbalance.policy.leased_use import IDLE_PCT
 
 _MOST_TOLD: Final = 4
 """Number of devices whose reasons fit into one line."""
@@ -151,8 +152,6 @@ _WISHES: Final[tuple[tuple[str, Callable[[Gpu, float, Request], bool]], ...]] = 
 # Input: a measured device, its allocated share, and its trends. No driver tells which job a process belongs to, so on a
 # shared device processes are taken for those of its leases as long as they fit into the allocated share.
 
-IDLE_PCT: Final = 5.0
-"""Use of time and of memory, up to which a device counts as idle: the driver's own use, and noise."""
 _LOOKS: Final = 3
 _IDLE_S: Final = 600.0
 """A device is "held idle" after `_LOOKS` samples over `_IDLE_S` seconds: one sample may fall between two steps."""

@@ -18,7 +18,7 @@ from clbalance.policy.placement.thresholds import Thresholds
 from tests.policy.build import NOT_TOLD, node, placed, sweep
 
 VAGUE = node("n", r1m=None, cpus=None, mem=None, ut=None, tmp=None, psi=None, leases=None)
-VAGUE = replace(VAGUE, reading=replace(VAGUE.reading, logins=NOT_TOLD))
+VAGUE = replace(VAGUE, reading=replace(VAGUE.reading, logins=NOT_TOLD, drains=NOT_TOLD, gpus=NOT_TOLD))
 ROWS = [pytest.param(index, id=index.name) for index in INDICES]
 
 

@@ -1,0 +1,1 @@
+"""Reports on a period: the arithmetic."""

@@ -1,0 +1,1 @@
+"""What sweeps record of the use of nodes by jobs."""
