@@ -10,7 +10,6 @@ from pathlib import Path
 from clbalance.cli.cluster import ClusterContext, cluster_context, open_store, ssh_transport
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me, result_groups
-from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
@@ -35,6 +34,7 @@ from clbalance.settings.load import load_settings
 from clbalance.transport.reach import raise_file_limit, this_node
 from clbalance.wiring.context import SystemClock, fail_point, grace_s
 from clbalance.wiring.folders import working_directory
+from clbalance.wiring.notify import notify
 from clbalance.wiring.plugins.wanted import configured_groups, end_notifier, site_probe_of
 
 MOST_JOBS = 10_000
@@ -48,6 +48,10 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
     """The services for verbs on submitted jobs. This machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, working_directory(), typed(ssh))
     site = site_probe_of(settings)
+
+    def warn(text: str) -> None:
+        console.say(messages.warning(text))
+
     with open_store(console, needed=True) as (store, journal):
         yield Services(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
@@ -63,8 +67,8 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             step_within_s=settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
-            notify=notify,
-            job_ended=end_notifier(settings, lambda text: console.say(messages.warning(text))),
+            notify=partial(notify, warn),
+            job_ended=end_notifier(settings, warn),
             forced=partial(tell_forced, console),
             transfers=file_transfers,
             show_unfinished=console.outlets.show_unfinished,

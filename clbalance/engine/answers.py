@@ -170,7 +170,7 @@ def measured_answer(
     services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: RememberedNodes
 ) -> Measured:
     """The answer of a node that sent these sections."""
-    reading, now, site = parse_reading(sections), services.clock.now(), services.site
+    reading, now, site = services.completed(node, parse_reading(sections)), services.clock.now(), services.site
     return Measured(
         node=node,
         reading=reading,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Plan, Request, Unfit
+from clbalance.model import NodeName, Plan, Reading, Request, Unfit
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import JobRecord
 from clbalance.model.request import HiddenGpus
@@ -64,6 +64,8 @@ class Services:
     """Points in the queue for an account that has used nothing lately; 0: shares do not count."""
     half_life_s: float = 7 * 86_400.0
     """After this time, use counts half."""
+    completed: Callable[[NodeName, Reading], Reading] = lambda _, reading: reading
+    """Completes the reading of a node that is this machine by what can be read here without asking it."""
     slurm: SlurmNodes | None = None
     """Says which nodes Slurm gives no jobs. None: it is not asked."""
     site: "SiteProbe | None" = None
