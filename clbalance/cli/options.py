@@ -290,5 +290,6 @@ class RequestOptions(ConstraintOptions, ResourceOptions):
     """The request of each copy: resources, constraints, and the placement policy."""
 
     policy: Annotated[
-        str | None, Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, risk, fgd, random or rr.")
+        str | None,
+        Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, risk, fgd, random, rr or auto."),
     ] = None
