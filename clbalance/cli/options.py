@@ -316,5 +316,5 @@ class RequestOptions(ConstraintOptions, ResourceOptions):
 
     policy: Annotated[
         str | None,
-        Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, foresee, risk, fgd, random or rr."),
+        Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, foresee, risk, fgd, random, rr or auto."),
     ] = None

@@ -15,6 +15,7 @@ from clbalance.policy.jobs.record import Dependency, DependencyState, dependency
 from clbalance.policy.placement.policies import Policy, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.queue.free_capacity import without_lease
+from clbalance.policy.queue.queues import WAITING_LISTS
 from clbalance.policy.queue.start import Chosen, PendingJob, to_start
 from tests.policy.build import NOW, UPTIME_S, node, silent, sweep
 from tests.policy.jobs.test_afterwards import record
@@ -54,10 +55,11 @@ def sweep_and_place(
     running: dict[str, datetime | None] | None = None,
     policies: dict[str | None, Policy] | None = None,
     seed: int = 0,
+    queue: str = "priority",
 ) -> Chosen:
     snapshot = sweep(*(nodes or (node("n1"), node("n2"))))
     by = {None: OPEN, **(policies or {})}
-    return to_start(snapshot, jobs, running or {}, lambda one: by[one.group], NOW, Random(seed))
+    return to_start(snapshot, jobs, running or {}, lambda one: by[one.group], NOW, Random(seed), WAITING_LISTS[queue])
 
 
 def mine(key: str, cpus: float, *, age_s: float = 600.0) -> Lease:
@@ -87,6 +89,18 @@ def test_the_more_urgent_is_first_and_the_older_of_equals() -> None:
     jobs = [queued(1, cpus=4), queued(2, cpus=4, priority=2.0), queued(3, cpus=4, waited_s=90.0)]
     assert started(sweep_and_place(*jobs)) == [2, 3]
     assert sweep_and_place(*jobs).waits[1].startswith("0/2 nodes fit: 2 ")
+
+
+@pytest.mark.parametrize("queue", WAITING_LISTS)
+def test_in_every_list_the_more_urgent_is_first(queue: str) -> None:
+    jobs = [queued(1, cpus=4, waited_s=90.0, estimate_s=10.0), queued(2, cpus=4, priority=20.0, estimate_s=3600.0)]
+    assert started(sweep_and_place(*jobs, nodes=[node("n1")], queue=queue)) == [2]
+
+
+@pytest.mark.parametrize(("queue", "first"), [("easy", 1), ("fcfs", 1), ("sjf", 2)])
+def test_of_equals_the_list_says_which_is_first(queue: str, first: int) -> None:
+    jobs = [queued(2, cpus=4, estimate_s=10.0), queued(1, cpus=4, waited_s=90.0, estimate_s=3600.0)]
+    assert started(sweep_and_place(*jobs, nodes=[node("n1")], queue=queue)) == [first]
 
 
 def test_with_age_any_job_comes_first() -> None:
