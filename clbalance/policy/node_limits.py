@@ -5,6 +5,7 @@ of a group are is known there only, so of a group's limit only our own jobs coun
 a request.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
@@ -12,6 +13,7 @@ from clbalance.model import Allocation, Measured, NodeLimits, NodeName, Request,
 from clbalance.node.agent.lease.limits import (
     ROUNDING,
     Held,
+    Limit,
     LimitsError,
     excess,
     limits_for,
@@ -27,10 +29,9 @@ def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request)
     limits = answer.reading.limits
     if limits is None:
         return None
-    flaw = flaw_of(limits)
-    if flaw or isinstance(limits, Unknown):
-        return "limits unknown", flaw
-    own = limits_for(parse_limits(limits.text), set(limits.users), set(limits.groups))
+    own = limits if isinstance(limits, Unknown) else _own_limits(limits)
+    if isinstance(own, Unknown):
+        return "limits unknown", own.reason
     held = [_held(allocation) for allocation in _ours(answer)]
     asked = _asked(request, cpus, mem_bytes)
     for limit in own:
@@ -41,13 +42,17 @@ def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request)
 
 def flaw_of(limits: NodeLimits | Unknown) -> str:
     """Why the node admits no job: its limits are not known, or wrong; empty if they are well."""
-    if isinstance(limits, Unknown):
-        return limits.reason
+    own = limits if isinstance(limits, Unknown) else _own_limits(limits)
+    return own.reason if isinstance(own, Unknown) else ""
+
+
+@lru_cache(maxsize=64)
+def _own_limits(limits: NodeLimits) -> tuple[Limit, ...] | Unknown:
+    """Those that apply to our user, or why no job is admitted. Cached: the nodes of a cluster have few such files."""
     try:
-        parse_limits(limits.text)
+        return tuple(limits_for(parse_limits(limits.text), set(limits.users), set(limits.groups)))
     except LimitsError as error:
-        return str(error)
-    return ""
+        return Unknown(reason=str(error))
 
 
 def _ours(answer: Measured) -> list[Allocation]:

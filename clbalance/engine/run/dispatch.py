@@ -85,7 +85,7 @@ class Dispatch:
         if asked.set_limits and not refusals:
             from clbalance.engine.run.set_limits import count_sets  # few nodes have such limits
 
-            refusals = count_sets(self._services, tuple(asked.set_limits), self.job.key, self._plan.chosen)
+            refusals = count_sets(self._services, tuple(asked.set_limits), self.job.key, self._plan.chosen, answers)
             for node in self._plan.chosen if refusals else ():
                 self.agents.hang_up(node)
         remember_refusals(self._services, asked.unfit)
