@@ -189,7 +189,8 @@ def check_priority(number: float) -> float:
 
 def check_account(name: str | None) -> str | None:
     """The name of an account, if there is one. `UsageError` if none can have it."""
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}", name):
-        hint = "up to 64 letters, digits and `_.@-`, such as `lab3`"
-        raise UsageError(f"`--account` cannot be {name[:40]!r}", hint=hint)
+    if name is not None and not (re.fullmatch(r"[^\s,]{1,64}", name) and name.isprintable()):
+        raise UsageError(
+            f"`--account` cannot be {name[:40]!r}", hint="one word of at most 64 characters, such as `lab3`"
+        )
     return name

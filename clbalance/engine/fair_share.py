@@ -24,16 +24,20 @@ def shares_of_waiting(
     return fair_shares(_uses(journal, now, half_life_s), accounts, now.timestamp(), half_life_s)
 
 
+def submitted_of(journal: Journal, record: JobRecord) -> Submitted | None:
+    """What was submitted of a job; None if that cannot be read: such a job counts for nobody."""
+    try:
+        return journal.submitted(record.id)
+    except StoreError:
+        return None
+
+
 def _uses(journal: Journal, now: datetime, half_life_s: float) -> Iterator[Use]:
-    """Of each job its last attempt. A job that cannot be read counts for nobody."""
+    """Of each job its last attempt."""
     for record in journal.records(over=True, newest=_REMEMBERED):
         if record.started_at is None or _age_s(record, now) > HALF_LIVES * half_life_s:
             continue
-        try:
-            submitted = journal.submitted(record.id)
-        except StoreError:
-            continue
-        if submitted is not None:
+        if (submitted := submitted_of(journal, record)) is not None:
             yield Use(
                 account=account_of(submitted),
                 charge=charge_of(submitted.request, len(record.nodes)),

@@ -43,6 +43,8 @@ def relay_source() -> str:
 
 _REAPING = ("clbalance.node.agent.reap", "clbalance.node.agent.leftovers")
 """Modules that only `reap` needs: a sixteenth of the agent's text, which must stay below 64 KiB."""
+_OF_JOBS = tuple(f"clbalance.node.agent.{name}" for name in ("lease.limits", "lease.limits_file", "job.terminal"))
+"""Some that it does not need."""
 
 
 @cache
@@ -53,8 +55,8 @@ def agent_source() -> str:
 
 @cache
 def reaping_agent_source() -> str:
-    """The same, of an agent that can reap, too."""
-    return _program("agent")
+    """The same, of an agent that can reap, and admits no job."""
+    return _program("agent", without=_OF_JOBS)
 
 
 @cache

@@ -5,8 +5,23 @@ of a group are is known there only, so of a group's limit only our own jobs coun
 a request.
 """
 
-from clbalance.model import Allocation, Measured, NodeLimits, Request, Unknown
-from clbalance.node.agent.lease.limits import Held, LimitsError, excess, limits_for, parse_limits
+from functools import lru_cache
+from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Allocation, Measured, NodeLimits, NodeName, Request, Silent, Snapshot, Unknown
+from clbalance.node.agent.lease.limits import (
+    ROUNDING,
+    Held,
+    Limit,
+    LimitsError,
+    excess,
+    limits_for,
+    parse_limits,
+    shown_amount,
+)
+from clbalance.nodeset import fold
+from clbalance.policy.allocations import age_s
 
 
 def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request) -> tuple[str, str] | None:
@@ -14,10 +29,9 @@ def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request)
     limits = answer.reading.limits
     if limits is None:
         return None
-    flaw = flaw_of(limits)
-    if flaw or isinstance(limits, Unknown):
-        return "limits unknown", flaw
-    own = limits_for(parse_limits(limits.text), set(limits.users), set(limits.groups))
+    own = limits if isinstance(limits, Unknown) else _own_limits(limits)
+    if isinstance(own, Unknown):
+        return "limits unknown", own.reason
     held = [_held(allocation) for allocation in _ours(answer)]
     asked = _asked(request, cpus, mem_bytes)
     for limit in own:
@@ -28,13 +42,17 @@ def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request)
 
 def flaw_of(limits: NodeLimits | Unknown) -> str:
     """Why the node admits no job: its limits are not known, or wrong; empty if they are well."""
-    if isinstance(limits, Unknown):
-        return limits.reason
+    own = limits if isinstance(limits, Unknown) else _own_limits(limits)
+    return own.reason if isinstance(own, Unknown) else ""
+
+
+@lru_cache(maxsize=64)
+def _own_limits(limits: NodeLimits) -> tuple[Limit, ...] | Unknown:
+    """Those that apply to our user, or why no job is admitted. Cached: the nodes of a cluster have few such files."""
     try:
-        parse_limits(limits.text)
+        return tuple(limits_for(parse_limits(limits.text), set(limits.users), set(limits.groups)))
     except LimitsError as error:
-        return str(error)
-    return ""
+        return Unknown(reason=str(error))
 
 
 def _ours(answer: Measured) -> list[Allocation]:
@@ -58,3 +76,68 @@ def _asked(request: Request, cpus: float, mem_bytes: int) -> Held:
     if request.exclusive:
         asked_cpus, asked_bytes = max(cpus, asked_cpus), max(mem_bytes, asked_bytes)
     return Held(0, request.name, asked_cpus, request.gpus * request.gpu_share, asked_bytes)
+
+
+# -- limits over a node set, counted by the client on all nodes of the set
+
+_MAY_BE_GIVEN_BACK_S: Final = 30.0
+"""So long a lease may wait for the start of its job, and be given back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUse:
+    """What our jobs hold on a node set of one limited thing: one job, the others, and of these the youngest."""
+
+    name: str
+    own: float = 0.0
+    others: float = 0.0
+    young: float = 0.0
+    """Of the others, what may be given back in a moment, because its job may not have been started."""
+    nodes: tuple[NodeName, ...] = ()
+    """Where the others hold anything."""
+    unknown: str = ""
+    """What is not known; empty: nothing."""
+
+    def fits(self, most: float) -> bool:
+        """Whether all together keep within the limit. What is not known never does; what asks for none always does."""
+        return not self.unknown and (not self.own or self.own + self.others <= most + ROUNDING)
+
+    def may_shrink(self, most: float) -> bool:
+        """Whether it may fit in a moment."""
+        return not self.unknown and self.own + self.others - self.young <= most + ROUNDING
+
+    @property
+    def reason(self) -> str:
+        """Why it does not fit."""
+        if self.unknown:
+            return f"what is in use is not known: {self.unknown}"
+        used = shown_amount(self.name, self.others)
+        there = f" on {fold(self.nodes)}" if self.nodes else ""
+        return f"{shown_amount(self.name, self.own)} requested, {used} in use{there} until these jobs end"
+
+
+def use_of_set(snapshot: Snapshot, name: str, key: str, copies: int) -> SetUse:
+    """What our leases in the snapshot hold of `name`; `key`: of the job that is to be started, with so many copies."""
+    own = others = young = 0.0
+    nodes: list[NodeName] = []
+    for answer in snapshot.answers:
+        if isinstance(answer, Silent):
+            return SetUse(name=name, unknown=f"{answer.node}: {answer.cause.because(answer.reason)}")
+        leases, uid = answer.reading.leases, answer.reading.uid
+        if isinstance(leases, Unknown) or isinstance(uid, Unknown):
+            return SetUse(name=name, unknown=f"{answer.node}: its leases are not known")
+        for lease in leases:
+            if lease.uid != uid:
+                continue
+            if isinstance(lease.allocation, Unknown):
+                return SetUse(name=name, unknown=f"{answer.node}: a lease of yours cannot be read")
+            amount = _held(lease.allocation).amounts[name] or 0.0
+            if lease.key == key:
+                own, copies = own + amount, copies - 1
+                continue
+            others += amount
+            young += amount if age_s(lease.allocation, answer.reading.uptime_s) < _MAY_BE_GIVEN_BACK_S else 0.0
+            nodes += [answer.node] if amount else []
+    if copies > 0:
+        return SetUse(name=name, unknown="the leases of this job are not seen")
+    return SetUse(name=name, own=own, others=others, young=young, nodes=tuple(dict.fromkeys(nodes)))

@@ -1,19 +1,21 @@
 """Placement foresees the limits that root has set on a node, as far as it can be known from outside."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from clbalance.model import Measured, NodeLimits, Request, Unknown
+from clbalance.model import Answer, Lease, Measured, NodeLimits, Request, Unknown
 from clbalance.model.checkup import Severity
 from clbalance.policy.job_obstacles import reading_findings
+from clbalance.policy.node_limits import use_of_set
 from clbalance.policy.placement.explain import NodeState, node_state, unfit_summary
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.queue.cluster_state import ClusterState
 
-from .build import ME, NOW, SHE, lease, node, sweep
+from .build import ME, NOW, SHE, lease, node, silent, sweep
 
 
 def limited(text: str, name: str = "node1", **facts: object) -> Measured:
@@ -79,3 +81,37 @@ def test_limits_that_keep_every_job_out_are_told_to_root(limits: NodeLimits | Un
     found = [one for one in reading_findings(node("node1", limits=limits).reading) if one.check == "limits"]
     assert [one.severity for one in found] == ([] if flaw is None else [Severity.WRONG])
     assert all(f"its limits of users keep every job out: {flaw}" in one.what for one in found)
+
+
+def ours(key: str, *, cpus: float = 1.0, age_s: float = 100.0) -> Lease:
+    return replace(lease(cpus=cpus, slots=1, uid=ME, age_s=age_s), key=key)
+
+
+def test_of_a_node_set_all_our_leases_count_and_nobody_elses() -> None:
+    answers = sweep(
+        node("n1", leases=(ours("mine"), ours("other", cpus=2))),
+        node("n2", leases=(ours("mine"), lease(cpus=9, uid=SHE), ours("new", age_s=1))),
+    )
+    use = use_of_set(answers, "MaxCpus", "mine", 2)
+    assert (use.own, use.others, use.young) == (2.0, 3.0, 1.0)
+    assert (use.fits(5), use.fits(4.9)) == (True, False)
+    assert (use.may_shrink(4), use.may_shrink(3.9)) == (True, False), "only the new one may be given back"
+    assert use.reason == "2 requested, 3 in use on n[1-2] until these jobs end"
+    assert use_of_set(answers, "MaxJobs", "mine", 2).fits(4)
+    assert use_of_set(answers, "MaxGpus", "mine", 2).fits(0), "it asks for none"
+
+
+@pytest.mark.parametrize(
+    ("answers", "unknown"),
+    [
+        ((node("n1", leases=(ours("mine"),)), silent("n2")), "n2: "),
+        ((node("n1", leases=(ours("mine"),)), node("n2", leases=None)), "n2: its leases are not known"),
+        ((node("n1", leases=(ours("other"),)),), "the leases of this job are not seen"),
+        ((node("n1", leases=(replace(ours("mine"), allocation=Unknown(reason="x")),)),), "n1: a lease of yours cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_on_a_node_set_lets_nobody_in(answers: tuple[Answer, ...], unknown: str) -> None:
+    use = use_of_set(sweep(*answers), "MaxCpus", "mine", 1)
+    assert use.reason.startswith(f"what is in use is not known: {unknown}")
+    assert not use.fits(100)
+    assert not use.may_shrink(100)

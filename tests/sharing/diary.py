@@ -6,6 +6,7 @@ so whoever overlaps in a node's diary held leases there at the same time.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from clbalance.lab.node import LabNode
 
@@ -31,7 +32,12 @@ class Entry:
 
 def diary_of(node: LabNode) -> list[Entry]:
     """What the jobs of a node wrote, in its order."""
-    file = node.folder.tmp / "diary"
+    return diary_in(node.folder.tmp)
+
+
+def diary_in(folder: Path) -> list[Entry]:
+    """The same, of jobs with this TMPDIR."""
+    file = folder / "diary"
     return [_entry(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 

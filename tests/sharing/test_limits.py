@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.cli.command import Command
 from tests.faults.soak import trials
 
 from .controller import insist
-from .diary import diary_of, most_at_once
+from .diary import begun, diary_in, diary_of, most_at_once
 from .holding import job
 
 pytestmark = pytest.mark.root
@@ -47,7 +48,35 @@ def test_four_clients_never_take_one_job_more_than_their_limit(lab: Lab, clbalan
     set_limits(lab, "Default MaxJobs=2\n", "node1")
     with ThreadPoolExecutor(4) as pool:
         names = [f"job{number}" for number in range(trials(6, 1000))]
-        tries = list(pool.map(lambda name: insist(clbalance, ("-w", "node1", "--cpus", "0.1"), name), names))
+        list(pool.map(lambda name: insist(clbalance, ("-w", "node1", "--cpus", "0.1"), name), names))
     (diary,) = [diary_of(node) for node in lab.nodes if node.name == "node1"]
     assert most_at_once(diary) <= 2
-    assert sum(entry.begun for entry in diary) == len(names) == len(tries)
+    assert len(begun(diary)) == len(names)
+
+
+def test_a_limit_over_a_node_set_counts_the_jobs_on_all_of_it(lab: Lab, clbalance: Command) -> None:
+    set_limits(lab, "Default Nodes=node[1-2] MaxCpus=3\n", "node1", "node2")
+    with job(clbalance, "-w", "node1", "--cpus", "2", "--name", "train"):
+        refused = clbalance("run", "-q", "-w", "node[1-2]", "--cpus", "2", "--", "true")
+        assert refused.rc == 125
+        explained = " ".join(clbalance("explain", "last").text.split())
+        assert "MaxCpus=3 of each user over node[1-2]: 2 requested, 2 in use on node1 until these jobs end" in explained
+        assert clbalance("run", "-q", "-w", "node2", "--cpus", "1", "--", "true").rc == 0
+        assert clbalance("run", "-q", "-w", "node3", "--cpus", "2", "--", "true").rc == 0
+    lab.nodes[1].hang()
+    refused = clbalance("run", "-q", "-t", "2", "-u", "2", "-w", "node1", "--", "true")
+    assert (refused.rc, "nodes fit" in refused.stderr) == (125, True)
+
+
+@pytest.mark.soak
+def test_four_clients_never_take_one_job_more_than_their_limit_over_a_node_set(
+    lab: Lab, clbalance: Command, tmp_path: Path
+) -> None:
+    set_limits(lab, "Default Nodes=node[1-2] MaxJobs=2\n", "node1", "node2")
+    where = ("-w", "node[1-2]", "--cpus", "0.1", "--env", f"TMPDIR={tmp_path}")
+    with ThreadPoolExecutor(4) as pool:
+        names = [f"job{number}" for number in range(trials(4, 1000))]
+        list(pool.map(lambda name: insist(clbalance, where, name), names))
+    diary = diary_in(tmp_path)
+    assert most_at_once(diary) <= 2
+    assert len(begun(diary)) == len(names)

@@ -27,7 +27,7 @@ def check_limits(console: Console, file: Path, *, and_settings: bool) -> int:
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: it is not UTF-8", hint="is that the right file?") from error
     except LimitsError as error:
-        hint = "a line is `Default`, `User=NAME` or `Group=NAME`, then `MaxJobs=2` and the like"
+        hint = "a line is `Default`, `User=NAME` or `Group=NAME`, perhaps `Nodes=SET`, then `MaxJobs=2` and so on"
         raise SettingsError(f"{file}: {error}", hint=hint) from error
     console.say(messages.note(f"{file}: in order: {counted(len(found), 'limit')}"))
     console.show(CheckReport((str(file),)))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from clbalance.cli.cluster import open_store
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import one_job
-from clbalance.engine.fair_share import shares_of_waiting
+from clbalance.engine.fair_share import shares_of_waiting, submitted_of
 from clbalance.errors import ClbalanceError, ExitCode
 from clbalance.model.job_record import JobRecord, Placed
 from clbalance.policy.jobs.record import is_queued
@@ -47,11 +47,11 @@ def explain_job(word: str, console: Console) -> int:
 
 def _queue_points(journal: Journal, record: JobRecord) -> str:
     """Its points among the jobs that wait, in words; empty if it cannot be read."""
-    submitted = journal.submitted(record.id)
+    submitted = submitted_of(journal, record)
     if submitted is None:
         return ""
     settings, now = load_settings(os.environ, working_directory()).queue, datetime.now(UTC)
-    waiting = [one for other in journal.records() if is_queued(other) and (one := journal.submitted(other.id))]
+    waiting = [one for other in journal.records() if is_queued(other) and (one := submitted_of(journal, other))]
     shares = shares_of_waiting(journal, waiting, now, settings.half_life_s) if settings.fair_share else {}
     account, waited = account_of(submitted), max(0.0, (now - record.submitted_at).total_seconds())
     return points_text(

@@ -6,7 +6,7 @@ from typing import Any
 from clbalance.engine.agent.copies import Copies, Copy, Phase
 from clbalance.engine.agent.job_messages import lease_request
 from clbalance.engine.agent.multiplexer import AgentChannel
-from clbalance.engine.agent.protocol import Admitted, AgentError, AgentEvent, Claimed, Hello, Refused
+from clbalance.engine.agent.protocol import Admitted, AgentError, AgentEvent, Claimed, Hello, Refused, SetLimit
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.model import Cause, Measured, NodeName, Request
 from clbalance.model.job import JobSpec
@@ -70,6 +70,8 @@ class Admission:
         """The nodes that refused, and why."""
         self.crowded: dict[NodeName, float] = {}
         """Of those, the nodes that others filled first, with the CPUs allocated there by now."""
+        self.set_limits: dict[SetLimit, None] = {}
+        """Limits over node sets, as the nodes have told them; each once."""
         self.unfit: dict[NodeName, str] = {}
         """Of those, the nodes that could take no job at all, and why."""
 
@@ -114,10 +116,8 @@ class Admission:
             case Claimed(boot_id=boot_id, incarnation=incarnation, folder=folder) if not copy.boot_id:
                 copy.boot_id, copy.incarnation, copy.folder = boot_id, incarnation, folder
                 self._agents.expect(node, "admit")
-            case Admitted(gpus=gpus, port=port):
-                copy.phase, copy.port = Phase.ADMITTED, port
-                copy.env.update(mps_limits(self._answers[node], gpus, self._request.gpu_share))
-                self._agents.answered(node)
+            case Admitted():
+                self._admitted(copy, event)
             case Refused(promised_cpus=float(cpus), reason=reason):
                 self.crowded[node], self.refusals[node] = cpus, reason
             case Refused(kind=kind, reason=reason) if kind in _UNFIT_KINDS:
@@ -132,6 +132,16 @@ class Admission:
                     self.unfit[node] = self.refusals[node]
             case _:
                 pass  # nothing else is asked for yet
+
+    def _admitted(self, copy: Copy, event: Admitted) -> None:
+        if event.over and self._for_tasks:
+            first = event.over[0]
+            self.refusals[copy.node] = f"{first.said}: slots of tasks are not counted over node sets ({first.where})"
+            return
+        self.set_limits.update(dict.fromkeys(event.over))
+        copy.phase, copy.port = Phase.ADMITTED, event.port
+        copy.env.update(mps_limits(self._answers[copy.node], event.gpus, self._request.gpu_share))
+        self._agents.answered(copy.node)
 
     def _claim(self, copy: Copy, protocol: int) -> None:
         if protocol != PROTOCOL:

@@ -70,12 +70,27 @@ class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True, rename
     folder: Annotated[str, msgspec.Meta(max_length=4096)] = ""
 
 
+class SetLimit(msgspec.Struct, frozen=True):
+    """A limit of ours over a node set, which the client counts before it starts the job (docs/design/fair-share.md).
+
+    `said` names it in words, `where` its file and line on the node.
+    """
+
+    nodes: Annotated[str, msgspec.Meta(max_length=4096)]
+    name: Literal["MaxJobs", "MaxCpus", "MaxGpus", "MaxMem"]
+    most: float
+    said: str
+    where: str
+
+
 class Admitted(msgspec.Struct, tag_field="ev", tag="admitted", frozen=True):
     """The node has granted the lease. `gpus`: the devices, by UUID. `port`: a free TCP port; 0: none was found."""
 
     job: str
     gpus: tuple[str, ...] = ()
     port: int = 0
+    over: tuple[SetLimit, ...] = ()
+    """The limits over node sets under which the job must be counted before it is started."""
 
 
 class Stored(msgspec.Struct, tag_field="ev", tag="stored", frozen=True):

@@ -82,6 +82,12 @@ class Dispatch:
             allocation_limits=allocation_limits,
         )
         refusals = asked.admit(self._services.listener, self._services.clock)
+        if asked.set_limits and not refusals:
+            from clbalance.engine.run.set_limits import count_sets  # few nodes have such limits
+
+            refusals = count_sets(self._services, tuple(asked.set_limits), self.job.key, self._plan.chosen, answers)
+            for node in self._plan.chosen if refusals else ():
+                self.agents.hang_up(node)
         remember_refusals(self._services, asked.unfit)
         claimed = {copy.node: copy.boot_id for copy in self._copies if copy.boot_id and copy.node not in asked.unfit}
         remember_working(self._services, claimed)

@@ -57,6 +57,10 @@ def test_a_limit_is_read_as_slurm_and_our_options_write_it(text: str, most: floa
         ("Default MaxWall=60\n", "line 1: MaxWall needs a time such as"),
         ("Default MaxWall=1:30\n", "line 1: MaxWall needs a time such as"),
         ("Default MaxJobs=1 MaxJobs=2\n", "line 1: MaxJobs of each user was set in line 1 before"),
+        ("Default Nodes=n[1-4] MaxWall=1d\n", "line 1: 'MaxWall=1d': groups together, and MaxWall,"),
+        ("Group=a Nodes=n[1-4] MaxJobs=1\n", "line 1: 'MaxJobs=1': groups together, and MaxWall,"),
+        ("Default MaxJobs=1 Nodes=n\n", "line 1: 'Nodes=n': the limits are"),
+        ("Default Nodes= MaxJobs=1\n", "line 1: 'Nodes=': the limits are"),
         ("User=a,b MaxJobs=1\nUser=b MaxJobs=2\n", "line 2: MaxJobs of user b was set in line 1 before"),
     ],
 )  # fmt: skip
@@ -86,6 +90,7 @@ User=@night MaxJobs=3
 User=alice MaxCpus=unlimited
 Group=students MaxGpus=4
 User=1001 MaxMem=1G
+User=carol Nodes=n[1-4] MaxJobs=5
 """
 
 
@@ -95,6 +100,7 @@ User=1001 MaxMem=1G
         pytest.param("bob", [], ["MaxJobs=2", "MaxCpus=8", "MaxMem=1G"], id="the default, and what names the uid"),
         pytest.param("bob", ["students"], ["MaxJobs=1", "MaxCpus=8", "MaxGpus=4", "MaxMem=1G"], id="a member"),
         pytest.param("bob", ["night", "students"], ["MaxJobs=1", "MaxCpus=8", "MaxGpus=4", "MaxMem=1G"], id="of two groups the lower"),
+        pytest.param("carol", [], ["MaxJobs=2", "MaxJobs=5", "MaxCpus=8", "MaxMem=1G"], id="over a node set besides"),
         pytest.param("alice", [], ["MaxJobs=2", "MaxMem=1G"], id="one's own is closer than the default"),
     ],
 )  # fmt: skip

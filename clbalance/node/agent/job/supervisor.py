@@ -53,7 +53,7 @@ class Supervisor:
         try:
             self.lease = admission.admit(self.orders.fd)
             fail_point("admitted")
-            self.tell("admitted", gpus=self.lease.gpus)
+            self.tell("admitted", gpus=self.lease.gpus, **admission.more())
             self.start(Task(self.place, self.await_start(), self.lease))
         except (RefusedError, OSError, ImportError) as error:
             self.release()

@@ -127,6 +127,11 @@ class Admission:
             for fd in self.kept:
                 os.close(fd)
 
+    def more(self) -> "dict[str, object]":
+        """What else a client is told that was admitted."""
+        over = [] if self.limits is None else self.limits.over_sets()
+        return {"over": over} if over else {}
+
     def negotiate(self, tie: int) -> OwnLease:
         until = time.monotonic() + LOCK_WITHIN_S
         if self.wish.tmp_bytes:

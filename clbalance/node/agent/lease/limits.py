@@ -30,26 +30,28 @@ class Limit:
     """`name` is at most `most` (None: no limit), as `text` says in line `line`.
 
     `user`: of that user, or with `@` of each member of a group; empty: of each user. `group`: of all its members
-    together; empty: each user is counted alone.
+    together; empty: each user is counted alone. `nodes`: on all of this node set together; empty: on this node.
     """
 
-    __slots__ = ("group", "line", "most", "name", "text", "user")
+    __slots__ = ("group", "line", "most", "name", "nodes", "text", "user")
 
-    def __init__(self, line: int, name: str, text: str, user: str, group: str) -> None:
+    def __init__(self, line: int, name: str, text: str, user: str, group: str, nodes: str) -> None:
         self.line = line
         self.name = name
         self.text = text
         self.most = amount_of(name, text)
         self.user = user
         self.group = group
+        self.nodes = nodes
 
     @property
     def whose(self) -> str:
         if self.group:
             return "group %s" % self.group
+        where = " over %s" % self.nodes if self.nodes else ""
         if self.user.startswith("@"):
-            return "each user of group %s" % self.user[1:]
-        return "user %s" % self.user if self.user else "each user"
+            return "each user of group %s%s" % (self.user[1:], where)
+        return "%s%s" % ("user %s" % self.user if self.user else "each user", where)
 
     @property
     def named_group(self) -> str:
@@ -77,7 +79,7 @@ def parse_limits(text: str) -> "list[Limit]":
 
 
 def limits_in(number: int, words: "list[str]") -> "list[Limit]":
-    """The limits of one line: `Default`, `User=a,b` or `Group=a,b`, then `MaxJobs=2` and the like."""
+    """The limits of one line: `Default`, `User=a,b` or `Group=a,b`, perhaps `Nodes=SET`, then `MaxJobs=2` and so on."""
     kind, _, names = words[0].partition("=")
     owners = names.split(",")
     kind = kind.lower()
@@ -89,12 +91,18 @@ def limits_in(number: int, words: "list[str]") -> "list[Limit]":
         subjects = [("", owner) for owner in owners]
     else:
         raise LimitsError("%.40r: begin with `Default`, `User=NAME`, `User=@GROUP` or `Group=NAME`" % words[0])
-    limits = []
+    limits: "list[Limit]" = []
+    nodes = ""
     for word in words[1:]:
         name, equals, text = word.partition("=")
+        if name.lower() == "nodes" and text.isprintable() and text and not limits:
+            nodes = text
+            continue
+        if nodes and (kind == "group" or name.lower() == "maxwall"):
+            raise LimitsError("%.40r: groups together, and MaxWall, have no limit over `Nodes=`" % word)
         if not equals or name.lower() not in BY_WORD:
             raise LimitsError("%.40r: the limits are %s, each with `=` and a value" % (word, ", ".join(NAMES)))
-        limits += [Limit(number, BY_WORD[name.lower()], text, user, group) for user, group in subjects]
+        limits += [Limit(number, BY_WORD[name.lower()], text, user, group, nodes) for user, group in subjects]
     if not limits:
         raise LimitsError("no limit: %s, each with `=` and a value" % ", ".join(NAMES))
     return limits
@@ -145,7 +153,7 @@ def limits_for(limits: "list[Limit]", users: "set[str]", groups: "set[str]") -> 
     Of the limits for himself the closest counts: his own, then the lowest of his groups' (`@`), then the default.
     Those of groups together all count.
     """
-    closest: "dict[str, tuple[int, float, Limit]]" = {}
+    closest: "dict[tuple[str, str], tuple[int, float, Limit]]" = {}
     together = []
     for limit in limits:
         if limit.group:
@@ -161,8 +169,9 @@ def limits_for(limits: "list[Limit]", users: "set[str]", groups: "set[str]") -> 
         else:
             continue
         found = (closeness, float("-inf") if limit.most is None else -limit.most, limit)
-        if limit.name not in closest or found[:2] > closest[limit.name][:2]:
-            closest[limit.name] = found
+        thing = limit.name, limit.nodes
+        if thing not in closest or found[:2] > closest[thing][:2]:
+            closest[thing] = found
     chosen = [limit for _, _, limit in closest.values()] + together
     return sorted((limit for limit in chosen if limit.most is not None), key=lambda limit: NAMES.index(limit.name))
 

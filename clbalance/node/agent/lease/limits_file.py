@@ -75,6 +75,21 @@ class NodeLimits:
                 where = "%s, line %d" % (shown(self.path), limit.line)
                 raise LackError("limits", "%s (%s)" % (reason, where), shares_in(limit, held))
 
+    def over_sets(self) -> "list[dict[str, object]]":
+        """The limits over node sets that apply to this user. The client counts them before it starts the job."""
+        said = [(one, "%s=%s of %s" % (one.name, one.text, one.whose)) for one in self.limits if one.nodes]
+        where = shown(self.path)
+        return [
+            {
+                "nodes": one.nodes,
+                "name": one.name,
+                "most": one.most,
+                "said": text,
+                "where": "%s, line %d" % (where, one.line),
+            }
+            for one, text in said
+        ]
+
 
 def asked_by(wish: Wish, node: Measured) -> Held:
     """What the job would hold. An exclusive one holds all cpus and memory."""
