@@ -23,7 +23,9 @@ def write_forecasts(connection: Connection, at: datetime, samples: Mapping[NodeN
     known = {node: (last, state) for node, last, state in _rows(connection, nodes, slot)}
     due = [node for node in nodes if known.get(node, (None,))[0] != slot]
     connection.executemany(
-        "INSERT OR REPLACE INTO forecast (node, slot, state) VALUES (?, ?, ?)",
+        # Not `INSERT OR REPLACE`, which deletes the row first, and takes twice as long.
+        "INSERT INTO forecast (node, slot, state) VALUES (?, ?, ?)"
+        " ON CONFLICT (node) DO UPDATE SET slot = excluded.slot, state = excluded.state",
         (
             (storable(node), slot, with_sample(known[node][1] if node in known else None, slot, samples[node].values))
             for node in due
