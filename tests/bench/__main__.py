@@ -17,6 +17,7 @@ from . import (
     agent,
     copying,
     few_nodes,
+    forecasting,
     gpu_states,
     placing,
     playing,
@@ -53,6 +54,7 @@ ASKED: tuple[Asked, ...] = (
     *placing.MEASUREMENTS,
     *gpu_states.MEASUREMENTS,
     *few_nodes.MEASUREMENTS,
+    *forecasting.MEASUREMENTS,
     *rebalancing.MEASUREMENTS,
     *screen.MEASUREMENTS,
 )

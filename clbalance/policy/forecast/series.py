@@ -120,9 +120,10 @@ def _compare(numbers: Numbers, slot: int, value: float) -> None:
     and a week of steps is in step with nothing that comes every hour.
     """
     turn = int(numbers[_COUNT])
-    for at, steps in enumerate(HORIZONS):
+    for at, horizon in enumerate(HORIZONS):
         if at and (turn + at) % 7 >= _COMPARED_OF_SEVEN:
             continue
+        steps = horizon
         # Where nodes are asked more rarely, a prediction between two horizons counts for the farther one.
         while steps > _NEARER[at] and math.isnan(numbers[_line(slot - steps)]):
             steps -= 1
