@@ -116,7 +116,7 @@ def _begin(numbers: Numbers, slot: int, value: float) -> None:
 
 
 def _compare(numbers: Numbers, slot: int, value: float) -> None:
-    """Compare what was predicted for this step with what came. Far ahead only four times of seven, which saves a third of
+    """Compare what was predicted for this step with what came. Far ahead only four times of seven, to save a third of
     the time: neighbours differ little, and seven steps are in step with nothing that comes every hour.
     """
     turn = int(numbers[_COUNT])
