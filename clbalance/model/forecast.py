@@ -15,7 +15,7 @@ class Expected:
     last_error: float | None
     """How wrong it would have been to expect the last value."""
     by: str
-    """The predictor that was best lately."""
+    """The predictor that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ def forecast_document(found: NodeForecast | None) -> Json:
 
 
 def expected_document(one: Expected) -> dict[str, Json]:
-    """One index of a forecast as JSON. `by`: the predictor that was best lately."""
+    """One index of a forecast as JSON. `by`: the predictor that says so."""
     return {
         "expected": finite(one.value),
         "usual_error": finite(one.error),

@@ -11,7 +11,7 @@ from datetime import datetime
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, KeptAnswer, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, Remembered
-from clbalance.store.forecasts import read_forecasts, write_forecasts
+from clbalance.store.forecasts.rows import read_forecasts, write_forecasts
 from clbalance.store.history import read_mean_load, read_past, write_past
 from clbalance.store.readings import (
     Trends,

@@ -101,7 +101,7 @@ class SqliteStore:
         came_at: Mapping[NodeName, datetime] | None = None,
         answers: Mapping[NodeName, bytes] | None = None,
     ) -> None:
-        from clbalance.store.forecasts import write_forecasts  # once nodes have answered (docs/design/startup.md)
+        from clbalance.store.forecasts.rows import write_forecasts  # once nodes have answered (docs/design/startup.md)
 
         came_at = came_at or {}
         rows = [(node, *row_of(came_at.get(node, at), reading)) for node, reading in readings.items()]
@@ -133,7 +133,7 @@ class SqliteStore:
             return read_mean_load(self._connection, nodes, since, until)
 
     def forecasts(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, bytes]:
-        from clbalance.store.forecasts import read_forecasts
+        from clbalance.store.forecasts.rows import read_forecasts
 
         with as_store_error(self._database):
             return read_forecasts(self._connection, nodes)

@@ -9,7 +9,7 @@ with their ages, and what a dispatcher places it charges until it sweeps again. 
 import heapq
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 
@@ -27,6 +27,8 @@ from clbalance.model import (
     Unknown,
 )
 from clbalance.policy.allocations import TAU_S
+from clbalance.policy.forecast.node import Outlook, slot_at, with_sample
+from clbalance.policy.indices.samples import index_values
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import policy_named
 from clbalance.policy.placement.thresholds import Thresholds
@@ -45,6 +47,39 @@ class Case:
     dispatchers: int = 1
     remembers: bool = True
     """Debt and leases count; without them only the measured queue does."""
+    foresees: bool = False
+    """The queue that is expected counts, in place of the measured one."""
+
+
+_STEPS_A_VIEW = 300.0
+"""Forecasts change so often between two sweeps."""
+
+
+@dataclass(slots=True)
+class _View:
+    """What one dispatcher knows: its last snapshot with its own placements, and what its sweeps say of the load to come."""
+
+    snapshot: Snapshot
+    forecasts: list[bytes | None] = field(default_factory=lambda: [None] * NODES)
+    foreseen_s: float = -math.inf
+
+    def count(self) -> None:
+        """Count the snapshot, as the store does."""
+        for at, answer in enumerate(self.snapshot.answers):
+            assert isinstance(answer, Measured)
+            slot = slot_at(float(answer.reading.uptime_s))  # type: ignore[arg-type]  # of a simulated node it is known
+            self.forecasts[at] = with_sample(self.forecasts[at], slot, index_values(answer))
+
+    def foresee(self, now_s: float) -> None:
+        """Look as far ahead as the snapshot is old: the load of now is not known either."""
+        if now_s - self.foreseen_s < _STEPS_A_VIEW:
+            return
+        self.foreseen_s = now_s
+        answers = (
+            replace(answer, expected=Outlook(state, now_s)) if isinstance(answer, Measured) and state else answer
+            for answer, state in zip(self.snapshot.answers, self.forecasts, strict=True)
+        )
+        self.snapshot = replace(self.snapshot, answers=tuple(answers))
 
 
 @dataclass(slots=True)
@@ -83,18 +118,20 @@ def _responses(case: Case, rng: Random) -> Iterator[float]:
     events: list[tuple[float, int, str, int]] = [(0.0, 0, "arrival", 0)]
     events += [(one * step_s / case.dispatchers, one, "sweep", one) for one in range(case.dispatchers)]
     heapq.heapify(events)
-    views = [_sweep(servers, 0.0, case)] * case.dispatchers
+    views = [_View(_sweep(servers, 0.0, case)) for _ in range(case.dispatchers)]
     number = 0
     while True:
         now_s, _, what, which = heapq.heappop(events)
         number += 1
         match what:
             case "sweep":
-                views[which] = _sweep(servers, now_s, case)
+                views[which].snapshot, views[which].foreseen_s = _sweep(servers, now_s, case), -math.inf
+                if case.foresees:
+                    views[which].count()
                 heapq.heappush(events, (now_s + step_s, number, "sweep", which))
             case "arrival":
                 heapq.heappush(events, (now_s + rng.expovariate(BUSY * NODES / SERVICE_S), number, "arrival", 0))
-                chosen = _choose(servers, views, case, rng)
+                chosen = _choose(servers, views, case, now_s, rng)
                 servers[chosen].pass_time(now_s)
                 servers[chosen].queue.append((number, now_s))
                 if len(servers[chosen].queue) == 1:
@@ -107,16 +144,19 @@ def _responses(case: Case, rng: Random) -> Iterator[float]:
                     heapq.heappush(events, (now_s + rng.expovariate(1 / SERVICE_S), number, "end", which))
 
 
-def _choose(servers: list[_Server], views: list[Snapshot], case: Case, rng: Random) -> int:
+def _choose(servers: list[_Server], views: list[_View], case: Case, now_s: float, rng: Random) -> int:
     if case.policy is None:
         shortest = min(len(server.queue) for server in servers)
         return rng.choice([at for at, server in enumerate(servers) if len(server.queue) == shortest])
-    which = rng.randrange(case.dispatchers)
+    view = views[rng.randrange(case.dispatchers)]
+    if case.foresees:
+        view.foresee(now_s)
     everywhere = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
-    policy = policy_named(case.policy, thresholds=everywhere)
-    plan = place(views[which], Request(cpus=1.0 if case.remembers else 0.0), policy, _NOW, rng)
+    weights = {"run_queue": 0.0, "forecast": 4.0} if case.foresees else {}
+    policy = policy_named(case.policy, thresholds=everywhere, weights=weights)
+    plan = place(view.snapshot, Request(cpus=1.0 if case.remembers else 0.0), policy, _NOW, rng)
     if case.remembers:
-        views[which] = plan.charged
+        view.snapshot = plan.charged
     return int(plan.chosen[0][1:])
 
 

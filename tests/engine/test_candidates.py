@@ -1,6 +1,7 @@
 """A placement asks few of many nodes where it remembers enough, and all where those few will not do."""
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,9 +12,9 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import StoreError
 from clbalance.model import Cause, NodeName, Plan, Request
-from clbalance.model.node_history import KeptAnswer
+from clbalance.model.node_history import KeptAnswer, NodeSample
 from clbalance.model.request import Constraints
-from clbalance.policy.placement.policies import LEAST
+from clbalance.policy.placement.policies import LEAST, Policy, policy_named
 from clbalance.policy.placement.quorum import GRACE_OF_FEW_S, GRACE_S
 from clbalance.policy.shortlist import DRAWN, SPARE
 from clbalance.store.in_memory import InMemoryStore
@@ -49,10 +50,10 @@ def changed(services: Services, nodes: dict[str, ScriptedNode]) -> None:
     services.transport.nodes.update({NodeName(name): node for name, node in nodes.items()})  # type: ignore[attr-defined]
 
 
-def placed(services: Services, request: Request | None = None) -> tuple[Plan, set[str]]:
+def placed(services: Services, request: Request | None = None, policy: Policy = LEAST) -> tuple[Plan, set[str]]:
     """The plan, and the nodes that were asked."""
     query = PlacementQuery(
-        candidates=tuple(map(NodeName, NAMES)), request=request or Request(), policy=LEAST, rng=random.Random(0)
+        candidates=tuple(map(NodeName, NAMES)), request=request or Request(), policy=policy, rng=random.Random(0)
     )
     with services.transport.sessions() as sessions:
         plan = sweep_and_place(services, sessions, query)
@@ -103,6 +104,44 @@ def test_a_much_better_node_that_stays_silent_is_not_waited_for_longer_than_amon
     began_s = services.clock.monotonic()
     assert placed(services)[0].chosen != ("n19",)
     assert services.clock.monotonic() - began_s == pytest.approx(GRACE_S)
+
+
+def usually_busy(services: Services, name: str) -> Services:
+    """For hours the node has had eight processes for each cpu, and it has none now."""
+    for step in range(60, 0, -1):
+        past = {NodeName(name): NodeSample(answered=True, values={"r1m_per_cpu": 8.0})}
+        services.store.remember(services.clock.now() - timedelta(minutes=5 * step), {}, past=past)
+    return services
+
+
+def test_an_answer_of_a_minute_ago_counts_as_it_would_probably_be_now() -> None:
+    for asked_s_ago, is_asked in ((70.0, False), (10.0, True)):
+        services = usually_busy(world(), "n00")
+        take_snapshot(services, [NodeName(name) for name in NAMES])
+        services.clock.pause(asked_s_ago)
+        services.transport.opened.clear()  # type: ignore[attr-defined]
+        assert ("n00" in placed(services)[1]) is is_asked
+
+
+def test_foresee_passes_by_a_node_that_is_idle_for_a_moment_whether_few_or_all_are_asked() -> None:
+    for nothing_known in (True, False):
+        services = usually_busy(world(), "n00")
+        if not nothing_known:
+            take_snapshot(services, [NodeName(name) for name in NAMES])
+            services.transport.opened.clear()  # type: ignore[attr-defined]
+        plan, asked = placed(services, policy=policy_named("foresee"))
+        assert plan.chosen == ("n01",)
+        assert ("n00" in asked) is nothing_known
+
+
+def test_forecasts_that_cannot_be_read_are_a_warning_and_what_is_measured_counts() -> None:
+    class Broken(InMemoryStore):
+        def forecasts(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, bytes]:
+            raise StoreError("the disk is gone")
+
+    services = world(store=Broken())
+    assert placed(services, policy=policy_named("foresee"))[0].chosen == ("n00",)
+    assert "the disk is gone" in services.listener.forgotten  # type: ignore[attr-defined]
 
 
 def test_who_remembers_nothing_asks_all() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from clbalance.model import CpuTicks, Reading, Unknown
-from clbalance.model.node_history import FailureStreak
+from clbalance.model.node_history import FailureStreak, NodeSample
+from clbalance.policy.forecast.node import expected_of_node
 from clbalance.ports import Store
 from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.state import SqliteStore
@@ -240,3 +241,25 @@ def test_counters_add_up_and_last_values_are_the_last(store: Store) -> None:
     store.update_counters(add={"moves": 2.0}, put={"score": 0.5})
     store.update_counters(add={"moves": 1.0}, put={"score": 0.25})
     assert store.counters() == {"moves": 3.0, "score": 0.25}
+
+
+def test_what_is_known_of_the_load_to_come_is_counted_once_in_five_minutes(store: Store) -> None:
+    def count(seconds: float, load: float | None) -> bytes:
+        sample = NodeSample(answered=load is not None, values={} if load is None else {"r1m_per_cpu": load})
+        store.remember(after(seconds), {}, past={A: sample})
+        return store.forecasts([A])[A]
+
+    assert store.forecasts([A, B]) == {}
+    first = count(0, 0.5)
+    assert count(10, 0.9) == first
+    assert count(300, None) == first, "it was silent"
+    second = count(300, 0.9)
+    assert second != first
+    assert store.forecasts([B, A]) == {A: second}
+
+
+def test_what_is_known_of_the_load_to_come_goes_on_when_the_clock_is_set_back(store: Store) -> None:
+    for seconds in (0, 300, -86_400, -86_100):
+        store.remember(after(seconds), {}, past={A: NodeSample(answered=True, values={"r1m_per_cpu": 0.5})})
+    expected = expected_of_node(store.forecasts([A])[A], after(-86_000).timestamp())
+    assert expected["r1m_per_cpu"].value == pytest.approx(0.5)

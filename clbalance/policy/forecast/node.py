@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from clbalance.model.forecast import Expected, Peaks
-from clbalance.policy.forecast.peaks import BUCKETS, counted, percentile
+from clbalance.policy.forecast.peaks import BUCKETS, aged, bucket_of, percentile
 from clbalance.policy.forecast.series import SIZE, STEP_S, Numbers, add, expected, is_sample, is_sound, numbers_of_new
 from clbalance.policy.indices.row import Unit
 from clbalance.policy.indices.table import FORECASTS
@@ -19,8 +19,11 @@ _FORMAT: Final = 1.0
 """Another one is of another version."""
 _HEAD: Final = 2
 """The format, and the last step."""
-_PEAKS: Final = _HEAD + len(FORECASTS) * SIZE
-_WHOLE: Final = _PEAKS + 2 * BUCKETS
+_LAST: Final = 1
+_OF_CPU: Final = _HEAD + len(FORECASTS) * SIZE
+_OF_MEM: Final = _OF_CPU + BUCKETS
+_WHOLE: Final = _OF_MEM + BUCKETS
+_HOUR: Final = 3600 // STEP_S
 _CPU_HALF_LIFE_S: Final = 12 * 3600.0
 _MEM_HALF_LIFE_S: Final = 24 * 3600.0
 _CPU_SHARE: Final = 0.95
@@ -45,24 +48,27 @@ def with_sample(state: bytes | None, slot: int, values: Mapping[str, float]) -> 
             series = series if is_sound(series) else numbers_of_new()
             add(series, slot, value)
             numbers[begin : begin + SIZE] = series
-    _count_peaks(numbers, slot - int(numbers[1]), values)
-    numbers[1] = slot
+    _count_peaks(numbers, slot, values)
+    numbers[_LAST] = slot
     return numbers.tobytes()
 
 
-def _count_peaks(numbers: Numbers, passed: int, values: Mapping[str, float]) -> None:
-    of_cpu, of_mem = _PEAKS, _PEAKS + BUCKETS
+def _count_peaks(numbers: Numbers, slot: int, values: Mapping[str, float]) -> None:
+    hours = slot // _HOUR - int(numbers[_LAST]) // _HOUR
+    if hours > 0:  # a clock that was set back ages nothing
+        numbers[_OF_CPU:_OF_MEM] = aged(numbers[_OF_CPU:_OF_MEM], 3600.0 * hours, _CPU_HALF_LIFE_S)
+        numbers[_OF_MEM:] = aged(numbers[_OF_MEM:], 3600.0 * hours, _MEM_HALF_LIFE_S)
     used, left = values.get(_CPU_USE), values.get(_MEM_LEFT)
     if used is not None and is_sample(used):
-        numbers[of_cpu:of_mem] = counted(numbers[of_cpu:of_mem], used, passed, _CPU_HALF_LIFE_S)
+        numbers[_OF_CPU + bucket_of(used)] += 1.0
     if left is not None and is_sample(left):
-        numbers[of_mem:] = counted(numbers[of_mem:], 100.0 - left, passed, _MEM_HALF_LIFE_S)
+        numbers[_OF_MEM + bucket_of(100.0 - left)] += 1.0
 
 
 def _numbers(state: bytes | None) -> Numbers:
     if state is not None and len(state) == 4 * _WHOLE:
         numbers = array("f", state)
-        if numbers[0] == _FORMAT and math.isfinite(numbers[1]) and math.isfinite(sum(numbers[_PEAKS:])):
+        if numbers[0] == _FORMAT and math.isfinite(numbers[_LAST]) and math.isfinite(sum(numbers[_OF_CPU:])):
             return numbers
     numbers = array("f", [_FORMAT, 0.0])
     for _ in FORECASTS:
@@ -121,6 +127,6 @@ def peaks_of_node(state: bytes) -> Peaks:
     """The peaks of the last day or two."""
     numbers = _numbers(state)
     return Peaks(
-        cpu_use_p95_pct=percentile(numbers[_PEAKS : _PEAKS + BUCKETS], _CPU_SHARE),
-        mem_used_p98_pct=percentile(numbers[_PEAKS + BUCKETS :], _MEM_SHARE),
+        cpu_use_p95_pct=percentile(numbers[_OF_CPU:_OF_MEM], _CPU_SHARE),
+        mem_used_p98_pct=percentile(numbers[_OF_MEM:], _MEM_SHARE),
     )

@@ -7,7 +7,7 @@ from array import array
 from itertools import accumulate
 from typing import Final
 
-from clbalance.policy.forecast.series import STEP_S, Numbers
+from clbalance.policy.forecast.series import Numbers
 
 BUCKETS: Final = 20
 _WIDTH_PCT: Final = 100.0 / BUCKETS
@@ -15,12 +15,15 @@ _FEWEST: Final = 12.0
 """So many samples, an hour of them, make a peak."""
 
 
-def counted(buckets: Numbers, value_pct: float, passed: int, half_life_s: float) -> Numbers:
-    """The histogram with one more sample, `passed` steps after the last one."""
-    kept = 0.5 ** (max(0, passed) * STEP_S / half_life_s)
-    found = array("f", [kept * count for count in buckets])
-    found[min(BUCKETS - 1, max(0, int(value_pct / _WIDTH_PCT)))] += 1.0
-    return found
+def aged(buckets: Numbers, passed_s: float, half_life_s: float) -> Numbers:
+    """The histogram so much later."""
+    kept = 0.5 ** (passed_s / half_life_s)
+    return array("f", [kept * count for count in buckets])
+
+
+def bucket_of(value_pct: float) -> int:
+    """The bucket of a load."""
+    return min(BUCKETS - 1, max(0, int(value_pct / _WIDTH_PCT)))
 
 
 def percentile(buckets: Numbers, share: float) -> float | None:

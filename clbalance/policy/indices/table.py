@@ -100,7 +100,7 @@ INDICES: Final = (
         json="mem_available_bytes",
         column=Column(heading="MEM"),
         threshold=Threshold(key="mem_available_pct", words="available memory", default=5.0, is_floor=True),
-        history=History(key="mem_available_pct", in_forecasts=True),
+        history=History(key="mem_available_pct"),
         metric=Metric(name="memory_available_bytes", help="Memory that a new program may have."),
     ),
     Index(

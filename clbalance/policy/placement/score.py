@@ -144,7 +144,7 @@ def _expected_text(load: NodeLoad, _: Request, __: float) -> str:
     expected = load.answer.expected.get(R1M_PER_CPU)
     if expected is None:
         return f"no forecast, r1m {load.r1m:.2f}"
-    error = "" if expected.error is None else f" ± {expected.error * load.cpus:.2f}"
+    error = "" if expected.error is None else f" +- {expected.error * load.cpus:.2f}"
     return f"r1m {_expected_queue(load):.2f}{error} expected on {counted(load.cpus, 'cpu')}"
 
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.errors import SettingsError
-from clbalance.model import Measured, Request, Snapshot, Trend
+from clbalance.model import Measured, NodeName, Request, Snapshot, Trend
+from clbalance.model.forecast import Expected
 from clbalance.policy.indices.samples import R1M_PER_CPU
 from clbalance.policy.placement.fragmentation import Workload
 from clbalance.policy.placement.place import place
-from clbalance.policy.placement.policies import KINDS, policy_named
+from clbalance.policy.placement.policies import KINDS, looking_ahead, policy_named
 from tests.policy.build import NOW, gpu, lease, node, placed, silent, sweep
 
 from .test_place import patient, picks, snapshots
@@ -142,3 +143,49 @@ def test_a_node_without_history_is_no_smaller_a_risk_than_its_load_says() -> Non
     assert placed(sweep(node("b"), calm), policy=policy_named("risk")).chosen == ("a",)
     (score,) = placed(sweep(node("b")), policy=policy_named("risk")).ranked
     assert [(term.unknown, term.source) for term in score.terms if term.name == "risk"] == [(True, "no history")]
+
+
+def expecting(name: str, *, now: float, later: float | None) -> Measured:
+    """A node of 4 cpus with a run queue of `now`, where `later` is expected."""
+    one = node(name, r1m=now, cpus=4)
+    if later is None:
+        return one
+    expected = Expected(value=later / 4, error=0.05, last_error=0.1, by="median of 12")
+    return replace(one, expected={R1M_PER_CPU: expected})
+
+
+def test_foresee_takes_the_node_that_will_be_idle_not_the_one_that_is() -> None:
+    busy_soon, idle_soon = expecting("a", now=0.0, later=3.0), expecting("b", now=3.0, later=0.0)
+    assert placed(sweep(busy_soon, idle_soon), policy=policy_named("least")).chosen == ("a",)
+    plan = placed(sweep(busy_soon, idle_soon), policy=policy_named("foresee"))
+    assert plan.chosen == ("b",)
+    (term,) = [term for term in plan.ranked[0].terms if term.name == "forecast"]
+    assert term.source == "r1m 0.00 +- 0.20 expected on 4 cpus"
+
+
+def test_a_node_without_a_forecast_counts_by_what_is_measured() -> None:
+    idle, busy, known = (expecting("a", now=now, later=later) for now, later in ((1.0, None), (3.0, None), (0.0, 2.0)))
+    known = replace(known, node=NodeName("b"))
+    assert placed(sweep(idle, known), policy=policy_named("foresee")).chosen == ("a",)
+    plan = placed(sweep(busy, known), policy=policy_named("foresee"))
+    assert plan.chosen == ("b",)
+    assert [term.source for term in plan.ranked[1].terms if term.name == "forecast"] == ["no forecast, r1m 3.00"]
+
+
+def test_what_was_just_placed_counts_on_top_of_the_forecast() -> None:
+    first, second = expecting("a", now=0.0, later=0.0), expecting("b", now=0.0, later=0.2)
+    charged = placed(sweep(first, second), policy=policy_named("foresee")).charged
+    assert placed(charged, policy=policy_named("foresee")).chosen == ("b",)
+
+
+def test_least_weighs_no_forecast_unless_it_is_told_to() -> None:
+    assert policy_named("least").weights.forecast == 0.0
+    nodes = sweep(expecting("a", now=0.0, later=3.0), expecting("b", now=0.5, later=0.0))
+    assert placed(nodes, policy=policy_named("least")).chosen == ("a",)
+    assert placed(nodes, policy=policy_named("least", weights={"forecast": 4.0})).chosen == ("b",)
+
+
+def test_looking_ahead_gives_the_forecast_as_much_weight_as_all_the_rest() -> None:
+    ahead = looking_ahead(policy_named("least"), 7200.0)
+    assert (ahead.weights.forecast, ahead.ahead_s) == (8.0, 7200.0)
+    assert looking_ahead(policy_named("foresee"), 7200.0).weights == policy_named("foresee").weights

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clbalance.model import NodeName
+from clbalance.model.forecast import Expected
 from clbalance.model.node_history import Aggregate, SeriesPoint
 from clbalance.policy.history import series_of
 from clbalance.render.report import Report
-from clbalance.render.reports.nodes.history import HistoryReport
+from clbalance.render.reports.nodes.history import HistoryForecasts, HistoryReport
 from clbalance.render.sparkline import UNICODE
 from tests.render.examples import Example
 
@@ -38,7 +39,15 @@ _SHORT = HistoryReport(
     ),
     blocks=UNICODE,
 )
-EXAMPLES = (Example("history-short", (_SHORT,)),)
+_FORECASTS = HistoryForecasts(
+    ahead_s=1800.0,
+    at_s=int(_NOON.timestamp()) + 1800,
+    expected={NodeName("node1"): {"r1m_per_cpu": Expected(value=0.5, error=0.25, last_error=0.75, by="median of 5")}},
+)
+EXAMPLES = (
+    Example("history-short", (_SHORT,)),
+    Example("history-forecast", (replace(_SHORT, forecasts=_FORECASTS),)),
+)
 
 
 def hostile(one: str, other: str) -> list[Report]:

@@ -7,6 +7,7 @@ from clbalance.render.report import Report
 from clbalance.render.reports.nodes.metrics import MetricsReport
 from tests.render.build import gpu, silent, small_cluster, up
 from tests.render.examples import Example, one_file
+from tests.render.examples.load_forecast import REPORT as OF_LOAD
 
 REPORT = MetricsReport(
     rows=[
@@ -18,6 +19,7 @@ REPORT = MetricsReport(
     counters={"rebalance_runs_total": 7.0, "rebalance_score_after": 0.125, "rebalance_last_run_seconds": 1.7e9, "odd": 1.0},
     sweep_s=1.25,
     at_s=1772366400.5,
+    forecasts=OF_LOAD.forecasts,
     version="VERSION",
 )  # fmt: skip
 EXAMPLES = (Example("metrics", (REPORT,), one_file("metrics.txt", "80", "140", "pipe", "plain")),)

@@ -1,6 +1,7 @@
 """One node chosen of three that fit."""
 
 from clbalance.model import NodeName, Unfit
+from clbalance.policy.forecast.stays_free import StaysFree, Verdict
 from clbalance.render.report import Report
 from clbalance.render.reports.nodes.pick import PickReport
 from tests.render.build import plan, score
@@ -15,7 +16,11 @@ PLAN = plan(
         Unfit(node=NodeName("node9"), filter="excluded", reason="excluded"),
     ],
 )
-EXAMPLES = (Example("pick", (PickReport(plan=PLAN, folded="node1"),)),)
+_STAYS = (StaysFree(node=NodeName("node1"), verdict=Verdict.MAYBE, why="load 0.90 per cpu expected"),)
+EXAMPLES = (
+    Example("pick", (PickReport(plan=PLAN, folded="node1"),)),
+    Example("pick-for", (PickReport(plan=PLAN, folded="node1", stays_free=_STAYS),)),
+)
 
 
 def hostile(one: str, other: str) -> list[Report]:
@@ -24,4 +29,5 @@ def hostile(one: str, other: str) -> list[Report]:
         [one],
         [Unfit(node=NodeName(other), filter="silent", reason=other, detail=one)],
     )
-    return [PickReport(plan=chosen, folded=one)]
+    stays = (StaysFree(node=NodeName(one), verdict=Verdict.NO, why=other),)
+    return [PickReport(plan=chosen, folded=one, stays_free=stays)]

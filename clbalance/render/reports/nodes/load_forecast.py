@@ -18,7 +18,8 @@ from clbalance.render.text import DASH, Json, finite, queue, span
 from clbalance.render.views import NodeRow, least_loaded_first
 
 _SHOWN: Final = tuple(index for index in INDICES if index.history and index.history.in_forecasts)
-_HEADINGS: Final = {"r1m": "r1m/cpu", "ut": "UT", "mem": "MEM"}
+_HEADINGS: Final = {"r1m": ("r1m/cpu", ""), "ut": ("UT", "UT ")}
+"""The heading of each index, and what stands before that of its forecast."""
 _QUEUE: Final = "r1m"
 _UNKNOWN: Final = Cell(DASH, Tone.QUIET)
 
@@ -68,7 +69,8 @@ class LoadForecastReport(Report):
         of_indices = (
             Column(heading=heading, align="right", sacrifice=sacrifice)
             for place, index in enumerate(_SHOWN)
-            for heading, sacrifice in ((_HEADINGS[index.name], 3 * place), (self._heading, 2 * place))
+            for now, ahead in [_HEADINGS[index.name]]
+            for heading, sacrifice in ((now, 3 * place), (f"{ahead}{self._heading}", 2 * place))
         )
         peaks = (Column(heading=heading, align="right", sacrifice=1) for heading in ("PEAK UT", "PEAK MEM"))
         last = (Column(heading="REASON"),) if has_reasons else ()

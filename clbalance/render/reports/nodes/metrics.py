@@ -235,7 +235,7 @@ def _forecast_families(forecasts: Mapping[NodeName, NodeForecast], ahead: str) -
         yield Family(
             name=f"clbalance_node_{by}_error",
             kind="gauge",
-            help=f"Mean absolute error of {words}: of run queues per cpu, of ratios for cpu use and memory.",
+            help=f"Mean absolute error of {words}: of run queues per cpu, of ratios for cpu use.",
             samples=[
                 ((("node", node), ("index", index.name), ("ahead", ahead)), error * index.unit.metric)
                 for node, index, expected in found
