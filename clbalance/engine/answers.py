@@ -102,7 +102,9 @@ def remember(
     except StoreError as error:
         services.listener.store_failed(error.message)
     if services.site is not None:
-        services.site.remember(sections, at.timestamp())
+        services.site.remember(
+            {one.node: sections[one.node] for one in answers if one.node in sections}, at.timestamp()
+        )
     if streaks:
         try:
             services.store.save_failure_streaks(at, streaks)

@@ -49,11 +49,15 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
                 sessions.open(node, within_s=services.answer_within_s)
                 asked[node] = _ask(services, sessions, node, script, _Answers())
             services.listener.asked(len(asked))
+            said: dict[NodeName, Mapping[str, Section]] = {}
             while asked:
-                _next_event(services, sessions, asked, found)
+                _next_event(services, sessions, asked, found, said)
                 services.listener.awaiting(asked.keys())
     finally:
         services.listener.done()
+    if services.site is not None:
+        # A program that did not end in time before, and does now, is run by every probe again.
+        services.site.remember(said, services.clock.now().timestamp())
     return tuple(found[node] for node in nodes)
 
 
@@ -70,8 +74,9 @@ def _next_event(
     sessions: Sessions,
     asked: dict[NodeName, _PendingAnswer],
     found: dict[NodeName, Examination],
+    said: dict[NodeName, Mapping[str, Section]],
 ) -> None:
-    """Handle the next event. A node that is finished moves from `asked` to `found`."""
+    """Handle the next event. A node that is finished moves from `asked` to `found`. `said`: its answer to the probe."""
     event = sessions.next(1.0)
     if event is None or event.node not in asked:
         return
@@ -81,6 +86,8 @@ def _next_event(
         case None:
             return
         case Answered(sections=sections):
+            if one.before.checkup is not None and one.before.reading is None:
+                said[node] = sections
             after = _after_answer(services, sessions, node, one, sections)
             if isinstance(after, _PendingAnswer):
                 asked[node] = after
@@ -113,12 +120,9 @@ def _after_answer(
 
 
 def _site_reading(services: Services, node: NodeName, sections: Mapping[str, Section]) -> SiteReading:
-    """What the site's programs said. One that did not end in time before, and does now, is run by every probe again."""
     if services.site is None:
         return NO_SITE_READING
-    now_s = services.clock.now().timestamp()
-    services.site.remember({node: sections}, now_s)
-    return services.site.read(node, sections, now_s)
+    return services.site.read(node, sections, services.clock.now().timestamp())
 
 
 def _cut_short(node: NodeName, before: _Answers, cause: Cause, reason: str) -> Examination:

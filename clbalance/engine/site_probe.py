@@ -83,8 +83,8 @@ class SiteProbe:
         if changed:
             self.hung.change(changed)
 
-    def _keys(self) -> dict[str, str]:
-        return {section_of(at): _key(one) for at, one in enumerate(self.site.programs)}
+    def _keys(self) -> Mapping[str, str]:
+        return _keys_of(self.site)
 
     def _why_paused(self, node: NodeName, section: str, now_s: float) -> str:
         """Why the program is not run there now; empty: it is."""
@@ -95,7 +95,12 @@ class SiteProbe:
         return f"did not end in time {ago} ago, and is not run again for {again} since"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
+def _keys_of(site: SitePrograms) -> Mapping[str, str]:
+    """The section of each program, with its key."""
+    return {section_of(at): _key(one) for at, one in enumerate(site.programs)}
+
+
 def _key(program: NodeProgram) -> str:
     """The same for the same program with the same limit: who mends it need not wait."""
     said = (program.text, program.path, *program.arguments, str(program.timeout_s))

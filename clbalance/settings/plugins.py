@@ -112,8 +112,8 @@ def _index(name: str, origin: str, folder: Path, values: Mapping[str, Value]) ->
             f"{place}: every node is busy, above {above:g} or below {below:g}",
             hint="`busy_below` must be less than `busy_above`",
         )
-    if source in {"check", "probe"} and (extra := [key for key in ("arguments",) if key in values]):
-        raise SettingsError(f"{place}: `{extra[0]}` goes with `program` or `node_program`", hint="leave it out")
+    if source not in _PROGRAM and "arguments" in values:
+        raise SettingsError(f"{place}: `arguments` goes with `program` or `node_program`", hint="leave it out")
     return IndexSettings(
         name=name,
         program=_program(folder, values) if source in _PROGRAM else None,

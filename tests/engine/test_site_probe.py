@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clbalance.engine.site_probe import HungProgram, SiteProbe, Where
-from clbalance.engine.sweep import take_snapshot
-from clbalance.model import Measured, NodeName, Unknown
+from clbalance.engine.sweep import ask, take_snapshot
+from clbalance.model import NodeName, Unknown
 from clbalance.model.plugins import ExternalIndex, IndexSource, NodeProgram, SitePrograms
-from clbalance.ports import Closed
 from clbalance.probe.frame import Section
-from tests.engine.services import probed, world_of
+from tests.engine.services import answer, probed, world_of
 
 A, B = NodeName("a"), NodeName("b")
 SITE = SitePrograms(
@@ -74,6 +73,22 @@ def test_one_that_ends_in_time_again_is_forgotten() -> None:
     assert site.hung.known() == {}
 
 
+def test_one_sweep_counts_a_hang_once_however_often_it_is_looked_at() -> None:
+    def node(text: bytes) -> list[bytes]:
+        nonce = text.split()[1]
+        *lines, end = answer(nonce, 0.5)
+        return [*lines, nonce + b" + plugin_a", end]
+
+    site = probe()
+    services = world_of({"a": node}, site=site)
+    with services.transport.sessions() as sessions:
+        asked = ask(services, sessions, [A])
+        asked.listen()
+        asked.snapshot()
+        asked.snapshot()
+    assert [one.times for one in site.hung.known().values()] == [1]
+
+
 def test_a_clock_that_was_set_back_keeps_no_program_from_running() -> None:
     site = probe()
     site.remember({A: {"plugin_a": HUNG}}, 5000.0)
@@ -95,5 +110,4 @@ def test_a_sweep_asks_each_node_for_the_programs_that_may_run_there() -> None:
     snapshot = take_snapshot(services, [A, B])
     sent = services.transport.sent  # type: ignore[attr-defined]  # the scripted one
     assert [sent[node][0].decode().split("\n")[1] for node in (A, B)] == ["plugin_a plugin_b", "plugin_b"]
-    assert not any(isinstance(answer, Closed) for answer in snapshot.answers)
-    assert [isinstance(answer, Measured) for answer in snapshot.answers] == [False, False]
+    assert [answer.node for answer in snapshot.answers] == [A, B]

@@ -79,8 +79,10 @@ def _entries(settings: Settings) -> Iterator[ShownKey]:
 
 def _plain(entry: IndexSettings | CheckSettings) -> dict[str, Json]:
     """The keys of a plug-in that were set, in the words of the file."""
-    left_out = {"name", "origin", "program"}
+    left_out = {"name", "origin", "program", "has_column"}
     values: dict[str, Json] = {name: value for name, value in asdict(entry).items() if name not in left_out}
+    if isinstance(entry, IndexSettings):
+        values["column"] = entry.has_column
     if entry.program is not None:
         paths: dict[str, Json] = {"program": entry.program.here, "node_program": entry.program.there}
         values |= {**paths, "arguments": list(entry.program.arguments), "timeout_s": entry.program.timeout_s}

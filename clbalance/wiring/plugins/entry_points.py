@@ -3,7 +3,9 @@
 An error of a plug-in becomes a `SettingsError` with its name; whoever calls decides what that means.
 """
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, Final
 
 from clbalance.errors import SettingsError
@@ -28,9 +30,19 @@ def loaded(kind: str, name: str) -> Any:
         raise SettingsError(f"{plugin_name(kind, name)} is not installed", hint=did_you_mean(name, known, otherwise))
     if len({one.value for one in found}) > 1:
         raise SettingsError(f"{plugin_name(kind, name)} is installed by several packages", hint="uninstall all but one")
-    try:
+    with contained(kind, name):
         return next(iter(found)).load()
-    except Exception as error:  # a plug-in may raise anything
+
+
+@contextmanager
+def contained(kind: str, name: str) -> Iterator[None]:
+    """Around code of a plug-in: what it raises becomes a `SettingsError`, and what it prints goes to standard error."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SettingsError:
+        raise
+    except (Exception, SystemExit) as error:
         raise failed(kind, name, error) from error
 
 
@@ -70,11 +82,10 @@ def program_text(name: str, place: str) -> str:
     """The program's text that an entry point of `clbalance.probes` gives: a string, or a function that returns one."""
     try:
         found = loaded("probes", name)
-        text = found() if callable(found) else found
+        with contained("probes", name):
+            text = found() if callable(found) else found
     except SettingsError as error:
         raise SettingsError(f"{place}: {error.message}", hint=error.hint) from error
-    except Exception as error:
-        raise SettingsError(f"{place}: {failed('probes', name, error).message}") from error
     if not isinstance(text, str):
         raise SettingsError(f"{place}: the probe {name} gives a {type(text).__name__}, and no text of a program")
     return text

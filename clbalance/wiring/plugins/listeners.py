@@ -6,18 +6,18 @@ from clbalance.errors import SettingsError
 from clbalance.model.job_record import JobRecord
 from clbalance.policy.site.view import job_view
 from clbalance.transport.group_sources import NamedGroups
-from clbalance.wiring.plugins.entry_points import failed, loaded, plugin_name
+from clbalance.wiring.plugins.entry_points import contained, loaded, plugin_name
 
 
 def tell_notifiers(names: Sequence[str], record: JobRecord, warn: Callable[[str], None]) -> None:
     """Call each with the job. One that fails is a warning, and keeps no other from being called."""
     for name in names:
         try:
-            loaded("notifiers", name)(job_view(record))
+            function = loaded("notifiers", name)
+            with contained("notifiers", name):
+                function(job_view(record))
         except SettingsError as error:
-            warn(f"{error.message}; {error.hint}")
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-            warn(f"job {record.id}: {failed('notifiers', name, error).message}")
+            warn(f"job {record.id}: {error.message}; {error.hint}")
 
 
 def group_source(name: str) -> NamedGroups:
@@ -26,12 +26,9 @@ def group_source(name: str) -> NamedGroups:
 
 
 def _groups(name: str) -> Mapping[str, str]:
-    try:
-        found = loaded("groups", name)()
-    except SettingsError:
-        raise
-    except Exception as error:
-        raise failed("groups", name, error) from error
+    function = loaded("groups", name)
+    with contained("groups", name):
+        found = function()
     if not isinstance(found, Mapping) or not all(isinstance(text, str) for pair in found.items() for text in pair):
         raise SettingsError(
             f"{plugin_name('groups', name)} must return node sets by group, and returned a {type(found).__name__}",

@@ -10,7 +10,7 @@ from clbalance.policy.site.rules import SiteFilter, SiteRules, SiteScorer
 from clbalance.policy.site.view import node_view, request_view
 from clbalance.probe.frame import words_of
 from clbalance.settings.values import EntryPoints
-from clbalance.wiring.plugins.entry_points import failed, loaded, plugin_name
+from clbalance.wiring.plugins.entry_points import contained, loaded, plugin_name
 
 _Result = TypeVar("_Result")
 
@@ -39,12 +39,11 @@ class _Rule(Generic[_Result]):
 
     def __call__(self, answer: Measured, request: Request) -> _Result | Unknown:
         try:
-            result = self._loaded()(node_view(answer), request_view(request))
-            return self._result_of(result)
+            function = self._loaded()
+            with contained(self._kind, self._name):
+                return self._result_of(function(node_view(answer), request_view(request)))
         except SettingsError as error:
             return self._failed(error)
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-            return self._failed(failed(self._kind, self._name, error))
 
     def _loaded(self) -> Any:
         if self._broken is not None:

@@ -1,5 +1,6 @@
 """From the settings to the site's own programs that a probe runs: their texts are read, and all is checked."""
 
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -101,9 +102,7 @@ def _program_of(one: IndexSettings, settings: Settings) -> NodeProgram:
     text = program_text(one.probe, one.place)
     if refused := why_not_sent(text):
         raise SettingsError(f"{one.place}: the program of the entry point `{one.probe}`: {refused}")
-    return _within_probe(
-        one.place, NodeProgram(name=f"probe {one.probe}", text=text, timeout_s=one.timeout_s), settings
-    )
+    return NodeProgram(name=f"probe {one.probe}", text=text, timeout_s=_timeout_s(one.timeout_s, settings))
 
 
 def _name(one: IndexSettings, settings: Settings) -> str:
@@ -114,17 +113,18 @@ def _name(one: IndexSettings, settings: Settings) -> str:
 
 def _program(place: str, name: str, one: ProgramSettings, settings: Settings) -> NodeProgram:
     text = _text(place, one.here) if one.here else ""
-    program = NodeProgram(name=name, text=text, path=one.there, arguments=one.arguments, timeout_s=one.timeout_s)
-    return _within_probe(place, program, settings)
+    return NodeProgram(
+        name=name,
+        text=text,
+        path=one.there,
+        arguments=one.arguments,
+        timeout_s=_timeout_s(one.timeout_s, settings),
+    )
 
 
-def _within_probe(place: str, program: NodeProgram, settings: Settings) -> NodeProgram:
-    if program.timeout_s >= settings.ssh.probe_timeout_s:
-        raise SettingsError(
-            f"{place}: `timeout_s` is {program.timeout_s}, and the whole answer has {settings.ssh.probe_timeout_s:g} s",
-            hint=f"give less, or set `ssh.probe_timeout_s` to more than {program.timeout_s}",
-        )
-    return program
+def _timeout_s(configured: int, settings: Settings) -> int:
+    """A second less than the whole answer has, at most: else a program that hangs would make the node silent."""
+    return min(configured, max(1, math.ceil(settings.ssh.probe_timeout_s) - 1))
 
 
 def _text(place: str, path: str) -> str:

@@ -19,6 +19,7 @@ def breaks(node, request):
 def exits(node, request):
     raise SystemExit(3)
 def lies(node, request):
+    print("lies")
     return float("nan")
 def best(node, request):
     return 100
@@ -30,7 +31,7 @@ def tell(job):
     print("ended", job["id"], job["state"], job["rc"], file=sys.stderr)
 NOT_A_FUNCTION = 3
 TEXT = "#!/bin/sh\\necho up 7\\n"
-print("loaded", file=sys.stderr)
+print("loaded")  # the program's standard output is data
 """
 POINTS = {
     "filters": ("fine", "keeps", "breaks", "exits", "NOT_A_FUNCTION", "missing"),
@@ -79,6 +80,7 @@ def test_a_filter_keeps_nodes_out_and_sees_plain_values(installed: Command) -> N
     ("name", "error"),
     [
         pytest.param("breaks", "ValueError: no [bold]such[/bold] thing[2J", id="one that raises"),
+        pytest.param("exits", "SystemExit: 3", id="one that wants to exit"),
         pytest.param("missing", "AttributeError", id="one that its package does not have"),
         pytest.param("nowhere", "is not installed", id="one that nothing has installed"),
     ],
@@ -98,6 +100,8 @@ def test_a_scorer_that_lies_is_named_and_the_others_rank(installed: Command) -> 
     done = called(installed, "[plugins]\nscorers = { lies = 1, best = 1 }\n", "pick", "--explain")
     assert done.rc == 0
     assert "the scorer lies failed: ValueError: it returned nan, which is not from 0 to 100" in done.stderr
+    assert "lies\n" in done.stderr
+    assert "lies\n" not in done.text
     assert "best 100.0x1 (plug-in, 100 points)" in " ".join((done.text + done.stderr).split())
 
 

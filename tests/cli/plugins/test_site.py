@@ -49,7 +49,6 @@ def test_the_same_program_is_run_once_and_an_index_may_be_a_figure_of_a_check(tm
             "`rack` is a label of `n1`", id="a label",
         ),
         pytest.param('[index.a]\ncheck = "disk"\n', "there is no `[check.disk]`", id="a check that is not there"),
-        pytest.param('[index.a]\nprogram = "p"\ntimeout_s = 5\n', "the whole answer has 5 s", id="as long as the probe"),
         pytest.param('[index.a]\nprobe = "no-such"\n', "the probe no-such is not installed", id="no such entry point"),
         pytest.param(
             "".join(f'[index.a{at}]\nprogram = "p"\narguments = ["{at}"]\n' for at in range(27)), "at most 26",
@@ -61,6 +60,14 @@ def test_what_cannot_be_used_is_told_before_any_node_is_asked(tmp_path: Path, se
     with pytest.raises(SettingsError) as caught:
         programs_of(tmp_path, settings, p="#!/bin/sh\n", plain="echo\n")
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(("asked", "probe", "limit"), [(2, 5, 2), (30, 5, 4), (30, 5.5, 5), (2, 0.5, 1)])
+def test_a_program_has_a_second_less_than_the_whole_answer(
+    tmp_path: Path, asked: int, probe: float, limit: int
+) -> None:
+    settings = f'[ssh]\nprobe_timeout_s = {probe}\n[index.a]\nprogram = "p"\ntimeout_s = {asked}\n'
+    assert programs_of(tmp_path, settings, p="#!/bin/sh\n").programs[0].timeout_s == limit
 
 
 def test_a_program_that_others_may_write_is_not_sent(tmp_path: Path) -> None:
