@@ -23,6 +23,7 @@ from . import (
     rebalancing,
     replaying,
     running,
+    scale,
     screen,
     shell,
     startup,
@@ -55,6 +56,7 @@ ASKED: tuple[Asked, ...] = (
     *few_nodes.MEASUREMENTS,
     *rebalancing.MEASUREMENTS,
     *screen.MEASUREMENTS,
+    *scale.MEASUREMENTS,
 )
 RECORDS = ROOT / "docs" / "benchmarks"
 
