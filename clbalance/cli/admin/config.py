@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from clbalance.cli.console import Console
+from clbalance.cli.gateways import routes_of
 from clbalance.cli.node_settings import (
     labels_of_nodes,
     levels_of,
@@ -138,6 +139,7 @@ def check_settings(console: Console, file: Path | None) -> int:
     if groups is not None and (problems := file_problems(groups)):
         raise problems[0].error
     _check_names(settings, NodeSets(groups))
+    routes_of(settings)
     here = [str(path) for path in settings_files(environment, working_directory()) if path.exists()]
     read = list(dict.fromkeys([*here, *(origin for origin in settings.origins.values() if origin.startswith("/"))]))
     console.say(messages.note(f"{', '.join(read)}: in order" if read else "no settings file here: the defaults apply"))
