@@ -229,7 +229,9 @@ KEYS: Mapping[str, ValueKind] = {
     "ssh.fanout": Number(at_least=1, at_most=10_000, whole=True),
     "ssh.control_persist_s": Number(at_least=1, at_most=3600, can_be_off=True),
     "ssh.topology": Text(expected='the path of a topology.conf, or "none"', pattern=r".+"),
-    "ssh.gateway_python": Text(expected='a python3, such as "/usr/bin/python3"', pattern=r"[A-Za-z0-9_./+-]+"),
+    "ssh.gateway_python": Text(
+        expected='a python3, such as "/usr/bin/python3"', pattern=r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*"
+    ),
     "policy.name": _POLICY,
     "policy.queue": _one_of(QUEUES),
     "policy.max_age_s": _SECONDS,

@@ -27,6 +27,7 @@ from . import (
     rebalancing,
     replaying,
     running,
+    scale,
     screen,
     shell,
     startup,
@@ -63,6 +64,7 @@ ASKED: tuple[Asked, ...] = (
     *rebalancing.MEASUREMENTS,
     *choosing.MEASUREMENTS,
     *screen.MEASUREMENTS,
+    *scale.MEASUREMENTS,
 )
 RECORDS = ROOT / "docs" / "benchmarks"
 

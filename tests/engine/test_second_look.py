@@ -127,3 +127,9 @@ def test_rates_are_counted_from_the_answer_and_not_from_the_end_of_a_sweep_that_
     assert isinstance(again, Measured)
     assert isinstance(again.rates, Rates)
     assert again.rates.span_s == 10.0
+
+
+def test_of_hundreds_of_nodes_the_first_are_looked_at_twice_so_that_not_all_sessions_stay_open() -> None:
+    names = [NodeName(f"n{number}") for number in range(300)]
+    services = world_of({name: counting(30) for name in names})
+    assert list(rates(take_snapshot(services, names, look_twice=True)).values()).count(30.0) == 256

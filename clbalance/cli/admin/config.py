@@ -22,6 +22,7 @@ from clbalance.store.location import state_directory, this_machine
 from clbalance.transport.group_check import file_problems
 from clbalance.transport.groups import group_files
 from clbalance.wiring.folders import working_directory
+from clbalance.wiring.gateways import routes_of
 from clbalance.wiring.node_settings import labels_of_nodes, node_facts_entries, policy_in
 from clbalance.wiring.plugins.wanted import configured_groups, entry_point_problems, site_probe_of, thresholds_of
 
@@ -171,6 +172,7 @@ def check_settings(console: Console, file: Path | None) -> int:
     if groups is not None and (problems := file_problems(groups)):
         raise problems[0].error
     _check_names(settings, NodeSets(groups))
+    routes_of(settings)
     here = [str(path) for path in settings_files(environment, working_directory()) if path.exists()]
     read = list(dict.fromkeys([*here, *(origin for origin in settings.origins.values() if origin.startswith("/"))]))
     console.say(messages.note(f"{', '.join(read)}: in order" if read else "no settings file here: the defaults apply"))

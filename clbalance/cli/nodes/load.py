@@ -107,15 +107,18 @@ class _LoadTable:
         self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))
 
     def draw(self, services: "Services", snapshot: Snapshot) -> None:
-        """Draw the whole table in the place of the draft. Where that cannot be: the rows that the draft lacked."""
+        """Draw the whole table in the place of the draft.
+
+        Where that cannot be: the rows that the draft lacked; or, with `--top`, the table once more, for it is short.
+        """
         rows, names = self._view.rows(services, snapshot), self._view.names(services, snapshot)
         report, left_out = self._view.report(services, rows, names)
-        if self._draft is None:
+        is_replaced = self._draft is not None and self._draft.replace(self._console.display.text(report))
+        if self._draft is not None and not is_replaced and self._view.top is None:
+            late = [row for row in rows if row.node in self._late]
+            report, _ = self._view.report(services, late, names)
+        if not is_replaced and (report.rows or self._draft is None):
             self._console.show(report)
-        elif not self._draft.replace(self._console.display.text(report)):
-            missing, _ = self._view.report(services, [row for row in rows if row.node in self._late], names)
-            if missing.rows:
-                self._console.show(missing)
         self._console.say(left_out)
 
 

@@ -56,11 +56,12 @@ class TaskRun:
         `has_waited`: none has fitted so far.
         """
         services, query = self._services, self._context.query
-        keep_open = min(len(query.candidates), services.session_limit // 2)
+        most_open = min(len(query.candidates), services.session_limit // 2)
         has_ended_others = False
         durations: dict[int, float] | None = None
         while True:
             with services.transport.sessions() as sessions:
+                keep_open = 0 if sessions.through_gateways else most_open
                 asked = ask(services, sessions, query.candidates, keep_open=keep_open)
                 early = self._send_early(asked, most=0 if has_waited else keep_open)
                 if self._context.rules.at_once != 1 and durations is None:  # looked up while the nodes answer

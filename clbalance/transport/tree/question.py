@@ -7,6 +7,7 @@ conversation (docs/design/scale.md).
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -30,6 +31,7 @@ _COMMAND = "exec /bin/sh -s"
 _TICK_S = 0.5
 _GROOMING_S = 0.2  # how long a gateway collects answers
 _SPARE_S = 5.0  # for the start of a gateway's python3, and for what it collects
+_MOST_BYTES = 4 << 20  # of a node: a probe's answer is far shorter, and nothing tells a gateway to wait
 _LOST = "it ended before the node had answered"
 
 
@@ -74,6 +76,7 @@ class Question(EventHandler):  # type: ignore[misc]  # ClusterShell ships no typ
         self._tell = tell
         self._pending = set(nodes)
         self._errors: dict[NodeName, bytes] = {}
+        self._read_bytes: Counter[NodeName] = Counter()
         self._failures: dict[str, Failure] = {}
         """Of gateways."""
         self._last_failure = Failure(cause=Cause.LOST, reason="the gateways have ended")
@@ -140,6 +143,10 @@ class Question(EventHandler):  # type: ignore[misc]  # ClusterShell ships no typ
             return
         if sname == TreeWorker.SNAME_STDERR:
             self._errors[name] = (self._errors.get(name, b"") + line + b"\n")[-KEPT_STDERR_BYTES:]
+            return
+        self._read_bytes[name] += len(line) + 1
+        if self._read_bytes[name] > _MOST_BYTES:
+            self._close(name, Failure(cause=Cause.GARBLED, reason=f"more than {_MOST_BYTES >> 20} MiB"))
         elif not self._is_over:
             self._tell(Line(node=name, text=line))
 

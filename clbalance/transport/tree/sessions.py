@@ -7,21 +7,22 @@ from typing import Self
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.ports import Closed, SessionEvent
-from clbalance.transport.clush import ClushSessions
+from clbalance.ports import Closed, SessionEvent, Sessions
 from clbalance.transport.tree.question import GatewaySettings, Question
 
 _MOST_QUESTIONS = 4
-"""Different ones at once: each has connections of its own to all gateways."""
+"""Of one set of sessions: each has connections of its own to all gateways. What is asked beyond them goes directly."""
 _GONE_WITHIN_S = 3.0
 
 
 @dataclass(slots=True)
 class _Asked:
-    """A node that was opened: not sent anything yet, or asked by a question."""
+    """A node that was opened: not sent anything yet, or asked."""
 
     within_s: float
+    text: bytes = b""
     question: Question | None = None
+    """None: it is to be asked yet."""
 
 
 class TreeSessions:
@@ -34,11 +35,11 @@ class TreeSessions:
     keeps = False
     through_gateways = True
 
-    def __init__(self, direct: ClushSessions, gateways: GatewaySettings) -> None:
+    def __init__(self, direct: Sessions, gateways: GatewaySettings) -> None:
         self._direct = direct
         self._gateways = gateways
         self._asked: dict[NodeName, _Asked] = {}
-        self._to_ask: dict[bytes, list[NodeName]] = {}
+        self._to_ask: list[NodeName] = []
         self._questions: list[Question] = []
         self._heard: queue.SimpleQueue[tuple[Question, SessionEvent]] = queue.SimpleQueue()
 
@@ -67,12 +68,11 @@ class TreeSessions:
         asked = self._asked.get(node)
         if asked is None:
             self._direct.send(node, text, last=last)
-        elif last and asked.question is None:
-            self._to_ask.setdefault(text, []).append(node)
-        else:
-            del self._asked[node]
-            self._direct.open(node, within_s=asked.within_s)
-            self._direct.send(node, text, last=last)
+        elif last and not asked.text:
+            asked.text = text
+            self._to_ask.append(node)
+        else:  # a conversation, which perhaps begins with what the node was asked
+            self._open_directly(node, asked.text + text, last=last)
 
     def set_deadline(self, node: NodeName, within_s: float | None) -> None:
         if node not in self._asked:  # gateways keep the deadlines of their nodes
@@ -121,16 +121,21 @@ class TreeSessions:
 
     def _ask(self) -> None:
         """Send what was not sent yet."""
-        for text, nodes in self._to_ask.items():
-            still_open = [node for node in nodes if node in self._asked]
-            if not still_open:
-                continue
-            within_s = max(self._asked[node].within_s for node in still_open)
-            if len(self._questions) >= _MOST_QUESTIONS:
-                self._ask_directly(text, still_open)
-            else:
-                self._ask_through_gateways(text, still_open, within_s)
+        alike: dict[bytes, list[NodeName]] = {}
+        for node in self._to_ask:
+            if (asked := self._asked.get(node)) is not None and asked.question is None:
+                alike.setdefault(asked.text, []).append(node)
         self._to_ask.clear()
+        for text, nodes in alike.items():
+            if len(self._questions) < _MOST_QUESTIONS:
+                self._ask_through_gateways(text, nodes, max(self._asked[node].within_s for node in nodes))
+            else:
+                for node in nodes:
+                    self._open_directly(node, text, last=True)
+
+    def _open_directly(self, node: NodeName, text: bytes, *, last: bool) -> None:
+        self._direct.open(node, within_s=self._asked.pop(node).within_s)
+        self._direct.send(node, text, last=last)
 
     def _ask_through_gateways(self, text: bytes, nodes: list[NodeName], within_s: float) -> None:
         def tell(event: SessionEvent) -> None:
@@ -142,8 +147,3 @@ class TreeSessions:
             self._asked[node].question = question
         self._questions.append(question)
         question.start()
-
-    def _ask_directly(self, text: bytes, nodes: list[NodeName]) -> None:
-        for node in nodes:
-            self._direct.open(node, within_s=self._asked.pop(node).within_s)
-            self._direct.send(node, text, last=True)

@@ -1,0 +1,75 @@
+"""Which nodes are asked directly although there are gateways. What goes through these is in `test_gateways`."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from ClusterShell.Topology import TopologyTree
+
+from clbalance.model import NodeName
+from clbalance.transport.tree.question import GatewaySettings
+from clbalance.transport.tree.sessions import TreeSessions
+from clbalance.transport.tree.topology import Routes
+from tests.scripted import ScriptedTransport
+
+BEHIND, OTHER = NodeName("behind"), NodeName("other")
+
+
+@pytest.fixture
+def transport() -> ScriptedTransport:
+    return ScriptedTransport({BEHIND: lambda _: [], OTHER: lambda _: []})
+
+
+@pytest.fixture
+def sessions(transport: ScriptedTransport) -> Iterator[TreeSessions]:
+    gateways = GatewaySettings(
+        routes=Routes(TopologyTree(), frozenset({BEHIND})),
+        argv=lambda *_: ["false"],
+        python="python3",
+        info={},
+        connect_timeout_s=1.0,
+    )
+    with TreeSessions(transport.sessions(), gateways) as opened:
+        for node in (BEHIND, OTHER):
+            opened.open(node, within_s=1.0)
+        yield opened
+
+
+def test_a_node_without_a_route_is_asked_directly(transport: ScriptedTransport, sessions: TreeSessions) -> None:
+    sessions.send(OTHER, b"question", last=True)
+    assert transport.sent == {OTHER: [b"question"]}
+
+
+def test_a_conversation_goes_directly(transport: ScriptedTransport, sessions: TreeSessions) -> None:
+    sessions.send(BEHIND, b"first")
+    sessions.send(BEHIND, b"last", last=True)
+    assert transport.sent == {BEHIND: [b"first", b"last"]}
+
+
+def test_what_is_sent_behind_a_question_makes_it_a_conversation(
+    transport: ScriptedTransport, sessions: TreeSessions
+) -> None:
+    sessions.send(BEHIND, b"question ", last=True)
+    assert transport.sent == {}
+    sessions.send(BEHIND, b"and more")
+    assert transport.sent == {BEHIND: [b"question and more"]}
+
+
+def test_a_node_is_open_until_it_is_closed(sessions: TreeSessions) -> None:
+    assert (sessions.open_nodes(), sessions.open_count()) == ({BEHIND, OTHER}, 2)
+    for node in (BEHIND, OTHER):
+        sessions.close(node)
+    assert (sessions.open_nodes(), sessions.open_count()) == (set(), 0)
+
+
+def test_clustershell_has_its_tree_mode_only_once_it_is_wanted() -> None:
+    program = (
+        "import sys, clbalance.transport.session_loop, ClusterShell.Task as task\n"
+        "assert task.TreeWorker is None and 'ClusterShell.Worker.Tree' not in sys.modules\n"
+        "from clbalance.transport.clustershell_task import with_tree_mode\n"
+        "with_tree_mode()\n"
+        "from ClusterShell.Worker.Tree import TreeWorker\n"
+        "sys.exit(task.TreeWorker is not TreeWorker or task.PropagationChannel is None)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
