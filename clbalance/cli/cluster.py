@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clbalance.cli.console import Console
+from clbalance.cli.engines import engines_of
 from clbalance.cli.kept_sessions import kept_if_wanted
 from clbalance.cli.node_settings import (
     facts_by_node,
@@ -167,6 +168,7 @@ class ClusterContext:
                 notify=notify,
                 forced=partial(tell_forced, self.console),
                 transfers=file_transfers,
+                engine=engines_of(self.settings),
                 file_listener=partial(file_progress, self.console),
             )
             from clbalance.cli.complete.names import remember_names  # nodes are being connected to

@@ -17,6 +17,7 @@ from clbalance.cli.cluster import (
     ssh_transport,
 )
 from clbalance.cli.console import Console
+from clbalance.cli.engines import engines_of
 from clbalance.cli.node_settings import me, result_groups, working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
@@ -70,6 +71,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             notify=notify,
             forced=partial(tell_forced, console),
             transfers=file_transfers,
+            engine=engines_of(settings),
             show_unfinished=console.outlets.show_unfinished,
             grace_s=grace_s(os.environ),
             suspect_after=settings.policy.suspect_after,

@@ -154,6 +154,8 @@ class Submitted:
     """The same for its standard error. None and `output` set: errors go to that file, as with `sbatch`."""
     begin_at_s: float | None = None
     """It is not started before this, in seconds since 1970; None: it may start at once."""
+    engine: str = ""
+    """The batch system that runs it, such as `slurm`; empty: its nodes are chosen here."""
 
     @property
     def returns_files(self) -> bool:

@@ -216,7 +216,15 @@ KEYS: Mapping[str, ValueKind] = {
         if (limit := index.threshold) is not None
     },
     "gpus.hide": Text(expected='"leased", "used" or "never"', pattern="leased|used|never"),
+    "engine": TableKind(
+        expected='a table of groups such as `batch = "slurm"`, each "slurm" or "ssh"',
+        name=r"[^@\s]+",
+        value=Text(pattern="slurm|ssh"),
+    ),
     "slurm.nodes": YesOrNo(),
+    "slurm.folder": Text(
+        expected="the path of a folder that this host shares with Slurm's nodes", pattern=r"/[^%]+|~/[^%]*"
+    ),
     "rebalance.high": _LEVEL,
     "rebalance.low": _LEVEL,
     "rebalance.deviation": _LEVEL,

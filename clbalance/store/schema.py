@@ -252,6 +252,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE play ADD COLUMN rolls_back INTEGER",),
     # The last answer of each node, packed (probe/kept_answer.py). `at_us`: when it came.
     ("CREATE TABLE answer (node TEXT PRIMARY KEY, at_us INTEGER NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",),
+    (
+        # The batch system that runs the job; empty: we do. `engine_id`: the number of the copy's attempt there.
+        "ALTER TABLE job ADD COLUMN engine TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE copy ADD COLUMN engine_id TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

@@ -67,6 +67,7 @@ def run(
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.connecting import connecting
     from clbalance.cli.console import Console
+    from clbalance.cli.engines import engine_meant
     from clbalance.cli.requests import check_force
     from clbalance.cli.run.submission import check_shown_once, query_of, submission
     from clbalance.cli.run.work import CommandLine
@@ -84,6 +85,10 @@ def run(
         return run_as_typed(nodes, tasks, job, resources, ssh, console, typed)
     submitted = submission(job, resources, typed, say=console.say)
     cluster = cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy)
+    if engine := engine_meant(job.engine, cluster.settings, cluster.group):
+        from clbalance.cli.run.elsewhere import run_elsewhere  # few jobs have a batch system
+
+        return run_elsewhere(cluster, submitted, engine, console)
     query = query_of(cluster, submitted, pick=submitted.pick)
     with connecting(cluster, query.request) if submitted.is_placed_at_once else nullcontext():
         from clbalance.cli.run.run_job import run_job  # nodes are being connected to: docs/design/startup.md
