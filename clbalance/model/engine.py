@@ -75,6 +75,8 @@ class EngineJob:
     """By rank; empty before it has any."""
     began_at_s: float | None = None
     """Since 1970."""
+    is_forgotten: bool = False
+    """It has begun, and the batch system does not know it any more: nobody knows whether and how it ended."""
     outcomes: tuple[Outcome, ...] = ()
     """Of all copies, once it is over; before that none."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from clbalance.model import NodeName
 from clbalance.model.engine import Answer, EngineJob, EngineNode, EngineOrder, Prepared, Refused
 from clbalance.ports.listeners import JobInput
 
@@ -55,4 +56,12 @@ class Engine(Protocol):
 
     def nodes(self) -> tuple[EngineNode, ...]:
         """Its nodes, in its own order."""
+        ...
+
+    def drain(self, nodes: Collection[NodeName], reason: str) -> str:
+        """Let no new job begin on these nodes. Returns why that was not done; empty: it was."""
+        ...
+
+    def resume(self, nodes: Collection[NodeName]) -> str:
+        """Let jobs begin there again. Returns the same."""
         ...

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
+from clbalance.cli.engines import engine_meant
 from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.run_tasks import task_job_of
@@ -32,8 +33,12 @@ def run_as_typed(
 
         return resume_tasks(tasks.resume, ssh, console, detach=job.detach)
     task_job = task_job_of(tasks, job, resources, typed, console.say)
+    cluster = cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy)
+    if engine := engine_meant(job.engine, cluster.settings, cluster.group):
+        raise UsageError(
+            f"`--tasks` and `--array` cannot go with `--engine {engine}`",
+            hint="`--engine ssh` runs tasks in slots of ours; a job may call `sbatch --array` itself",
+        )
     from clbalance.cli.run.run_tasks import run_task_job
 
-    return run_task_job(
-        cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), task_job, console
-    )
+    return run_task_job(cluster, task_job, console)

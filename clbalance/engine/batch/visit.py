@@ -149,6 +149,11 @@ class EngineVisit:
             self._place(found)
             self._show(engine, len(found.outcomes))
             self._end(tuple(map(self._in_our_words, found.outcomes)))
+        elif found.is_forgotten:
+            self._place(found)
+            self._show(engine, len(found.nodes))
+            self._lose(f"it has begun, and {engine.name} has forgotten how it ended")
+            self.is_over = True
         elif found.state is JobState.PENDING:
             self._note(found)
             self._wait(found.reason)
@@ -220,7 +225,7 @@ class EngineVisit:
             end = NotStarted(reason=f"{engine.name} does not have it, and it had not begun")
             self._end((Outcome(node=self._nobody, rank=0, end=end, seconds=0.0),))
         else:
-            self._lose(f"it has begun, and {engine.name} has forgotten how it ended")
+            self._lose(f"it may have begun, and {engine.name} does not have it")
             self.is_over = True
 
     def _lose(self, reason: str) -> None:

@@ -61,7 +61,7 @@ def is_over(slurm_state: str) -> bool:
 def pending_reason(job: SlurmJob) -> str:
     """Why it waits, for its record: never empty."""
     state = "" if job.state == "PENDING" else job.state
-    return f"Slurm: {': '.join(filter(None, (state, job.reason))) or 'no reason is told'}"
+    return f"Slurm: {': '.join(filter(None, (state, job.reason))) or 'not looked at yet'}"
 
 
 def ends(job: SlurmJob, written: Sequence[int | None], terms: Terms, *, has_claim: bool) -> tuple[End, ...]:

@@ -31,7 +31,7 @@ from clbalance.probe.slurm_jobs import (
 )
 from clbalance.probe.slurm_nodes import COMMAND, slurm_nodes
 from clbalance.transport.slurm.folder import Claim, Exit, JobFolder
-from clbalance.transport.slurm.programs import asked, called, complaint, submitted
+from clbalance.transport.slurm.programs import SlurmPrograms, complaint
 
 _REMEMBERED = "now-30days"
 """How far back sacct looks."""
@@ -73,8 +73,9 @@ class SlurmEngine:
 
     name = "slurm"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, answer_within_s: float) -> None:
         self._folder = folder
+        self._programs = SlurmPrograms(answer_within_s)
         self._asked_at = 0.0
         self._asked_for: frozenset[str] = frozenset()
         self._jobs: dict[str, SlurmJob] = {}
@@ -90,7 +91,7 @@ class SlurmEngine:
 
     def submit(self, prepared: Prepared, *, keep_open: Collection[int] = ()) -> Answer:
         try:
-            said = submitted(("sbatch", *prepared.words), keep_open)
+            said = self._programs.submit("sbatch", *prepared.words, keep_open=keep_open)
             number = said.stdout.strip().partition(";")[0]
             if said.rc == 0 and number.isdecimal():
                 return Accepted(number)
@@ -128,7 +129,7 @@ class SlurmEngine:
         now = time.monotonic()
         if now - self._asked_at > max_age_s or not self._asked_for.issuperset(names):
             filters = (f"--name={','.join(sorted(names))}", f"--user={os.geteuid()}")
-            text = asked(("squeue", "--noheader", "--states=all", *filters, f"--format={SQUEUE_FORMAT}"))
+            text = self._programs.ask("squeue", "--noheader", "--states=all", *filters, f"--format={SQUEUE_FORMAT}")
             self._jobs = {job.name: job for job in squeue_jobs(text)}
             self._jobs |= self._remembered([name for name in names if name not in self._jobs])
             self._asked_at, self._asked_for = now, frozenset(names)
@@ -139,7 +140,7 @@ class SlurmEngine:
         filters = (f"--name={','.join(sorted(names))}", f"--user={os.geteuid()}", f"--starttime={_REMEMBERED}")
         argv = ("sacct", "--noheader", "--parsable2", "--allocations", *filters, f"--format={SACCT_FORMAT}")
         with suppress(EngineError):
-            return {job.name: job for job in sacct_jobs(asked(argv))} if names else {}
+            return {job.name: job for job in sacct_jobs(self._programs.ask(*argv))} if names else {}
         return {}
 
     def _with_exit(self, known: SlurmJob | None, written: _Written) -> SlurmJob | None:
@@ -147,7 +148,7 @@ class SlurmEngine:
         if known is None or not is_over(known.state) or known.rc is not None or None not in written.codes:
             return known
         with suppress(EngineError):
-            rc, number = exit_of_shown(asked(("scontrol", "--oneliner", "show", "job", known.id)))
+            rc, number = exit_of_shown(self._programs.ask("scontrol", "--oneliner", "show", "job", known.id))
             return replace(known, rc=rc, signal=number)
         return known
 
@@ -161,8 +162,7 @@ class SlurmEngine:
         self._scancel(name, f"--signal={signal.Signals(number).name}", "--full")
 
     def _scancel(self, name: str, *options: str) -> None:
-        argv = ("scancel", f"--name={name}", f"--user={os.geteuid()}", *options)
-        said = called(argv)
+        said = self._programs.call("scancel", f"--name={name}", f"--user={os.geteuid()}", *options)
         if said.rc != 0:
             raise EngineError(f"Slurm does not end the job: {complaint('scancel', said)}")
 
@@ -171,9 +171,10 @@ class SlurmEngine:
 
     def nodes(self) -> tuple[EngineNode, ...]:
         """Each with its partitions, the default one first."""
-        states = {one.node: one for one in slurm_nodes(asked(COMMAND.split()))}
+        states = {one.node: one for one in slurm_nodes(self._programs.ask(*COMMAND.split()))}
         pools: dict[NodeName, list[str]] = {}
-        for node, partition, _ in sinfo_nodes(asked(("sinfo", "--Node", "--noheader", f"--format={SINFO_FORMAT}"))):
+        listed = self._programs.ask("sinfo", "--Node", "--noheader", f"--format={SINFO_FORMAT}")
+        for node, partition, _ in sinfo_nodes(listed):
             of_node = pools.setdefault(node, [])
             of_node.insert(0 if partition.endswith("*") else len(of_node), partition.removesuffix("*"))
         return tuple(
@@ -186,6 +187,17 @@ class SlurmEngine:
             for node, of_node in pools.items()
         )
 
+    def drain(self, nodes: Collection[NodeName], reason: str) -> str:
+        return self._update(nodes, "state=drain", f"reason={reason}")
+
+    def resume(self, nodes: Collection[NodeName]) -> str:
+        return self._update(nodes, "state=resume")
+
+    def _update(self, nodes: Collection[NodeName], *changes: str) -> str:
+        """Why Slurm has not changed these nodes; empty: it has."""
+        said = self._programs.call("scontrol", "update", f"nodename={','.join(nodes)}", *changes)
+        return complaint("scontrol", said) if said.rc else ""
+
     def _of(self, name: str) -> JobFolder:
         return JobFolder(self._folder / name)
 
@@ -197,15 +209,17 @@ class SlurmEngine:
 
 
 def _job(name: str, written: _Written, known: SlurmJob | None) -> EngineJob | None:
-    """The job, by what it has written and by what Slurm says of it. None: nobody knows it, or knows how it ended."""
+    """The job, by what it has written and by what Slurm says of it. None: nobody knows it."""
     nodes = written.nodes or (known.nodes if known is not None else ())
     number = written.claim.id if written.claim is not None else known.id if known is not None else ""
-    state, reason = JobState.RUNNING, ""
+    state, reason, is_forgotten = JobState.RUNNING, "", False
     ended: tuple[End, ...] = ()
     if not needs_slurm(written.codes):
         ended = tuple(Exited(rc=rc) for rc in written.codes if rc is not None)
-    elif known is None:
+    elif known is None and written.claim is None:
         return None
+    elif known is None:
+        is_forgotten = True
     elif is_over(known.state):
         ended = ends(known, written.codes, written.terms, has_claim=written.claim is not None)
     elif job_state(known.state) is JobState.PENDING:
@@ -219,6 +233,7 @@ def _job(name: str, written: _Written, known: SlurmJob | None) -> EngineJob | No
         reason=reason,
         nodes=nodes,
         began_at_s=written.claim.began_at_s if written.claim is not None else began_at_s or None,
+        is_forgotten=is_forgotten,
         outcomes=tuple(written.outcome(rank, end, nodes, ended_at_s) for rank, end in enumerate(ended)),
     )
 

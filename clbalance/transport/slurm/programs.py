@@ -6,31 +6,36 @@ from collections.abc import Collection, Sequence
 from clbalance.errors import EngineError
 from clbalance.transport.programs.upcall import UpcallLimitError, UpcallResult, run_upcall
 
-_WITHIN_S = 10.0
-_SUBMIT_WITHIN_S = 30.0
 _NOT_FOUND = 127  # of the shell
 _MOST_COMPLAINT = 300
 
 
-def asked(argv: Sequence[str], within_s: float = _WITHIN_S) -> str:
-    """What a program prints. `EngineError` if it fails, or does not answer in time."""
-    said = called(argv, within_s)
-    if said.rc != 0:
-        raise EngineError(f"Slurm does not answer: {complaint(argv[0], said)}", hint=_hint(said))
-    return said.stdout
+class SlurmPrograms:
+    """`within_s`: the deadline. A submission has twice as long: when it is killed, its effect is unknown."""
 
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
 
-def called(argv: Sequence[str], within_s: float = _WITHIN_S, *, keep_open: Collection[int] = ()) -> UpcallResult:
-    """How a program ended. `EngineError` if it has not, in time."""
-    try:
-        return run_upcall(shlex.join(argv), "/", within_s, keep_open=keep_open)
-    except (OSError, ValueError, UpcallLimitError) as error:
-        raise EngineError(f"Slurm does not answer: `{argv[0]}` {error}", hint=_CONTROLLER) from error
+    def ask(self, *argv: str) -> str:
+        """What a program prints. `EngineError` if it fails, or does not answer in time."""
+        said = self.call(*argv)
+        if said.rc != 0:
+            raise EngineError(f"Slurm does not answer: {complaint(argv[0], said)}", hint=_hint(said))
+        return said.stdout
 
+    def call(self, *argv: str) -> UpcallResult:
+        """How a program ended. `EngineError` if it has not, in time."""
+        return self._run(argv, self._within_s, ())
 
-def submitted(argv: Sequence[str], keep_open: Collection[int]) -> UpcallResult:
-    """As `called`, for a program that may wait longer, since what it has begun is not known when it is killed."""
-    return called(argv, _SUBMIT_WITHIN_S, keep_open=keep_open)
+    def submit(self, *argv: str, keep_open: Collection[int]) -> UpcallResult:
+        """The same for a program that submits. It inherits the descriptors `keep_open`."""
+        return self._run(argv, 2 * self._within_s, keep_open)
+
+    def _run(self, argv: Sequence[str], within_s: float, keep_open: Collection[int]) -> UpcallResult:
+        try:
+            return run_upcall(shlex.join(argv), "/", within_s, keep_open=keep_open)
+        except (OSError, ValueError, UpcallLimitError) as error:
+            raise EngineError(f"Slurm does not answer: `{argv[0]}` {error}", hint=_CONTROLLER) from error
 
 
 def complaint(program: str, said: UpcallResult) -> str:

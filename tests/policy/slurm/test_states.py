@@ -103,7 +103,7 @@ def test_slurm_is_asked_unless_every_copy_has_ended_by_itself(written: list[int 
     [
         (job("PENDING", reason="Resources"), "Slurm: Resources"),
         (job("CONFIGURING"), "Slurm: CONFIGURING"),
-        (job("PENDING"), "Slurm: no reason is told"),
+        (job("PENDING"), "Slurm: not looked at yet"),
     ],
 )
 def test_a_pending_job_has_a_reason(one: SlurmJob, reason: str) -> None:
