@@ -124,6 +124,12 @@ class TransportError(ClbalanceError):
     """No node can be reached from this host (no ssh program, no file descriptors)."""
 
 
+class EngineError(ClbalanceError):
+    """A batch system does not answer. What it was told to do may be done, or not."""
+
+    exit_code = ExitCode.NOT_RUN_TO_ITS_END
+
+
 class StoreError(ClbalanceError):
     """The local database cannot be read or written."""
 

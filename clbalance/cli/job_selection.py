@@ -33,6 +33,7 @@ from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.transport.reach import raise_file_limit, this_node
 from clbalance.wiring.context import SystemClock, fail_point, grace_s
+from clbalance.wiring.engines import engines_of
 from clbalance.wiring.folders import working_directory
 from clbalance.wiring.notify import notify
 from clbalance.wiring.plugins.wanted import configured_groups, end_notifier, site_probe_of
@@ -71,6 +72,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             job_ended=end_notifier(settings, warn),
             forced=partial(tell_forced, console),
             transfers=file_transfers,
+            engine=engines_of(settings),
             show_unfinished=console.outlets.show_unfinished,
             grace_s=grace_s(os.environ),
             suspect_after=settings.policy.suspect_after,

@@ -23,6 +23,9 @@ NodesArgument = Annotated[
 JobsArgument = Annotated[
     list[str] | None, Argument(metavar="[JOB]...", help="Numbers, ranges, names, `last`.", show_default=False)
 ]
+EngineOption = Annotated[
+    str | None, Option("--engine", metavar="ssh|slurm", help="Where: by a mark on the node, or in Slurm. [ssh]")
+]
 JobArgument = Annotated[str, Argument(metavar="[JOB]", help="A number, a name, or `last`.")]
 
 

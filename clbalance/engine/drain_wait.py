@@ -107,6 +107,7 @@ class DrainMigrator:
         if (
             record.state is not JobState.RUNNING
             or record.id in self._requested
+            or record.engine
             or not self._nodes.intersection(record.nodes)
         ):
             return None

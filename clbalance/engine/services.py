@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # few jobs have files that travel, few sites programs, and no
     from clbalance.engine.files.transfers import Transfers
     from clbalance.engine.site_probe import SiteProbe
     from clbalance.policy.placement.select import Rng
+    from clbalance.ports.engine import Engine
 
 
 def no_file_listener() -> FileListener:
@@ -30,6 +31,11 @@ def no_file_listener() -> FileListener:
 def no_transfers(_: "Services") -> "Transfers":
     """For a use case that needs none."""
     raise AssertionError("no files travel here")
+
+
+def no_engine(name: str) -> "Engine":
+    """For a use case without batch systems."""
+    raise AssertionError(f"no engine `{name}` here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,8 @@ class Services:
     """Makes what carries the files of one job to and from its nodes."""
     file_listener: Callable[[], FileListener] = no_file_listener
     """Is told of the files of one job while they are on their way."""
+    engine: "Callable[[str], Engine]" = no_engine
+    """The batch system of that name."""
     typed_user: str | None = None
     """The login user that was given for this call; it overrides the user that each job remembers."""
     owner: int | None = None

@@ -167,6 +167,8 @@ class Submitted:
     """Whose share of the waiting list it counts for, as typed; empty: not named (docs/design/fair-share.md)."""
     begin_at_s: float | None = None
     """It is not started before this, in seconds since 1970; None: it may start at once."""
+    engine: str = ""
+    """The batch system that runs it, such as `slurm`; empty: its nodes are chosen here."""
 
     @property
     def returns_files(self) -> bool:

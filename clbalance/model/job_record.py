@@ -156,6 +156,8 @@ class JobRecord:
     """It is not started before; None: it may start at once."""
     waited_for: str = ""
     """Why it last could not start; still known once it runs."""
+    engine: str = ""
+    """The batch system that runs it, such as `slurm`; empty: its nodes are chosen here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +192,8 @@ class CopyRecord:
     outcome: Outcome | None
     limits: tuple[str, ...] = ()
     """How its node enforces its limits, in the node's words; empty if it has none, or the answer was not read."""
+    engine_id: str = ""
+    """The number of the attempt in the job's batch system; empty: not known, or the job has no batch system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ class Cause(StrEnum):
     GARBLED = "garbled answer"
     LOST = "connection lost"
     LOCAL = "local failure"
+    ENGINE = "its batch system"
 
     def because(self, reason: str) -> str:
         """The cause with `reason` in one phrase; the cause is left out if the reason contains it."""

@@ -14,7 +14,7 @@ from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
-from clbalance.policy.slurm_nodes import why_no_jobs
+from clbalance.policy.slurm.nodes import why_no_jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,6 +153,13 @@ class Journal(Protocol):
         """Record for `explain` how the node keeps the limits of one copy, as the node describes it."""
         ...
 
+    def located(self, job: int, claim: int, *, engine_id: str, nodes: Sequence[NodeName]) -> None:
+        """Record what the job's batch system says of this claim: its number there, and its nodes by rank.
+
+        No `nodes`: they are not known yet, and what was known stays.
+        """
+        ...
+
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
         """Record how one copy ended. The first call counts. `Lost` is not an end, and is not stored."""
         ...
@@ -208,6 +215,13 @@ class Journal(Protocol):
         begin at once.
 
         `accepted`: it is queued from now on if its controller dies.
+        """
+        ...
+
+    def control_fd(self) -> int | None:
+        """The descriptor of the lock that makes us a controller; None: we control no job.
+
+        A child process that inherits it counts as the controller until it ends, even if we die before.
         """
         ...
 

@@ -246,7 +246,15 @@ KEYS: Mapping[str, ValueKind] = {
     "queue.fair_share": Number(at_least=0, at_most=1_000_000),
     "queue.half_life_s": Number(at_least=60, at_most=3650 * 86_400),
     "gpus.hide": Text(expected='"leased", "used" or "never"', pattern="leased|used|never"),
+    "engine": TableKind(
+        expected='a table of groups such as `batch = "slurm"`, each "slurm" or "ssh"',
+        name=r"[^@\s]+",
+        value=Text(pattern="slurm|ssh"),
+    ),
     "slurm.nodes": YesOrNo(),
+    "slurm.folder": Text(
+        expected="the path of a folder that this host shares with Slurm's nodes", pattern=r"/[^%]+|~/[^%]*"
+    ),
     "rebalance.high": _LEVEL,
     "rebalance.low": _LEVEL,
     "rebalance.deviation": _LEVEL,

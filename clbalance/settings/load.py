@@ -137,7 +137,8 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         gpus=GpuSettings(hide=_text(values.get("gpus.hide")) or GpuSettings().hide),
         thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
         rebalance={name: number_of(value) for name, value in _below("rebalance.", values)},
-        slurm=SlurmSettings(nodes=values.get("slurm.nodes") is True),
+        slurm=SlurmSettings(nodes=values.get("slurm.nodes") is True, folder=_text(values.get("slurm.folder"))),
+        engines=_engines(values),
         shell=_shell(values),
         top_keys=_top_keys(values),
         entry_points=_entry_points(values),
@@ -175,6 +176,12 @@ def _shell(values: Mapping[str, Value]) -> ShellSettings:
     most = number_of(values.get("shell.confirm_nodes", plain.confirm_nodes))
     assert isinstance(words, tuple)
     return ShellSettings(confirm=words, confirm_nodes=None if most is None else int(most))
+
+
+def _engines(values: Mapping[str, Value]) -> Mapping[str, str]:
+    found = values.get("engine", {})
+    assert isinstance(found, Mapping)
+    return {group: engine for group, engine in found.items() if isinstance(engine, str)}
 
 
 def _top_keys(values: Mapping[str, Value]) -> Mapping[str, tuple[str, ...]]:

@@ -69,6 +69,8 @@ class SlurmSettings:
 
     nodes: bool = False
     """Whether it is asked which nodes it gives no jobs; those count as drained, or as unfit."""
+    folder: str | None = None
+    """Where the folders of jobs lie that it runs; None: in the state folder of the user's home."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,8 @@ class Settings:
     queue: QueueSettings = QueueSettings()
     gpus: GpuSettings = GpuSettings()
     slurm: SlurmSettings = SlurmSettings()
+    engines: Mapping[str, str] = field(default_factory=dict)
+    """The engine that runs the jobs of a group, by group."""
     shell: ShellSettings = ShellSettings()
     top_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The keys of actions of `top`, where they are others (`policy/top/rebind.py`)."""

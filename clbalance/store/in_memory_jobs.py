@@ -7,14 +7,26 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
 from clbalance.model.job_files import ReturnRecord, ReturnState
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Placed
 from clbalance.policy.jobs.eligibility import held_reason
+from clbalance.ports import JobLock
 
 if TYPE_CHECKING:
-    from clbalance.errors import StoreError
     from clbalance.model.task import Task, TaskEvent
+
+
+class NoControl:
+    """The methods of `ports.Journal` for the control of jobs, which in one process has no other."""
+
+    def control_fd(self) -> int | None:
+        return None
+
+    def hand_over(self) -> JobLock:
+        raise StoreError("a job in memory has no other controller")
 
 
 class InMemoryTaskLog:
@@ -102,6 +114,17 @@ class InMemoryJob:
     has_files: bool = False
     returns_files: bool = False
     move: MigrationRequest | None = None
+
+    def locate(self, claim: int, engine_id: str, nodes: Sequence[NodeName]) -> None:
+        """As `Journal.located`."""
+        known = [copy for copy in self.copies if copy.claim == claim]
+        others = [copy for copy in self.copies if copy.claim != claim]
+        for rank, node in enumerate(nodes):
+            before = known[rank] if rank < len(known) else replace(known[0], outcome=None)
+            known[rank : rank + 1] = [replace(before, intent=replace(before.intent, rank=rank, node=node))]
+        self.copies = [*others, *(replace(copy, engine_id=engine_id) for copy in known)]
+        if nodes and not self.record.state.is_over:
+            self.record = replace(self.record, nodes=tuple(nodes))
 
     def is_active(self, attempt: int) -> bool:
         """Whether that attempt goes on."""

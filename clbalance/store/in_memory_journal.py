@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobChanges, OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import (
@@ -25,8 +24,7 @@ from clbalance.model.job_record import (
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.eligibility import held_reason
 from clbalance.policy.jobs.record import qos_of
-from clbalance.ports import JobLock
-from clbalance.store.in_memory_jobs import InMemoryJob, InMemoryReturns, InMemoryTaskLog, MemoryWrittenTasks
+from clbalance.store.in_memory_jobs import InMemoryJob, InMemoryReturns, InMemoryTaskLog, MemoryWrittenTasks, NoControl
 from clbalance.store.job_rows import (
     CLAIMS_APART,
     STARTING,
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
     from clbalance.model.task import Task
 
 
-class InMemoryJournal:
+class InMemoryJournal(NoControl):
     """`ports.Journal` of one process. Its job numbers start at 1 each time."""
 
     def __init__(self) -> None:
@@ -82,6 +80,7 @@ class InMemoryJournal:
             queued=accepted,
             waits_since=at,
             begin_at=begin_at,
+            engine=submitted.engine,
         )
         facts, script = parted(submitted)
         self._jobs[number] = job = InMemoryJob(record, to_text(facts), script, stdin, tasks=tuple(tasks))
@@ -149,6 +148,9 @@ class InMemoryJournal:
             if (copy.claim, copy.intent.node) == (claim, node):
                 copies[at] = replace(copy, limits=tuple(limits))
 
+    def located(self, job: int, claim: int, *, engine_id: str, nodes: Sequence[NodeName]) -> None:
+        self._jobs[job].locate(claim, engine_id, nodes)
+
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
         copies = [] if isinstance(outcome.end, Lost) else self._jobs[job].copies
         for at, copy in enumerate(copies):
@@ -202,9 +204,6 @@ class InMemoryJournal:
         queued = one.record.queued or accepted
         one.record = replace(one.record, queued=queued, waits_since=at, held="", begin_at=None)
         return self._acquire(one, reason, attempt)
-
-    def hand_over(self) -> JobLock:
-        raise StoreError("a job in memory has no other controller")
 
     def _acquire(self, one: InMemoryJob, reason: str, attempt: int) -> bool:
         if one.record.attempt != attempt:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 JOB_COLUMNS = (
     "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos,"
-    " queued, priority, waits_us, cancelled, held, begin_us, waited_for"
+    " queued, priority, waits_us, cancelled, held, begin_us, waited_for, engine"
 )
 ACTIVE = "state IN ('PENDING', 'RUNNING')"
 """SQL condition: the job is not over."""
@@ -90,23 +90,25 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             held=row[18] or "",
             begin_at=_time(row[19]),
             waited_for=row[20],
+            engine=row[21],
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreError(f"job {row[0]} was written by another version, or is damaged: {error}") from error
 
 
 def copy_record(row: Sequence[Any]) -> CopyRecord:
-    """Convert a row of attempt, claim, node, rank, boot_id, birth, outcome, limits and folder.
+    """Convert a row of attempt, claim, node, rank, boot_id, birth, outcome, limits, folder and engine_id.
 
     `StoreError` if it is invalid.
     """
-    attempt, claim, node, rank, boot_id, incarnation, outcome, limits, folder = row
+    attempt, claim, node, rank, boot_id, incarnation, outcome, limits, folder, engine_id = row
     return CopyRecord(
         attempt=attempt,
         claim=claim,
         intent=Intent(node=NodeName(node), rank=rank, boot_id=boot_id, incarnation=incarnation, folder=folder),
         outcome=None if outcome is None else from_text(outcome, Outcome),
         limits=() if limits is None else from_text(limits, tuple),
+        engine_id=engine_id,
     )
 
 

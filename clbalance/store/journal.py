@@ -81,8 +81,8 @@ class SqliteJournal(JournalPending):
         statement = """
             INSERT INTO job (
                 id, key, name, state, reason, submitted_us, waits_us, controller, submitted, qos, priority, files,
-                queued, begin_us, returns
-            ) VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                queued, begin_us, returns, engine
+            ) VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
         facts, script = parted(submitted)
@@ -90,7 +90,7 @@ class SqliteJournal(JournalPending):
         begin_at, reason = begin_of(submitted)
         begin_us, at_us = None if begin_at is None else microseconds(begin_at), microseconds(at)
         of_job = (job.key, storable(job.name), reason, at_us, at_us, self._control.mine(), *parts)
-        values = (*of_job, begin_us, submitted.returns_files)
+        values = (*of_job, begin_us, submitted.returns_files, submitted.engine)
         with as_store_error(self._database), transaction(self._connection):
             number = self._numbers.take()
             self._connection.execute(statement, (number, *values))
@@ -161,6 +161,21 @@ class SqliteJournal(JournalPending):
     def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
         statement = "UPDATE copy SET limits = ? WHERE job = ? AND claim = ? AND node = ?"
         self._write(statement, (to_text(tuple(limits)), job, claim, node))
+
+    def located(self, job: int, claim: int, *, engine_id: str, nodes: Sequence[NodeName]) -> None:
+        statement = """
+            INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth, engine_id)
+            SELECT job, attempt, claim, ?, ?, '', '', ? FROM copy WHERE job = ? AND claim = ? AND rank = 0
+            ON CONFLICT (job, claim, rank) DO UPDATE SET node = excluded.node, engine_id = excluded.engine_id
+        """
+        with as_store_error(self._database), transaction(self._connection):
+            values = ("UPDATE copy SET engine_id = ? WHERE job = ? AND claim = ?", (engine_id, job, claim))
+            self._connection.execute(*values)
+            rows = [(rank, node, engine_id, job, claim) for rank, node in enumerate(nodes)]
+            self._connection.executemany(statement, rows)
+            if nodes:
+                update = f"UPDATE job SET nodes = ? WHERE id = ? AND claim = ? AND {ACTIVE}"
+                self._connection.execute(update, (fold(nodes), job, claim))
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
         if isinstance(outcome.end, Lost):
@@ -265,7 +280,7 @@ class SqliteJournal(JournalPending):
 
     def copies(self, job: int) -> tuple[CopyRecord, ...]:
         query = (
-            "SELECT attempt, claim, node, rank, boot_id, birth, outcome, limits, folder FROM copy"
+            "SELECT attempt, claim, node, rank, boot_id, birth, outcome, limits, folder, engine_id FROM copy"
             " WHERE job = ? ORDER BY claim, rank"
         )
         with as_store_error(self._database):

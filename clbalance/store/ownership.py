@@ -29,6 +29,9 @@ class JournalOwnership(JournalOutputs):
         """Give up the control of all jobs."""
         self._control.close()
 
+    def control_fd(self) -> int | None:
+        return self._control.fd
+
     def hand_over(self) -> JobLock:
         return self._control.hand_over()
 
@@ -105,6 +108,11 @@ class JobControl:
         """Leave the control of our jobs to the process that gets this lock."""
         return self._controllers.hand_over()
 
+    @property
+    def fd(self) -> int | None:
+        """The descriptor that holds our lock; None: we control no job."""
+        return self._controllers.fd
+
     def mine(self) -> str:
         """The controller name of this process, for a row. `StoreError` if its lock file cannot be made."""
         try:
@@ -153,6 +161,11 @@ class Controllers:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             self._nonce = nonce
         return self._nonce
+
+    @property
+    def fd(self) -> int | None:
+        """The descriptor that holds the lock; None: there is none."""
+        return self._fd if self._nonce else None
 
     def is_mine(self, nonce: str | None) -> bool:
         """Whether it is this process's name."""

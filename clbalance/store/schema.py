@@ -277,6 +277,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # The batch system that runs the job; empty: we do. `engine_id`: the number of the copy's attempt there.
+        "ALTER TABLE job ADD COLUMN engine TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE copy ADD COLUMN engine_id TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

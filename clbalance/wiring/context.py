@@ -25,6 +25,7 @@ from clbalance.settings.values import Settings
 from clbalance.transport.group_sources import ResultGroups
 from clbalance.transport.groups import ConfiguredGroups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
+from clbalance.wiring.engines import engines_of
 from clbalance.wiring.gateways import routes_of
 from clbalance.wiring.node_settings import (
     facts_by_node,
@@ -186,6 +187,7 @@ class Context:
             fair_share=self.settings.queue.fair_share,
             half_life_s=self.settings.queue.half_life_s,
             job_ended=end_notifier(self.settings, self.warn),
+            engine=engines_of(self.settings),
             completed=self._completed,
             notify=partial(notify, self.warn),
         )

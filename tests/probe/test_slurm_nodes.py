@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model.slurm import SlurmNode
-from clbalance.policy.slurm_nodes import has_jobs, is_drained, why_no_jobs
+from clbalance.policy.slurm.nodes import has_jobs, is_drained, why_no_jobs
 from clbalance.probe.slurm_nodes import slurm_nodes
 
 LINE = (

@@ -641,3 +641,21 @@ def test_results_of_slots_are_awaited_until_they_came_whatever_slots_follow(jour
     found = journal.submitted(job)
     assert found is not None
     assert found.job.files == files
+
+
+def test_the_nodes_that_a_batch_system_chooses_replace_its_name(journal: Journal) -> None:
+    number = journal.submit(NOON, replace(SUBMITTED, engine="slurm"))
+    intent = Intent(node=node("slurm"), rank=0, boot_id="", incarnation="")
+    journal.record_launch(number, attempt=1, claim=1, intents=[intent], plan=plan("slurm"))
+    journal.located(number, 1, engine_id="77", nodes=())
+    assert [(copy.intent.node, copy.engine_id) for copy in journal.copies(number)] == [("slurm", "77")]
+    for _ in range(2):
+        journal.located(number, 1, engine_id="77", nodes=(node("n1"), node("n2")))
+    copies = journal.copies(number)
+    assert [(copy.intent.rank, copy.intent.node, copy.engine_id) for copy in copies] == [
+        (0, "n1", "77"),
+        (1, "n2", "77"),
+    ]
+    record = journal.record(number)
+    assert record is not None
+    assert (record.engine, record.nodes) == ("slurm", ("n1", "n2"))

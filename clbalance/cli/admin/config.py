@@ -47,6 +47,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
     values |= {f"queue.{name}": value for name, value in asdict(settings.queue).items()}
     values |= {"gpus.hide": settings.gpus.hide, "slurm.nodes": settings.slurm.nodes}
+    values |= {"slurm.folder": settings.slurm.folder, "engine": dict(settings.engines) or None}
     values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}
     values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in thresholds.bounds}
     rebalance = {**asdict(BalanceSettings()), **settings.rebalance}

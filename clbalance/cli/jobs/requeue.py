@@ -55,10 +55,13 @@ def requeue_job(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
         record = restartable_job(services, named, console, node_is_dead=node_is_dead)
         complete_outputs(services, console)
     again = _Requeue(record=record, submitted=submitted, cluster=place_again(submitted, ssh, console))
-    if detach and submitted.needs_controller:
+    if detach and submitted.needs_controller and not submitted.engine:
         return again.hand_over(console)
     with contextlib.closing(Restarted(console, record)) as shown:
         result, is_whole = again.carry_out(shown, mode_of(submitted.job.files, detach=detach), console)
+    if detach and submitted.engine:
+        tell_accepted(result.job, console)
+        return ExitCode.DONE
     how = EndOptions(detached=detach)
     code = run_ended(result, again.cluster.candidates, console, FilePatterns.of(submitted), how)
     return code if code or is_whole else ExitCode.NOT_RUN_TO_ITS_END
@@ -109,10 +112,14 @@ class _Requeue:
                     listener=writer,
                     mode=writer_mode,
                 )
-                run = Run(
-                    context, next_attempt(services, record), submitted.restart_policy, failed, queued=record.queued
-                )
-                result = run.carry_out()
+                job = next_attempt(services, record)
+                if record.engine:
+                    from clbalance.engine.batch.run import EngineRun  # few jobs have a batch system
+
+                    result = EngineRun(context, job, submitted.restart_policy).carry_out()
+                else:
+                    run = Run(context, job, submitted.restart_policy, failed, queued=record.queued)
+                    result = run.carry_out()
             if mode.leave_when_started and result.has_started:
                 accept(services, record.id)
                 return result, True

@@ -52,6 +52,10 @@ class ShownRun:
         )
         self._console.say(message)
         say_nodes_left_out(self._console, plan, exit_code=ExitCode.NOT_RUN_TO_ITS_END if self._options.strict else None)
+        self.show_for(plan)
+
+    def show_for(self, plan: Plan) -> None:
+        """Print the output of these nodes from now on."""
         self._output.close()
         self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
 

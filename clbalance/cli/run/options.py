@@ -101,6 +101,9 @@ class JobOptions:
     ] = None
     explain: Annotated[bool, Option("--explain", help="Show why these nodes, and why not the others.")] = False
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 125 if `--pick all` leaves a node out.")] = False
+    engine: Annotated[
+        str | None, Option("--engine", metavar="ssh|slurm", help="Who chooses the nodes and runs it. [ssh]")
+    ] = None
     sbatch: Annotated[bool, Option("--sbatch", help="Read the script's #SBATCH lines too.")] = False
 
 

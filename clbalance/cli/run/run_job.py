@@ -196,6 +196,7 @@ def submit_job(
         begin_at_s=None if asked.begin is None else asked.begin.at.timestamp(),
         output=asked.files.output,
         error=asked.files.error,
+        engine=asked.engine,
     )
     at, kept = services.clock.now(), asked.kept_stdin
     number = services.journal.submit(at, whole, tasks, accepted=accepted, stdin=kept)

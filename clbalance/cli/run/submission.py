@@ -65,6 +65,8 @@ class Submission:
     inputs: tuple[str, ...]
     """Files that the job is read from: script, tasks, standard input. None of them may be an output file."""
     job_files: JobFiles | None
+    engine: str = ""
+    """The batch system that runs it; empty: its nodes are chosen here."""
 
     @property
     def kept_stdin(self) -> bytes | None:
@@ -281,6 +283,7 @@ def _copied_for(options: JobOptions, *, has_tasks: bool) -> str | None:
         "--requeue": options.requeue,
         "--requeue-exit": options.requeue_exit is not None,
         "--checkpoint": options.checkpoint is not None,
+        f"--engine {options.engine}": options.engine not in (None, "ssh"),
     }
     return next((option for option, is_given in several.items() if is_given), None)
 

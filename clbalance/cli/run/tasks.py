@@ -9,6 +9,7 @@ from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.run_tasks import task_job_of
 from clbalance.cli.run.work import CommandLine
 from clbalance.errors import UsageError
+from clbalance.wiring.engines import engine_meant
 
 
 def run_as_typed(
@@ -32,8 +33,12 @@ def run_as_typed(
 
         return resume_tasks(tasks.resume, ssh, console, detach=job.detach)
     task_job = task_job_of(tasks, job, resources, typed, console.say)
+    cluster = cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy)
+    if engine := engine_meant(job.engine, cluster.settings, cluster.group):
+        raise UsageError(
+            f"`--tasks` and `--array` cannot go with `--engine {engine}`",
+            hint="`--engine ssh` runs tasks in slots of ours; a job may call `sbatch --array` itself",
+        )
     from clbalance.cli.run.run_tasks import run_task_job
 
-    return run_task_job(
-        cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), task_job, console
-    )
+    return run_task_job(cluster, task_job, console)

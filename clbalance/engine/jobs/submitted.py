@@ -193,9 +193,19 @@ def _reconcile(
     within_s: float | None = None,
     unless: Callable[[], bool] = lambda: False,
 ) -> tuple[Reconciled, ...]:
-    from clbalance.engine.jobs.reconcile import reconcile  # deferred import: docs/design/startup.md
+    """Ask the nodes about jobs of ours, and batch systems about theirs."""
+    theirs = [place for place, one in enumerate(requests) if one.record.engine]
+    ours = [place for place, one in enumerate(requests) if not one.record.engine]
+    seen: dict[int, Reconciled] = {}
+    if theirs:
+        from clbalance.engine.batch.visit import visit  # few jobs have a batch system
 
-    return reconcile(services, requests, within_s, unless)
+        seen |= zip(theirs, visit(services, [requests[one] for one in theirs], within_s, unless), strict=True)
+    if ours:
+        from clbalance.engine.jobs.reconcile import reconcile  # deferred import: docs/design/startup.md
+
+        seen |= zip(ours, reconcile(services, [requests[one] for one in ours], within_s, unless), strict=True)
+    return tuple(seen[place] for place in range(len(requests)))
 
 
 def end_on(services: Services, nodes: frozenset[NodeName], within_s: float) -> bool:

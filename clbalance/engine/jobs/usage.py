@@ -14,8 +14,11 @@ from clbalance.ports import Closed
 
 
 def usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usage]:
-    """The usage of each running job, summed over the copies that answered. Without an answer: no entry, never zero."""
-    running = [one for one in records if one.state is JobState.RUNNING]
+    """The usage of each running job, summed over the copies that answered. Without an answer: no entry, never zero.
+
+    Nor is there one for jobs of batch systems: no agent of ours runs beside them.
+    """
+    running = [one for one in records if one.state is JobState.RUNNING and not one.engine]
     found: dict[int, Usage] = {}
     for theirs, places in by_login(services, [user_of(services, one.id) for one in running]):
         found |= _usage_of(theirs, [running[place] for place in places])

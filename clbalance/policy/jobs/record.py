@@ -137,6 +137,8 @@ def why_not_migratable(job: JobSpec, request: Request, restart_policy: RestartPo
 
 def why_not_migratable_now(record: JobRecord, submitted: Submitted) -> str:
     """The same, for the job in its current state."""
+    if record.engine:
+        return f"runs in {record.engine}"
     if record.state is not JobState.RUNNING:
         return f"{record.state}"
     return why_not_migratable(submitted.job, submitted.request, submitted.restart_policy)

@@ -14,7 +14,7 @@ from clbalance.policy.placement.capacity import LIMITS, insufficient_resource
 from clbalance.policy.placement.job_needs import unfit_for_jobs
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_of
-from clbalance.policy.slurm_nodes import has_jobs, is_drained, why_no_jobs
+from clbalance.policy.slurm.nodes import has_jobs, is_drained, why_no_jobs
 
 
 class NodeState(StrEnum):

@@ -18,7 +18,7 @@ from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
 from clbalance.policy.site.rules import SiteFilter
-from clbalance.policy.slurm_nodes import why_no_jobs
+from clbalance.policy.slurm.nodes import why_no_jobs
 
 NOT_ASKED: Final = "not asked"
 """The filter that nodes fail which were not asked: a few others were enough."""

@@ -144,8 +144,8 @@ class JobInfo:
 
     @property
     def is_running(self) -> bool:
-        """Whether it is running on known nodes."""
-        return self.record.state is JobState.RUNNING and bool(self.record.nodes)
+        """Whether it is running on known nodes, which we have chosen."""
+        return self.record.state is JobState.RUNNING and bool(self.record.nodes) and not self.record.engine
 
     @property
     def ends_at(self) -> datetime | None:

@@ -20,7 +20,7 @@ from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.values import BalanceSettings, Departure
-from clbalance.policy.slurm_nodes import why_no_jobs
+from clbalance.policy.slurm.nodes import why_no_jobs
 
 ROUNDING = 9
 """Digits to round cpus to, so that the order of a sum does not matter."""

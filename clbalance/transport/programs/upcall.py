@@ -6,6 +6,7 @@ import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Collection
 from typing import IO
 
 from clbalance.lazy_dataclass import dataclass
@@ -29,10 +30,13 @@ class UpcallResult:
     stderr: str
 
 
-def run_upcall(command: str, folder: str, within_s: float = UPCALL_WITHIN_S) -> UpcallResult:
+def run_upcall(
+    command: str, folder: str, within_s: float = UPCALL_WITHIN_S, *, keep_open: Collection[int] = ()
+) -> UpcallResult:
     """Run `command` in `folder`. `UpcallLimitError`; `OSError` or `ValueError` if it cannot be started.
 
-    Processes that it leaves behind are not waited for, even if they keep its output open.
+    Processes that it leaves behind are not waited for, even if they keep its output open. `keep_open`: descriptors
+    that it inherits.
     """
     until = time.monotonic() + within_s
     process = subprocess.Popen(  # noqa: S602 - an upcall is a shell command
@@ -43,6 +47,7 @@ def run_upcall(command: str, folder: str, within_s: float = UPCALL_WITHIN_S) -> 
         shell=True,
         cwd=folder,
         start_new_session=True,
+        pass_fds=tuple(keep_open),
     )
     assert process.stdout is not None
     assert process.stderr is not None

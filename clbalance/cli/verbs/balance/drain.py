@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
+from clbalance.cli.options import (
+    DrainOptions,
+    EngineOption,
+    NodeOptions,
+    NodesArgument,
+    OutputOptions,
+    SshOptions,
+    takes,
+)
 
 _HELP = """Keep new jobs off nodes, with a reason (maintenance).
 
@@ -30,10 +38,15 @@ def drain(
     output: OutputOptions,
     terms: DrainOptions,
     reason: Annotated[str, Option("--reason", metavar="TEXT", help="Reason, shown to everyone.")],
+    engine: EngineOption = None,
     words: NodesArgument = None,
 ) -> int:
     """Exits 3 if too few nodes would be left, 4 if a node could not be marked or a job still runs there."""
     from clbalance.cli.balance.drain import Draining
     from clbalance.cli.console import Console
 
+    if engine not in (None, "ssh"):
+        from clbalance.cli.balance.engine_marks import drain_in_engine
+
+        return drain_in_engine(str(engine), nodes.with_words(words), ssh, Console.of(output), reason, terms)
     return Draining.of(nodes.with_words(words), ssh, Console.of(output), reason, terms).carry_out()

@@ -71,6 +71,7 @@ def run(
     from clbalance.cli.run.submission import check_shown_once, query_of, submission
     from clbalance.cli.run.work import CommandLine
     from clbalance.render import messages
+    from clbalance.wiring.engines import engine_meant
 
     console = Console.of(output)
     check_shown_once(job, as_json=output.json)
@@ -84,6 +85,10 @@ def run(
         return run_as_typed(nodes, tasks, job, resources, ssh, console, typed)
     submitted = submission(job, resources, typed, say=console.say)
     cluster = cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy)
+    if engine := engine_meant(job.engine, cluster.settings, cluster.group):
+        from clbalance.cli.run.elsewhere import run_elsewhere  # few jobs have a batch system
+
+        return run_elsewhere(cluster, submitted, engine, console)
     query = query_of(cluster, submitted, pick=submitted.pick)
     with connecting(cluster, query.request) if submitted.is_placed_at_once else nullcontext():
         from clbalance.cli.run.run_job import run_job  # nodes are being connected to: docs/design/startup.md

@@ -1,0 +1,1 @@
+"""Slurm's states in our words, and our requests in Slurm's (docs/design/engines.md). Pure."""
