@@ -32,8 +32,8 @@ def test_a_section_reads_as_recorded(case: Path) -> None:
 
 def test_an_answer_without_sections_is_unknown_all_over() -> None:
     reading = parse_reading({})
-    assert reading.gpus_missing == ()
-    parts = asdict(reading).keys() - {"gpus_missing"}
+    assert (reading.gpus_missing, reading.limits) == ((), None)  # a node without limits sends none
+    parts = asdict(reading).keys() - {"gpus_missing", "limits"}
     assert all(isinstance(getattr(reading, part), Unknown) for part in parts)
     assert all(getattr(reading, part).reason for part in parts)
 

@@ -82,8 +82,8 @@ def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
     store.remember(NOON, {A: reading()})
     last = store.last_readings([A])[A].reading
     kept = {"boot_id", "uptime_s", "cpu_ticks", "disk", "net"}
-    assert last.gpus_missing == ()
-    for section in set(Reading.__dataclass_fields__) - kept - {"gpus_missing"}:
+    assert (last.gpus_missing, last.limits) == ((), None)
+    for section in set(Reading.__dataclass_fields__) - kept - {"gpus_missing", "limits"}:
         assert getattr(last, section) == Unknown(reason="not remembered")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from clbalance.model import NodeName
 from clbalance.model.slurm import SlurmNode
-from clbalance.probe.slurm_nodes import COMMAND, slurm_nodes
+from clbalance.probe.slurm.nodes import COMMAND, slurm_nodes
 from clbalance.transport.programs.upcall import UpcallLimitError, run_upcall
 
 _WITHIN_S = 3.0

@@ -20,7 +20,7 @@ from clbalance.policy.slurm.options import node_count, pool_of, sbatch_options
 from clbalance.policy.slurm.scripts import BATCH
 from clbalance.policy.slurm.states import Terms, ends, is_over, job_state, needs_slurm, pending_reason
 from clbalance.ports import JobInput
-from clbalance.probe.slurm_jobs import (
+from clbalance.probe.slurm.jobs import (
     SACCT_FORMAT,
     SINFO_FORMAT,
     SQUEUE_FORMAT,
@@ -29,7 +29,7 @@ from clbalance.probe.slurm_jobs import (
     sinfo_nodes,
     squeue_jobs,
 )
-from clbalance.probe.slurm_nodes import COMMAND, slurm_nodes
+from clbalance.probe.slurm.nodes import COMMAND, slurm_nodes
 from clbalance.transport.slurm.folder import Claim, Exit, JobFolder
 from clbalance.transport.slurm.programs import SlurmPrograms, complaint
 

@@ -34,7 +34,7 @@ from clbalance.policy.slurm.scripts import (
 )
 from clbalance.policy.slurm.states import Terms
 from clbalance.ports import JobInput
-from clbalance.probe.slurm_jobs import expanded
+from clbalance.probe.slurm.jobs import expanded
 
 _PIECE_BYTES = 1 << 16
 _MOST_TOLD = 1 << 16

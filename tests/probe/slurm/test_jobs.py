@@ -4,7 +4,7 @@ import pytest
 
 from clbalance.model import NodeName
 from clbalance.model.slurm import SlurmJob
-from clbalance.probe.slurm_jobs import exit_of_shown, expanded, sacct_jobs, sinfo_nodes, squeue_jobs
+from clbalance.probe.slurm.jobs import exit_of_shown, expanded, sacct_jobs, sinfo_nodes, squeue_jobs
 
 
 def test_a_line_of_squeue_is_a_job() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from clbalance.model.slurm import SlurmNode
 from clbalance.policy.slurm.nodes import has_jobs, is_drained, why_no_jobs
-from clbalance.probe.slurm_nodes import slurm_nodes
+from clbalance.probe.slurm.nodes import slurm_nodes
 
 LINE = (
     "NodeName=gpu7 Arch=x86_64 CoresPerSocket=1  CPUAlloc=0 CPUEfctv=4 CPUTot=4 CPULoad=0.86"
