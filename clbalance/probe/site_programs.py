@@ -25,7 +25,9 @@ plugin() {{
 setsid sh -c '{{ "$@"; printf "\\nexit %s\\n" "$?"; }} | head -c {MOST_OUTPUT_BYTES}' sh "$@" &
 child=-$!
 wait "${{child#-}}"
+set -- $?
 echo
+return "$1"
 }}
 roots() {{
 wanted=

@@ -70,23 +70,24 @@ def _output(
     text, _, last = section.text.rstrip("\n").rpartition("\n")
     ended = _EXIT.fullmatch(last)
     if ended is None:
-        return Unknown(reason=_why_cut_off(section.text, program))
+        return Unknown(reason=_why_cut_off(section, program))
     rc = int(ended[1])
     if rc in _NOT_RUN:
         return Unknown(reason=f"{program.path or 'the program'} {_NOT_RUN[rc]}")
     return _Output(text, rc)
 
 
-def _why_cut_off(text: str, program: NodeProgram) -> str:
-    if program.path and text.strip() == "missing":
+def _why_cut_off(section: Section, program: NodeProgram) -> str:
+    text = section.text.strip()
+    if program.path and text == "missing":
         return f"there is no {program.path}"
-    if program.path and text.strip() == "refused":
+    if program.path and text == "refused":
         return (
             f"{program.path} must be a regular file of root, in folders of root, that only root can write to; no links"
         )
-    if len(text.encode()) >= MOST_OUTPUT_BYTES // 2:
+    if section.status == "0":
         return f"printed more than {MOST_OUTPUT_BYTES >> 10} KiB"
-    return "could not be run: `setsid`, `head` and `stat` are needed there"
+    return "could not be run: `setsid` and `head` are needed there"
 
 
 # -- indices: lines `name value`

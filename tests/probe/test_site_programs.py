@@ -89,10 +89,7 @@ def test_one_that_hangs_is_ended_with_all_its_processes_and_the_rest_counts(node
 def test_one_that_floods_is_cut_off_and_the_rest_counts(node: Node, line: str) -> None:
     found, rest = asked(node, NodeProgram(name="flood", text=f"#!/bin/sh\n{line}", timeout_s=30))
     assert isinstance(found.values[0].value, Unknown)
-    assert found.checks[0].text in {
-        "printed more than 4 KiB",
-        "could not be run: `setsid`, `head` and `stat` are needed there",
-    }
+    assert found.checks[0].text == "printed more than 4 KiB"
     assert isinstance(rest, RunQueue)
 
 

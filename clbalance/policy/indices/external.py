@@ -16,7 +16,7 @@ _SACRIFICE: Final = 3
 
 def external_in(answers: Iterable[Answer]) -> tuple[ExternalIndex, ...]:
     """The external indices that the nodes were asked for; all of one sweep are asked for the same."""
-    return next((one.site.indices for one in answers if isinstance(one, Measured)), ())
+    return next((one.site.indices for one in answers if isinstance(one, Measured) and one.site.values), ())
 
 
 @lru_cache(maxsize=256)

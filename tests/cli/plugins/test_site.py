@@ -9,8 +9,9 @@ from clbalance.engine.site_probe import HungProgram
 from clbalance.errors import SettingsError
 from clbalance.model.plugins import SitePrograms
 from clbalance.settings.load import load_settings
-from clbalance.wiring.plugins.hung_programs import HungProgramsFile
+from clbalance.wiring.plugins.hung_programs import FILE, HungProgramsFile
 from clbalance.wiring.plugins.site import site_programs
+from tests.cli.command import Command
 
 
 def programs_of(folder: Path, settings: str, **texts: str) -> SitePrograms:
@@ -100,3 +101,36 @@ def test_a_file_that_makes_no_sense_is_as_none(tmp_path: Path, content: str) -> 
     assert dict(HungProgramsFile(file).known()) == {}
     HungProgramsFile(file).change({("n", "k"): HungProgram(1.0, 1)})
     assert json.loads(file.read_text()) == [["n", "k", 1.0, 1]]
+
+
+# -- whole calls, on this machine
+
+
+def test_a_program_that_hangs_costs_its_own_index_and_is_remembered(alone: Command) -> None:
+    (alone.folder / "hang.sh").write_text("#!/bin/sh\nsleep 3600\n")
+    (alone.folder / "fine.sh").write_text("#!/bin/sh\necho fine 7\necho r1m 0\n")
+    settings = '[index.hang]\nprogram = "hang.sh"\ntimeout_s = 1\n[index.fine]\nprogram = "fine.sh"\ntimeout_s = 30\n'
+    (alone.folder / "clbalance.toml").write_text(f"[ssh]\nprobe_timeout_s = 60\n{settings}")
+    done = alone("load", "--json")
+    (node,) = json.loads(done.text)["nodes"]
+    assert (done.rc, node["state"], node["indices"]) == (0, "up", {"hang": None, "fine": 7.0})
+    assert node["unknown"]["indices.hang"] == "did not end within 1 s"
+    ((name, _, _, times),) = json.loads((Path(alone.env["CLBALANCE_STATE_DIR"]) / FILE).read_text())
+    assert (name, times) == (node["name"], 1)
+
+
+def test_a_check_that_is_critical_is_shown_everywhere(alone: Command) -> None:
+    (alone.folder / "disk.sh").write_text("#!/bin/sh\necho 'DISK [bold]full[/bold]|used=99%'\nexit 2\n")
+    (alone.folder / "clbalance.toml").write_text(
+        '[ssh]\nprobe_timeout_s = 60\n[check.disk]\nprogram = "disk.sh"\ntimeout_s = 30\n'
+        '[index.used]\ncheck = "disk"\nunit = "percent"\nhelp = "Use of the \\"disk\\"."\n'
+    )
+    table = alone("load").text
+    assert "unfit" in table
+    assert "99%" in table
+    assert "check disk critical: DISK [bold]full[/bold]" in table
+    metrics = alone("metrics").text
+    assert ',check="disk"} 2\n' in metrics
+    assert 'clbalance_index_used{node="' in metrics
+    done = alone("pick")
+    assert (done.rc, "1 check disk critical" in done.stderr) == (3, True)

@@ -7,11 +7,13 @@ from clbalance.render.report import Report
 from clbalance.render.reports.nodes.metrics import MetricsReport
 from tests.render.build import gpu, silent, small_cluster, up
 from tests.render.examples import Example, one_file
+from tests.render.examples.load import PLUGINS
 from tests.render.examples.load_forecast import REPORT as OF_LOAD
 
 REPORT = MetricsReport(
     rows=[
         *small_cluster(),
+        *PLUGINS[:3],
         up("gpu1", gpus=[gpu(0, used_gib=40, use_pct=98.0, holder="python"), gpu(1, use_pct=Unknown(reason="MIG"))]),
     ],
     jobs={"RUNNING": 2, "PENDING": 0},
