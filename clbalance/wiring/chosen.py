@@ -1,6 +1,10 @@
 """The policies that were chosen (docs/design/auto.md), for settings that say `auto`."""
 
 import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
 
 from clbalance.errors import StoreError
 from clbalance.policy.backtest.values import FIELDS, Choice, Subject
@@ -8,6 +12,8 @@ from clbalance.policy.queue.queues import JobQueue, job_queue_named
 from clbalance.settings.keys import AUTO
 from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
+
+_READ_AGAIN_S: Final = 60.0
 
 
 def subjects_of(settings: Settings) -> tuple[Subject, ...]:
@@ -31,14 +37,21 @@ def queue_in_use(settings: Settings) -> JobQueue:
 
 def last_choice(subject: Subject) -> Choice | None:
     """The last choice; None if there is none, or no state database, of which others warn."""
+    try:
+        folder = state_directory(os.environ, this_machine()).path
+        return _choice_in(folder, subject, int(time.monotonic() // _READ_AGAIN_S))
+    except StoreError:
+        return None
+
+
+@lru_cache(maxsize=4)
+def _choice_in(folder: Path, subject: Subject, _: int) -> Choice | None:
+    """Read once for all jobs of a call; the last argument makes a process that lives long read it again."""
     from clbalance.policy.backtest.written import choice_of
     from clbalance.store.state import SqliteStore
 
-    try:
-        with SqliteStore.open(state_directory(os.environ, this_machine()).path) as store:
-            return choice_of(store.choice(subject))
-    except StoreError:
-        return None
+    with SqliteStore.open(folder) as store:
+        return choice_of(store.choice(subject))
 
 
 def fixed_policies(settings: Settings) -> dict[Subject, str]:
