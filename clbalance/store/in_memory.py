@@ -77,10 +77,10 @@ class InMemoryStore:
         return {node: kept for node, kept in found.items() if kept.at >= since}
 
     def history(
-        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime, *, keys: frozenset[str] | None = None
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
         with self._lock:
-            return read_past(self._past, nodes, since, until)
+            return read_past(self._past, nodes, since, until, keys)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with self._lock:

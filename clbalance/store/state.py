@@ -118,10 +118,10 @@ class SqliteStore:
             return read_answers(self._connection, nodes, since)
 
     def history(
-        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime, *, keys: frozenset[str] | None = None
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
         with as_store_error(self._database):
-            return read_past(self._connection, nodes, since, until)
+            return read_past(self._connection, nodes, since, until, keys)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with as_store_error(self._database):

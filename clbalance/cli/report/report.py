@@ -19,7 +19,7 @@ from clbalance.nodeset import fold
 from clbalance.policy.report.compare import changes
 from clbalance.policy.report.intervals import HOLDS_S, Columns
 from clbalance.policy.report.jobs import KnownJob, account_of_jobs, may_concern
-from clbalance.policy.report.nodes import NodeAccount, account_of
+from clbalance.policy.report.nodes import KEYS, NodeAccount, account_of
 from clbalance.policy.report.prices import PriceTable
 from clbalance.policy.report.report import Surroundings, report_of
 from clbalance.ports import Journal, Store
@@ -140,7 +140,7 @@ def _accounts(
     since = period.since - timedelta(seconds=HOLDS_S)  # a sample from before may reach into the period
     for start in range(0, len(nodes), _NODES_AT_ONCE):
         some = nodes[start : start + _NODES_AT_ONCE]
-        found = store.history(some, since, period.until)
+        found = store.history(some, since, period.until, keys=KEYS)
         yield from ((node, account_of(node, found.get(node, ()), period, columns)) for node in some)
 
 
