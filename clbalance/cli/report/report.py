@@ -10,7 +10,7 @@ from clbalance.cli.option_values import user_name
 from clbalance.cli.options import NodeOptions, OutputOptions
 from clbalance.cli.report.options import PeriodOptions
 from clbalance.cli.report.period import compared_periods, period_of
-from clbalance.errors import ExitCode, NodeNameError, SettingsError, UsageError
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord
@@ -117,11 +117,7 @@ def _groups(options: NodeOptions, named: NamedNodes) -> Iterator[tuple[str, tupl
 def _report(period: Period, known: _Known) -> PeriodReport:
     columns = Columns.of(period, _COLUMNS)
     accounts = dict(_accounts(known.store, known.named.nodes, period, columns))
-    jobs = (
-        KnownJob(record=record, submitted=known.journal.submitted(record.id), copies=known.journal.copies(record.id))
-        for record in known.records
-        if may_concern(record, period)
-    )
+    jobs = (_known_job(known.journal, record) for record in known.records if may_concern(record, period))
     settings = known.named.settings
     chosen = frozenset(known.named.nodes) if known.is_chosen else None
     around = Surroundings(
@@ -132,6 +128,14 @@ def _report(period: Period, known: _Known) -> PeriodReport:
     )
     account = account_of_jobs(jobs, period, settings.ssh.user or me(), chosen)
     return report_of(period, accounts, known.groups, account, around)
+
+
+def _known_job(journal: Journal, record: JobRecord) -> KnownJob:
+    """The job, as far as this version can read it."""
+    try:
+        return KnownJob(record=record, submitted=journal.submitted(record.id), copies=journal.copies(record.id))
+    except StoreError:
+        return KnownJob(record=record, submitted=None)
 
 
 def _accounts(
