@@ -63,9 +63,12 @@ class Store(Choices, Protocol):
         ...
 
     def history(
-        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime, *, keys: frozenset[str] | None = None
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
-        """The points of each node that was asked in that time, in order of time. Older points cover longer spans."""
+        """The points of each node that was asked in that time, in order of time. Older points cover longer spans.
+
+        `keys`: the values to read, of nodes and of GPUs; None: all of them.
+        """
         ...
 
     def forecasts(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, bytes]:

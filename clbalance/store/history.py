@@ -9,6 +9,7 @@ Numbers are stored as hundredths, in integers: SQLite needs one or two bytes for
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from sqlite3 import Connection
 from typing import Final
@@ -113,15 +114,24 @@ def write_past(
 
 
 def read_past(
-    connection: Connection, nodes: Sequence[NodeName], since: datetime, until: datetime
+    connection: Connection,
+    nodes: Sequence[NodeName],
+    since: datetime,
+    until: datetime,
+    keys: frozenset[str] | None = None,
 ) -> dict[NodeName, list[SeriesPoint]]:
-    """The points of each node that was asked, in order of time. Each time span comes once, from the finest tier."""
+    """The points of each node that was asked, in order of time. Each time span comes once, from the finest tier.
+
+    `keys`: the indices to read, of nodes and of GPUs; None: all of them.
+    """
     found: dict[NodeName, list[SeriesPoint]] = {}
+    tables = [table if keys is None else _narrowed(table, keys) for table in _TABLES]
     before_s = _seconds(until) + 1
     for tier, kept in enumerate(_TIERS):
         for start in range(0, len(nodes), _NODES_AT_ONCE):
             some = nodes[start : start + _NODES_AT_ONCE]
-            for node, point in _points(connection, tier, some, (_seconds(since) - kept.span_s + 1, before_s)):
+            window = (_seconds(since) - kept.span_s + 1, before_s)
+            for node, point in _points(connection, tables, tier, some, window):
                 found.setdefault(node, []).append(point)
         oldest = connection.execute(
             "SELECT slot_s FROM past WHERE tier = ? ORDER BY slot_s LIMIT 1", (tier,)
@@ -148,16 +158,21 @@ def read_mean_load(
     return found
 
 
+def _narrowed(table: _Table, keys: frozenset[str]) -> _Table:
+    return replace(table, indices=tuple(key for key in table.indices if key in keys))
+
+
 def _points(
-    connection: Connection, tier: int, nodes: Sequence[NodeName], window: tuple[int, int]
+    connection: Connection, tables: Sequence[_Table], tier: int, nodes: Sequence[NodeName], window: tuple[int, int]
 ) -> Iterator[tuple[NodeName, SeriesPoint]]:
     """The valid rows: a damaged database may hold anything."""
+    of_nodes, of_gpus = tables
     gpus: dict[tuple[int, str], dict[int, Mapping[str, Aggregate]]] = {}
     held = leases.read(connection, tier, nodes, window)
-    for slot_s, node, gpu, *cells in connection.execute(_select(_OF_GPUS, len(nodes)), (tier, *window, *nodes)):
+    for slot_s, node, gpu, *cells in connection.execute(_select(of_gpus, len(nodes)), (tier, *window, *nodes)):
         if isinstance(gpu, int):
-            gpus.setdefault((slot_s, node), {})[gpu] = _figures(cells, _OF_GPUS)
-    for slot_s, node, *counts_and_cells in connection.execute(_select(_OF_NODES, len(nodes)), (tier, *window, *nodes)):
+            gpus.setdefault((slot_s, node), {})[gpu] = _figures(cells, of_gpus)
+    for slot_s, node, *counts_and_cells in connection.execute(_select(of_nodes, len(nodes)), (tier, *window, *nodes)):
         match slot_s, counts_and_cells:
             case int(), (int(asked), int(silent), parts, *cells) if 0 <= silent <= asked and asked:
                 yield (
@@ -167,7 +182,7 @@ def _points(
                         span_s=_TIERS[tier].span_s,
                         asked=asked,
                         silent=silent,
-                        values=_figures(cells, _OF_NODES),
+                        values=_figures(cells, of_nodes),
                         gpus=gpus.get((slot_s, node), {}),
                         leases=tuple(held.get((slot_s, node), ())),
                         parts=_parts(tier, parts, asked),
@@ -188,12 +203,9 @@ def _parts(tier: int, parts: object, asked: int) -> int:
 def _figures(cells: Sequence[object], table: _Table) -> dict[str, Aggregate]:
     """The aggregates in a row, which has three cells for each index."""
     found = {}
-    for at, key in enumerate(table.indices):
-        match cells[3 * at : 3 * at + 3]:
-            case (int(mean), int(least), int(most)):
-                found[key] = Aggregate(least / _PER_ONE, mean / _PER_ONE, most / _PER_ONE)
-            case _:
-                pass
+    for key, mean, least, most in zip(table.indices, cells[::3], cells[1::3], cells[2::3], strict=True):
+        if isinstance(mean, int) and isinstance(least, int) and isinstance(most, int):
+            found[key] = Aggregate(least / _PER_ONE, mean / _PER_ONE, most / _PER_ONE)
     return found
 
 

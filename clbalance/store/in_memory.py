@@ -80,10 +80,10 @@ class InMemoryStore:
         return {node: kept for node, kept in found.items() if kept.at >= since}
 
     def history(
-        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime, *, keys: frozenset[str] | None = None
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
         with self._lock:
-            return read_past(self._past, nodes, since, until)
+            return read_past(self._past, nodes, since, until, keys)
 
     def mean_load(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime

@@ -121,10 +121,10 @@ class SqliteStore:
             return read_answers(self._connection, nodes, since)
 
     def history(
-        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime, *, keys: frozenset[str] | None = None
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
         with as_store_error(self._database):
-            return read_past(self._connection, nodes, since, until)
+            return read_past(self._connection, nodes, since, until, keys)
 
     def mean_load(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime

@@ -10,7 +10,7 @@ from clbalance.cli.option_values import user_name
 from clbalance.cli.options import NodeOptions, OutputOptions
 from clbalance.cli.report.options import PeriodOptions
 from clbalance.cli.report.period import compared_periods, period_of
-from clbalance.errors import ExitCode, NodeNameError, SettingsError, UsageError
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord
@@ -19,7 +19,7 @@ from clbalance.nodeset import fold
 from clbalance.policy.report.compare import changes
 from clbalance.policy.report.intervals import HOLDS_S, Columns
 from clbalance.policy.report.jobs import KnownJob, account_of_jobs, may_concern
-from clbalance.policy.report.nodes import NodeAccount, account_of
+from clbalance.policy.report.nodes import KEYS, NodeAccount, account_of
 from clbalance.policy.report.prices import PriceTable
 from clbalance.policy.report.report import Surroundings, report_of
 from clbalance.ports import Journal, Store
@@ -118,11 +118,7 @@ def _groups(options: NodeOptions, named: NamedNodes) -> Iterator[tuple[str, tupl
 def _report(period: Period, known: _Known) -> PeriodReport:
     columns = Columns.of(period, _COLUMNS)
     accounts = dict(_accounts(known.store, known.named.nodes, period, columns))
-    jobs = (
-        KnownJob(record=record, submitted=known.journal.submitted(record.id), copies=known.journal.copies(record.id))
-        for record in known.records
-        if may_concern(record, period)
-    )
+    jobs = (_known_job(known.journal, record) for record in known.records if may_concern(record, period))
     settings = known.named.settings
     chosen = frozenset(known.named.nodes) if known.is_chosen else None
     around = Surroundings(
@@ -135,13 +131,21 @@ def _report(period: Period, known: _Known) -> PeriodReport:
     return report_of(period, accounts, known.groups, account, around)
 
 
+def _known_job(journal: Journal, record: JobRecord) -> KnownJob:
+    """The job, as far as this version can read it."""
+    try:
+        return KnownJob(record=record, submitted=journal.submitted(record.id), copies=journal.copies(record.id))
+    except StoreError:
+        return KnownJob(record=record, submitted=None)
+
+
 def _accounts(
     store: Store, nodes: Sequence[NodeName], period: Period, columns: Columns
 ) -> Iterator[tuple[NodeName, NodeAccount]]:
     since = period.since - timedelta(seconds=HOLDS_S)  # a sample from before may reach into the period
     for start in range(0, len(nodes), _NODES_AT_ONCE):
         some = nodes[start : start + _NODES_AT_ONCE]
-        found = store.history(some, since, period.until)
+        found = store.history(some, since, period.until, keys=KEYS)
         yield from ((node, account_of(node, found.get(node, ()), period, columns)) for node in some)
 
 

@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.node_history import Aggregate, LeasedUse, SeriesPoint
 from clbalance.model.report import NodesUse, Part, Period
 from clbalance.policy.report.intervals import Columns, Interval, intervals
+
+KEYS: Final = frozenset(
+    {"cpus", "gpus", "leased_cpus", "drained_pct", "ut_pct", "load_per_cpu", "use_pct", "leased_pct", "idle_pct"}
+)
+"""The values of history that an account is made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,11 +172,14 @@ def cpus_per_gpu(total: NodesUse) -> float:
     return max(1.0, total.cpus / total.gpus) if total.cpus and total.gpus else 1.0
 
 
-def wasters(jobs: Sequence[JobUse], gpu_worth: float) -> tuple[JobUse, ...]:
+def wasters(jobs: Iterable[JobUse], gpu_worth: float) -> tuple[JobUse, ...]:
     """The jobs that have wasted most, worst first; those that have wasted next to nothing are left out."""
-    wasted = {job.label: job.wasted_cpu_s + gpu_worth * job.wasted_gpu_s for job in jobs}
-    worst = sorted(jobs, key=lambda job: (-wasted[job.label], job.label))
-    return tuple(job for job in worst[:WASTERS] if wasted[job.label] >= _WORTH_TELLING_S)
+
+    def wasted(job: JobUse) -> float:
+        return job.wasted_cpu_s + gpu_worth * job.wasted_gpu_s
+
+    worst = sorted(jobs, key=lambda job: (-wasted(job), job.label))[:WASTERS]
+    return tuple(job for job in worst if wasted(job) >= _WORTH_TELLING_S)
 
 
 # -- the picture of load

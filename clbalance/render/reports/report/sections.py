@@ -5,6 +5,7 @@ from functools import reduce
 from operator import add
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.job_record import JobState
 from clbalance.model.report import Change, Cost, GroupUse, JobUse, NodesUse, Part, PeriodReport, UserUse
 from clbalance.nodeset import fold
 from clbalance.render.reports.report.documents import ALL
@@ -152,6 +153,8 @@ def _jobs(report: PeriodReport) -> Section:
             f"of {counted(waits.jobs, 'job')} started, half waited up to {duration(waits.p50_s)},"
             f" 95 % up to {duration(waits.p95_s)}"
         )
+    if JobState.RUNNING.value in report.active:
+        notes.append("`clbalance jobs` asks the nodes which of them still run")
     if report.restarts:
         notes.append(f"{counted(report.restarts, 'restart')}")
     return Section(title="Jobs of this host", table=_table(("STATE", "JOBS"), rows), notes=tuple(notes))
