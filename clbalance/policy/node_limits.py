@@ -18,10 +18,14 @@ from clbalance.node.agent.lease.limits import (
     excess,
     limits_for,
     parse_limits,
+    shares_in,
     shown_amount,
 )
 from clbalance.nodeset import fold
 from clbalance.policy.allocations import age_s
+
+_US: Final = 0
+"""In place of a uid: here only our own jobs are counted."""
 
 
 def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request) -> tuple[str, str] | None:
@@ -36,7 +40,8 @@ def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request)
     asked = _asked(request, cpus, mem_bytes)
     for limit in own:
         if limit.name != "MaxWall" and (found := excess(limit, asked, held)):
-            return f"limit {limit.name}", f"{found} (line {limit.line})"
+            ours = shares_in(limit, held).get(_US)
+            return f"limit {limit.name}", f"{found} (line {limit.line})" + (f"; leased: you {ours}" if ours else "")
     return None
 
 
@@ -67,7 +72,7 @@ def _ours(answer: Measured) -> list[Allocation]:
 
 def _held(allocation: Allocation) -> Held:
     gpus = len(allocation.gpus) * allocation.gpu_share
-    return Held(0, allocation.name, allocation.cpus, gpus, allocation.mem_bytes)
+    return Held(_US, allocation.name, allocation.cpus, gpus, allocation.mem_bytes)
 
 
 def _asked(request: Request, cpus: float, mem_bytes: int) -> Held:
@@ -75,7 +80,7 @@ def _asked(request: Request, cpus: float, mem_bytes: int) -> Held:
     asked_cpus, asked_bytes = request.cpus, request.mem_bytes
     if request.exclusive:
         asked_cpus, asked_bytes = max(cpus, asked_cpus), max(mem_bytes, asked_bytes)
-    return Held(0, request.name, asked_cpus, request.gpus * request.gpu_share, asked_bytes)
+    return Held(_US, request.name, asked_cpus, request.gpus * request.gpu_share, asked_bytes)
 
 
 # -- limits over a node set, counted by the client on all nodes of the set

@@ -280,6 +280,7 @@ def remembered(row: Sequence[Cell]) -> Remembered | None:
             drains=_NOT_KEPT,
             job_folder=_NOT_KEPT,
             may_drain_for_all=_NOT_KEPT,
+            limits=_NOT_KEPT,
         ),
     )
 

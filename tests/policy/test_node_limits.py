@@ -26,7 +26,7 @@ def limited(text: str, name: str = "node1", **facts: object) -> Measured:
 @pytest.mark.parametrize(
     ("text", "request_", "why"),
     [
-        ("Default MaxCpus=2\n", Request(cpus=1), "MaxCpus=2 of each user: 1 requested, 2 in use until these jobs end (line 1)"),
+        ("Default MaxCpus=2\n", Request(cpus=1), "MaxCpus=2 of each user: 1 requested, 2 in use until these jobs end (line 1); leased: you 2 ("),
         ("# ours\nUser=me MaxCpus=0\n", Request(), "MaxCpus=0 of user me: 1 requested, which is more than any job may have (line 2)"),
         ("Group=students MaxJobs=1\n", Request(cpus=0), "MaxJobs=1 of group students: 1 requested, 1 in use until these jobs end (line 1)"),
         ("Default MaxMem=1G\n", Request(), "MaxMem=1G of each user: the job does not say what it needs: give `--mem` (line 1)"),

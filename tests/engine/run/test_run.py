@@ -246,6 +246,7 @@ def test_a_lease_is_asked_for_as_the_request_says() -> None:
         "tmp_bytes": 0,
         "limit_cpus": None,
         "limit_mem_bytes": None,
+        "time_limit_s": None,
     }
 
 

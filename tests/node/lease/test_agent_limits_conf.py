@@ -107,7 +107,7 @@ def fifo(path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(b"Default MaxJobs=\xff\n"), "it is not UTF-8", id="not UTF-8"),
         pytest.param(lambda path: path.write_text(""), "it is empty", id="empty"),
         pytest.param(lambda path: path.write_text("Default MaxJobs=9\nDefault MaxJ=1\n"), "line 2: 'MaxJ=1': the limits are", id="a wrong word"),
-        pytest.param(lambda path: path.write_text("Group=no-such MaxJobs=9\n"), "there is no group 'no-such' on this node", id="no such group"),
+        pytest.param(lambda path: path.write_text("Group=no-such MaxJobs=9\n"), "line 1: there is no group 'no-such' on this node", id="no such group"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_wrong_or_not_roots_alone_lets_nobody_in(

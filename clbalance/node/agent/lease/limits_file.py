@@ -11,6 +11,7 @@ from clbalance.node.agent.lease.capacity import LackError, Measured, Wish
 from clbalance.node.agent.lease.files import Lease
 from clbalance.node.agent.lease.limits import (
     Held,
+    Limit,
     LimitsError,
     excess,
     limits_for,
@@ -34,7 +35,7 @@ class NodeLimits:
         self.members: "dict[int, set[str]]" = {}
         try:
             limits = parse_limits(read_limits(path))
-            self.groups = {name: gid_of(name) for name in sorted({one.named_group for one in limits} - {""})}
+            self.groups = {one.named_group: gid_of(one) for one in limits if one.named_group}
             me = os.geteuid()
             user = name_of(me) if any(one.user or one.group for one in limits) else ""
             self.limits = limits_for(limits, {str(me), user}, self.groups_of(me))
@@ -117,15 +118,17 @@ def name_of(uid: int) -> str:
         raise LimitsError("uid %d has no name on this node, so its limits are not known" % uid) from None
 
 
-def gid_of(group: str) -> int:
+def gid_of(limit: Limit) -> int:
+    """Of the group that it names, by name or by number."""
     import grp
 
+    group = limit.named_group
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
         if group.isdigit():
             return int(group)
-        raise LimitsError("there is no group %.40r on this node" % group) from None
+        raise LimitsError("line %d: there is no group %.40r on this node" % (limit.line, group)) from None
 
 
 def read_limits(path: bytes) -> str:
