@@ -11,7 +11,6 @@ from pathlib import Path
 from clbalance.cli.console import Console
 from clbalance.cli.kept_sessions import kept_if_wanted
 from clbalance.cli.node_settings import named_group, result_groups
-from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
@@ -57,7 +56,6 @@ class ClusterContext(Context):
             services = replace(
                 self.engine_services(stores, SweepProgress(self.console, meanwhile=meanwhile)),
                 show_unfinished=self.console.outlets.show_unfinished,
-                notify=notify,
                 forced=partial(tell_forced, self.console),
                 transfers=file_transfers,
                 file_listener=partial(file_progress, self.console),

@@ -10,7 +10,6 @@ from pathlib import Path
 from clbalance.cli.cluster import ClusterContext, cluster_context, open_store, ssh_transport
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import me, result_groups
-from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.placement_remarks import tell_forced
 from clbalance.cli.progress import SweepProgress
@@ -36,6 +35,7 @@ from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import raise_file_limit, this_node
 from clbalance.wiring.context import SystemClock, fail_point, grace_s
 from clbalance.wiring.folders import working_directory
+from clbalance.wiring.notify import notify
 
 MOST_JOBS = 10_000
 """That are looked at, of the newest."""
@@ -61,7 +61,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             step_within_s=settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
-            notify=notify,
+            notify=partial(notify, lambda text: console.say(messages.warning(text))),
             forced=partial(tell_forced, console),
             transfers=file_transfers,
             show_unfinished=console.outlets.show_unfinished,

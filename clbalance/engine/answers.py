@@ -167,7 +167,7 @@ def measured_answer(
     services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: RememberedNodes
 ) -> Measured:
     """The answer of a node that sent these sections."""
-    reading = parse_reading(sections)
+    reading = services.completed(node, parse_reading(sections))
     return Measured(
         node=node,
         reading=reading,

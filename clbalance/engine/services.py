@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Plan, Request, Unfit
+from clbalance.model import NodeName, Plan, Reading, Request, Unfit
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import JobRecord
 from clbalance.model.request import HiddenGpus
@@ -59,6 +59,8 @@ class Services:
     """Where few of many nodes are needed, what answered within this time decides which are asked. None: all are."""
     suspect_after: int | None = 3
     """A node is suspect after so many failed probes in a row. None: never."""
+    completed: Callable[[NodeName, Reading], Reading] = lambda _, reading: reading
+    """Completes the reading of a node that is this machine by what can be read here without asking it."""
     slurm: SlurmNodes | None = None
     """Says which nodes Slurm gives no jobs. None: it is not asked."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)

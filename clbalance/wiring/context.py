@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Request
+from clbalance.model import NodeName, Reading, Request, Unknown
 from clbalance.model.job import Submitted
 from clbalance.model.request import Constraints, HiddenGpus
 from clbalance.node import agent_source, probe_script
@@ -32,6 +33,7 @@ from clbalance.wiring.node_settings import (
     policy_in,
     taints_of_nodes,
 )
+from clbalance.wiring.notify import notify
 from clbalance.wiring.requests import Resources, check_names
 from clbalance.wiring.ssh_options import all_ssh_options, ssh_words
 
@@ -177,8 +179,20 @@ class Context:
             grace_s=grace_s(os.environ),
             shortlist_age_s=self.settings.policy.shortlist_age_s,
             suspect_after=self.settings.policy.suspect_after,
+            completed=self._completed,
+            notify=partial(notify, self.warn),
         )
         return self.with_node_settings(services)
+
+    def _completed(self, _: NodeName, reading: Reading) -> Reading:
+        """Without a cluster, what `/proc` does not tell is read by psutil; not if the user has named another /proc."""
+        main = (reading.run_queue, reading.cpus, reading.cpu_ticks, reading.memory)
+        is_whole = not any(isinstance(part, Unknown) for part in main)
+        if is_whole or not self.is_here or os.environ.get("CLBALANCE_PROCFS"):
+            return reading
+        from clbalance.wiring.own_machine import with_own_figures  # most machines have a /proc
+
+        return with_own_figures(reading)
 
     def with_node_settings(self, services: Services) -> Services:
         """The services with what the settings say of single nodes."""

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-import sys
+from collections.abc import Callable
 
 from clbalance.model.job_record import JobRecord
 
@@ -12,15 +12,14 @@ _REASON_CHARS = 1000
 _STDERR = 2
 
 
-def notify(command: str, record: JobRecord) -> None:
+def notify(warn: Callable[[str], None], command: str, record: JobRecord) -> None:
     """Run `command` by /bin/sh on this host, with the job's facts in its environment. Its exit code is ignored.
 
-    Its text is in the environment as well: everybody can read a command line.
+    `warn` is told if it cannot be run. Its text is in the environment as well: everybody can read a command line.
     """
     import subprocess  # most jobs have no such command
 
     from clbalance.nodeset import fold
-    from clbalance.render import messages
     from clbalance.render.text import escape_line
 
     facts = {
@@ -41,7 +40,7 @@ def notify(command: str, record: JobRecord) -> None:
             start_new_session=True,
         )
     except OSError as error:
-        sys.stderr.write(messages.warning(f"`--notify` was not run: {error.strerror}"))
+        warn(f"`--notify` was not run: {error.strerror}")
         return
     try:
         process.wait(_WITHIN_S)
