@@ -4,6 +4,7 @@ There is no thread while nothing is to do: an executor that is forgotten keeps n
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -15,8 +16,8 @@ from clbalance.library.values import Completed
 
 _GATHER_S = 0.02
 """A bundle begins when nothing was submitted for so long: a loop of `submit` makes one bundle."""
-_GATHER_MOST = 10
-"""So many times at most."""
+_GATHER_MOST_S = 0.5
+"""No longer than this."""
 MOST_BUNDLES = 8
 """At once. Each is a job, with a connection to every node that it uses."""
 
@@ -73,15 +74,15 @@ class Bundles:
         """Take nothing more. `cancel`: what no node has begun is cancelled."""
         with self._changed:
             self._is_shut = True
-            if cancel:
-                for item in (*self._waiting, *(one for bundle in self._running for one in bundle.items)):
-                    item.future.cancel()
+            items = [*self._waiting, *(one for bundle in self._running for one in bundle.items)]
             self._changed.notify_all()
+        for item in items if cancel else ():
+            item.future.cancel()  # calls functions of the program
 
     def stop(self) -> None:
         """End everything, also what runs on nodes."""
+        self.shut(cancel=True)
         with self._changed:
-            self.shut(cancel=True)
             for bundle in self._running:
                 bundle.stop.ask()
 
@@ -133,9 +134,9 @@ class Bundles:
     def _next(self, gathers: bool) -> Bundle | None:
         """The next bundle, once all is there that belongs to it; None: nothing waits, or there is no room."""
         with self._changed:
-            for _ in range(_GATHER_MOST if gathers else 0):
-                if self._is_shut or not self._changed.wait(_GATHER_S):
-                    break
+            until = time.monotonic() + _GATHER_MOST_S
+            while gathers and not self._is_shut and time.monotonic() < until:
+                gathers = self._changed.wait(_GATHER_S)
             self._gathers = False
             if not self._waiting or not self._may_run_more():
                 return None

@@ -5,7 +5,6 @@ here `Stop` raises it at the next moment in which the engine waits for nodes. So
 """
 
 import contextlib
-import logging
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -15,15 +14,12 @@ from typing import TypeVar
 
 from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
+from clbalance.library.context import LOG, ProgramContext
 from clbalance.model import NodeName
-from clbalance.wiring.context import Context, SystemClock
+from clbalance.wiring.context import SystemClock
 from clbalance.wiring.state import open_state
 
 T = TypeVar("T")
-
-LOG = logging.getLogger("clbalance")
-"""Warnings, such as of a state database that cannot be opened."""
-LOG.addHandler(logging.NullHandler())
 
 _LOOK_EVERY_S = 0.1
 
@@ -132,7 +128,7 @@ class _StateTalk:
 
 
 @contextlib.contextmanager
-def services_of(context: Context, stop: Stop, *, needs_store: bool = True) -> Iterator[Services]:
+def services_of(context: ProgramContext, stop: Stop, *, needs_store: bool = True) -> Iterator[Services]:
     """The services of the engine for one use. `StoreError` if the state database is needed, and there is none."""
     with open_state(_StateTalk(), needed=needs_store) as opened:
         services = context.engine_services(opened, _Listener(stop))

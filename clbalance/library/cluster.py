@@ -9,6 +9,7 @@ from clbalance.engine.services import PlacementQuery
 from clbalance.errors import NotRunError, UsageError
 from clbalance.library.bundles import Item
 from clbalance.library.calls import Stop, carry_out, services_of
+from clbalance.library.context import ProgramContext
 from clbalance.library.job import Job
 from clbalance.library.requests import Request, query_for
 from clbalance.library.submissions import Surroundings, new_job, submit, words_of
@@ -17,7 +18,7 @@ from clbalance.model.job import JobSpec, NoInput, RestartPolicy
 from clbalance.nodeset import Selection
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.settings.load import load_settings
-from clbalance.wiring.context import Context, plain_ssh
+from clbalance.wiring.context import plain_ssh
 from clbalance.wiring.folders import results_named_in, working_directory
 from clbalance.wiring.nothing_fits import nothing_fits
 
@@ -68,7 +69,7 @@ class Cluster:
         }
         set_here = {key: value for key, value in given.items() if value is not None}
         settings = load_settings(os.environ, working_directory(), set_here)
-        self._context = Context.of(
+        self._context = ProgramContext.of(
             settings,
             selection,
             names_nodes=bool(names or groups),
@@ -76,13 +77,14 @@ class Cluster:
             transport=partial(plain_ssh, settings, tuple(ssh_options)),
             group=groups[0] if len(groups) == 1 and not names else None,
             policy=policy,
+            policy_given=policy,
         )
 
     def __repr__(self) -> str:
         return f"<clbalance.Cluster {self.nodes.folded}>"
 
     @property
-    def context(self) -> Context:
+    def context(self) -> ProgramContext:
         """For this library alone: it may change with every version."""
         return self._context
 

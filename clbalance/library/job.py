@@ -7,10 +7,10 @@ from clbalance.engine.jobs import submitted
 from clbalance.engine.services import Services
 from clbalance.errors import UsageError
 from clbalance.library.calls import Stop, carry_out, services_of
+from clbalance.library.context import ProgramContext
 from clbalance.library.values import JobStatus, Nodes
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord
-from clbalance.wiring.context import Context
 
 
 class Job:
@@ -19,7 +19,7 @@ class Job:
     Each method asks the nodes. Thread-safe.
     """
 
-    def __init__(self, context: Context, number: int) -> None:
+    def __init__(self, context: ProgramContext, number: int) -> None:
         """`Cluster.submit` and `Cluster.job` make it."""
         self._context = context
         self._number = number

@@ -10,12 +10,12 @@ from pathlib import Path
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.library.context import ProgramContext
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted, TaskRules
 from clbalance.model.task import Task
 from clbalance.policy.jobs.names import default_name, why_no_name
 from clbalance.random_hex import random_hex
 from clbalance.units import parse_duration
-from clbalance.wiring.context import Context
 from clbalance.wiring.folders import working_directory
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -72,7 +72,7 @@ def checked_words(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def new_job(context: Context, surroundings: Surroundings, argv: Sequence[str]) -> JobSpec:
+def new_job(context: ProgramContext, surroundings: Surroundings, argv: Sequence[str]) -> JobSpec:
     """A job that has no number yet."""
     return JobSpec(
         id=0,
@@ -92,7 +92,7 @@ def new_job(context: Context, surroundings: Surroundings, argv: Sequence[str]) -
 
 def submit(
     services: Services,
-    context: Context,
+    context: ProgramContext,
     job: JobSpec,
     query: PlacementQuery,
     policy: RestartPolicy,
@@ -109,7 +109,7 @@ def submit(
         restart_policy=policy,
         rules=rules,
         group=context.group,
-        policy=None if query.policy.name == context.settings.policy.name else query.policy.name,
+        policy=context.policy_given,
     )
     return replace(job, id=services.journal.submit(services.clock.now(), whole, tasks))
 

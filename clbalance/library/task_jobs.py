@@ -14,6 +14,7 @@ from clbalance.errors import Interrupted, TaskFailedError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.library.bundles import Bundle, Bundles, Item
 from clbalance.library.calls import services_of
+from clbalance.library.context import ProgramContext
 from clbalance.library.requests import Request, query_for
 from clbalance.library.submissions import Surroundings, new_job, submit
 from clbalance.library.values import Completed
@@ -23,7 +24,6 @@ from clbalance.model.job_record import End, Exited, Killed, Lost
 from clbalance.model.task import Task, TaskEnded
 from clbalance.policy.jobs.outcome import reason_of, state_of
 from clbalance.units import parse_duration
-from clbalance.wiring.context import Context
 from clbalance.wiring.nothing_fits import nothing_fits
 
 MOST_OUTPUT_BYTES = 64 << 20
@@ -33,7 +33,7 @@ _EXECUTE = ("/bin/sh", "-c", 'exec "$@"', "sh")
 
 
 def task_bundles(  # noqa: PLR0913 - they are the arguments of `Executor`
-    context: Context,
+    context: ProgramContext,
     *,
     name: str,
     env: Mapping[str, str] | None,
@@ -84,7 +84,7 @@ def in_order(
 class _TaskJobs:
     """Carries out bundles of one kind."""
 
-    context: Context
+    context: ProgramContext
     surroundings: Surroundings
     query: PlacementQuery
     restart_policy: RestartPolicy
@@ -173,7 +173,7 @@ class Ends(NullTaskListener):
         else:
             item.future.set_result(result)
 
-    def conclude(self, outcome: TaskJobResult | Plan, context: Context) -> None:
+    def conclude(self, outcome: TaskJobResult | Plan, context: ProgramContext) -> None:
         """The run is over: tell the futures of tasks that were not run to their end."""
         if isinstance(outcome, Plan):
             self.fail(nothing_fits(outcome, context.candidates, explained=False))
