@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
@@ -18,6 +19,7 @@ from clbalance.model.job import JobSpec, NoInput, RestartPolicy
 from clbalance.nodeset import Selection
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.settings.load import load_settings
+from clbalance.transport.reach import this_node
 from clbalance.wiring.context import plain_ssh
 from clbalance.wiring.folders import results_named_in, working_directory
 from clbalance.wiring.nothing_fits import nothing_fits
@@ -79,6 +81,9 @@ class Cluster:
             policy=policy,
             policy_given=policy,
         )
+        self._ssh_options = tuple(ssh_options)
+        for reason in self._context.candidates.left_out:
+            self._context.warn(f"a group is left out of all nodes: {reason}")
 
     def __repr__(self) -> str:
         return f"<clbalance.Cluster {self.nodes.folded}>"
@@ -138,7 +143,9 @@ class Cluster:
 
     def job(self, number: int) -> Job:
         """The job with this number, of this user on this host: as `Job.id` and `clbalance jobs` tell it."""
-        return Job(self._context, number)
+        here = frozenset({this_node()})  # for jobs that have run here, without a cluster
+        transport = plain_ssh(self._context.settings, self._ssh_options, here)
+        return Job(replace(self._context, transport=transport), number)
 
     def map(
         self,
