@@ -51,7 +51,7 @@ class Case:
     """The queue that is expected counts, in place of the measured one."""
 
 
-_STEPS_A_VIEW = 300.0
+_FORESEEN_EVERY_S = 300.0
 """Forecasts change so often between two sweeps."""
 
 
@@ -72,7 +72,7 @@ class _View:
 
     def foresee(self, now_s: float) -> None:
         """Look as far ahead as the snapshot is old: the load of now is not known either."""
-        if now_s - self.foreseen_s < _STEPS_A_VIEW:
+        if now_s - self.foreseen_s < _FORESEEN_EVERY_S:
             return
         self.foreseen_s = now_s
         answers = (

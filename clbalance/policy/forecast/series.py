@@ -123,13 +123,13 @@ def _compare(numbers: Numbers, slot: int, value: float) -> None:
     for at, horizon in enumerate(HORIZONS):
         if at and (turn + at) % 7 >= _COMPARED_OF_SEVEN:
             continue
-        steps = horizon
+        steps, first, begin = horizon, _line(slot - horizon), _ERRORS + at * _WIDTH
         # Where nodes are asked more rarely, a prediction between two horizons counts for the farther one.
-        while steps > _NEARER[at] and math.isnan(numbers[_line(slot - steps)]):
+        while math.isnan(numbers[first]) and steps - 1 > _NEARER[at]:
             steps -= 1
-        if steps == _NEARER[at]:
+            first = _line(slot - steps)
+        if math.isnan(numbers[first]):
             continue
-        first, begin = _line(slot - steps), _ERRORS + at * _WIDTH
         line = numbers[first : first + _WIDTH].tolist()
         _look_ahead(numbers, line, slot - steps, steps)
         errors = numbers[begin : begin + _WIDTH].tolist()
