@@ -30,11 +30,11 @@ def launch(services: Services, job: JobSpec, submitted: Submitted, stdin: JobInp
     plan = plan_of(services, ())
     if not journal.record_launch(job.id, attempt=job.attempt, claim=job.claim, intents=[intent], plan=plan):
         return None
-    services.fail_point("launch_recorded")
+    services.fail_point("engine-intended")
     lock = journal.control_fd()
     keep_open = () if lock is None else (lock,)
     answer = prepared if isinstance(prepared, Refused) else engine.submit(prepared, keep_open=keep_open)
-    services.fail_point("submitted_there")
+    services.fail_point("engine-submitted")
     if isinstance(answer, Accepted):
         journal.located(job.id, job.claim, engine_id=answer.id, nodes=())
         journal.set_pending_reason(job.id, f"{submitted.engine} has it as its job {answer.id}")

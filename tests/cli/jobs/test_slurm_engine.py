@@ -159,8 +159,8 @@ def test_a_job_waits_in_slurm_for_another_and_never_starts_if_that_fails(command
     ("point", "state", "ran"),
     [
         pytest.param("submitted", "CANCELLED", 0, id="before it is recorded as submitted"),
-        pytest.param("launch_recorded", "FAILED", 0, id="before sbatch"),
-        pytest.param("submitted_there", "COMPLETED", 1, id="before its answer is recorded"),
+        pytest.param("engine-intended", "FAILED", 0, id="before sbatch"),
+        pytest.param("engine-submitted", "COMPLETED", 1, id="before its answer is recorded"),
     ],
 )
 def test_a_killed_run_loses_no_job_and_submits_none_twice(
@@ -178,7 +178,7 @@ def test_an_attempt_that_was_given_up_never_runs_even_if_it_is_submitted_late(
     command: Command, cluster: Lab, tmp_path: Path
 ) -> None:
     log = tmp_path / "ran"
-    stopped = {"CLBALANCE_FAIL_AT": "submitted_there"}
+    stopped = {"CLBALANCE_FAIL_AT": "engine-submitted"}
     command(
         "run",
         *SLURM,
