@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 from clbalance.errors import LabError
 from clbalance.lab.config_files import SYSTEM_PATH, find_installed
@@ -19,6 +20,7 @@ _CONTROLLER_PORT, _SLURMD_PORT = 2223, 2224  # next to that of sshd
 _KEY_BYTES = 128
 _MUNGE_THREADS = 10  # as Slurm's own messages advise
 _MIB = 2**20
+_OWN_ADDRESSES = "CommunicationParameters="
 _SCHEDULER = "batch_sched_delay=0,sched_min_interval=0,sched_interval=1,bf_interval=1,default_queue_depth=1000"
 _IDLE_WITHIN_S = 300.0
 """It takes 3 s, and a busy machine many times that."""
@@ -66,6 +68,11 @@ class LabSlurm:
     def _socket(self) -> Path:
         return self.folder / "munge.socket"
 
+    @property
+    def _task_prolog(self) -> Path:
+        """Gives jobs a configuration in which `srun` listens on any address."""
+        return self.folder / "task_prolog"
+
     def lay_out(self) -> None:
         """Write its files."""
         self.folder.mkdir(mode=0o755)
@@ -74,7 +81,14 @@ class LabSlurm:
         key = self.folder / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(_KEY_BYTES))
-        self.config.write_text("".join(f"{line}\n" for line in self._config_lines()))
+        lines = self._config_lines()
+        self.config.write_text("".join(f"{line}\n" for line in lines))
+        # A step's node calls back the srun that began it by another address than that of the node where srun runs.
+        for_jobs = self.folder / "job.conf"
+        for_jobs.write_text("".join(f"{line}\n" for line in lines if not line.startswith(_OWN_ADDRESSES)))
+        prolog = self._task_prolog
+        prolog.write_text(f"#!/bin/sh\necho export SLURM_CONF={quote(str(for_jobs))}\n")
+        prolog.chmod(0o755)
         # Slurm wants a device file for each GPU. It only counts them, into CUDA_VISIBLE_DEVICES.
         devices = [self.folder / f"gpu{number}" for number in range(self.record.spec.gpus)]
         for device in devices:
@@ -91,7 +105,8 @@ class LabSlurm:
             f"SlurmctldPort={_CONTROLLER_PORT}",
             f"SlurmdPort={_SLURMD_PORT}",
             # Each listens on its own address alone, which it finds by its name in the node's /etc/hosts.
-            "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny",
+            f"{_OWN_ADDRESSES}NoInAddrAny,NoCtldInAddrAny",
+            f"TaskProlog={self._task_prolog}",
             f"SlurmUser={self.record.user}",
             f"SlurmdUser={self.record.user}",
             "AuthType=auth/munge",

@@ -94,4 +94,3 @@ class EngineNode:
     pools: tuple[str, ...] = ()
     """The partitions or queues that it is in."""
     reason: str = ""
-    is_idle: bool = False

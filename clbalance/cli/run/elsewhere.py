@@ -25,7 +25,7 @@ from clbalance.render import messages
 def run_elsewhere(cluster: ClusterContext, submitted: Submission, engine: str, console: Console) -> int:
     """The exit code of `clbalance run --engine slurm`."""
     query = query_of(cluster, submitted, pick=submitted.pick)
-    if option := _not_for_slurm(submitted) or why_not(query.request):
+    if option := _not_for_slurm(submitted, cluster) or why_not(query.request):
         raise UsageError(f"`{option}` cannot go with `--engine {engine}`", hint=_HINT)
     if submitted.stdin.live is not None:
         submitted = replace(submitted, stdin=copied_input(0, f"--engine {engine}", console.say))
@@ -54,7 +54,7 @@ def run_elsewhere(cluster: ClusterContext, submitted: Submission, engine: str, c
 _HINT = "leave it out, or let `--engine ssh` choose the nodes; docs/design/engines.md has the whole list"
 
 
-def _not_for_slurm(submitted: Submission) -> str:
+def _not_for_slurm(submitted: Submission, cluster: ClusterContext) -> str:
     """An option that Slurm does not know, or that would be a second queue before its own; empty: none."""
     options = submitted.options
     alone = {
@@ -68,6 +68,7 @@ def _not_for_slurm(submitted: Submission) -> str:
         "--priority": submitted.priority != 0,
         "--explain": options.explain,
         "--policy": submitted.policy is not None,
+        "-l": cluster.ssh.user is not None,
     }
     detached = {
         "--detach --retry": options.retry > 0,

@@ -6,7 +6,7 @@ from clbalance.engine.services import Services
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.engine import Accepted, Answer, EngineOrder, Refused
 from clbalance.model.job import JobSpec, Submitted
-from clbalance.model.job_record import Intent, JobRecord, NotStarted, Outcome
+from clbalance.model.job_record import Intent, JobRecord, JobState, NotStarted, Outcome
 from clbalance.ports import JobInput
 
 
@@ -23,19 +23,21 @@ def launch(services: Services, job: JobSpec, submitted: Submitted, stdin: JobInp
     engine, journal = services.engine(submitted.engine), services.journal
     after = [_number_of(services, number, submitted.engine) for number in submitted.restart_policy.after]
     refused = next((one for one in after if isinstance(one, Refused)), None)
-    prepared = refused or engine.prepare(_order(job, submitted, [one for one in after if isinstance(one, str)]), stdin)
+    numbers = [one for one in after if isinstance(one, str) and one]
+    prepared = refused or engine.prepare(_order(job, submitted, numbers), stdin)
     # The node is known once the job begins.
     intent = Intent(node=NodeName(submitted.engine), rank=0, boot_id="", incarnation="")
     plan = plan_of(services, ())
     if not journal.record_launch(job.id, attempt=job.attempt, claim=job.claim, intents=[intent], plan=plan):
         return None
-    services.fail_point("launch_recorded")
+    services.fail_point("engine-intended")
     lock = journal.control_fd()
     keep_open = () if lock is None else (lock,)
     answer = prepared if isinstance(prepared, Refused) else engine.submit(prepared, keep_open=keep_open)
-    services.fail_point("submitted_there")
+    services.fail_point("engine-submitted")
     if isinstance(answer, Accepted):
         journal.located(job.id, job.claim, engine_id=answer.id, nodes=())
+        journal.set_pending_reason(job.id, f"{submitted.engine} has it as its job {answer.id}")
     else:
         journal.ended(job.id, job.claim, refused_outcome(submitted.engine, answer))
     return answer
@@ -65,9 +67,13 @@ def plan_of(services: Services, nodes: tuple[NodeName, ...]) -> Plan:
 
 
 def _number_of(services: Services, number: int, engine: str) -> str | Refused:
-    """The number there of a job in `--after`."""
+    """The number there of a job in `--after`; empty: it is completed, and may be forgotten there."""
     record = services.journal.record(number)
     copies = () if record is None else services.journal.copies(number)
+    if record is not None and record.state is JobState.COMPLETED:
+        return ""
+    if record is not None and record.state.is_over:
+        return Refused(f"job {number} is {record.state}")
     if record is None or record.engine != engine:
         return Refused(f"job {number} is no job of {engine}, which waits only for its own")
     if not copies or not copies[-1].engine_id:

@@ -57,7 +57,7 @@ class EngineRun:
     def _visit(self, submitted: Submitted) -> EngineVisit:
         record = self._services.journal.record(self._job.id)
         assert record is not None, "we control it"
-        record = replace(record, attempt=self._job.attempt, claim=self._job.claim, engine=submitted.engine)
+        record = replace(record, attempt=self._job.attempt, claim=self._job.claim, nodes=(), engine=submitted.engine)
         wanted = ReconcileRequest(
             record=record, spec=self._job, mode=self._context.mode, listener=self._context.listener
         )
@@ -78,7 +78,7 @@ class EngineRun:
                     f"job {self._job.id} is not in {submitted.engine}: {answer.reason}",
                     hint="`sinfo` shows the partitions and nodes, `clbalance run --help` the options that Slurm gets",
                 )
-            if self._context.mode.leave_when_started:
+            if self._context.mode.leave_when_started and not visit.record.cancel_requested:
                 visit.leave()
             else:
                 follow(self._services, submitted.engine, [visit])

@@ -107,7 +107,9 @@ class EngineVisit:
     # -- the word of its controller
 
     def launched(self) -> None:
-        """It may be submitted by now."""
+        """It may be submitted by now; and somebody may have asked meanwhile to cancel it."""
+        now = self._services.journal.record(self.record.id)
+        self.record = replace(self.record, cancel_requested="" if now is None else now.cancel_requested)
         copies = self._services.journal.copies(self.record.id)
         self._was_launched = any(copy.claim == self.record.claim for copy in copies)
         self.is_over = not self._was_launched

@@ -63,7 +63,7 @@ def sbatch_options(order: EngineOrder, pool: Pool, folder: str) -> tuple[str, ..
         "--parsable",
         f"--job-name={order.name}",
         f"--comment={order.job.name}",
-        "--export=NONE",
+        "--export=ALL",
         "--no-requeue",
         f"--chdir={folder}",
         f"--output={folder}/{MESSAGES}",

@@ -181,10 +181,15 @@ def job_row(
 
 
 def _reason(record: JobRecord, outcomes: Sequence[Outcome], now: datetime) -> str:
-    """A cancel that waits, else the job's own reason, else that a node did not answer, else why it began late."""
+    """A cancel that waits, else the job's own reason, else that a node did not answer, else why it began late.
+
+    Of a job that waits in a batch system nothing is known while that does not answer.
+    """
     silent = next((f"{one.node}: {reason_of(one.end)}" for one in outcomes if isinstance(one.end, Lost)), "")
     if record.cancel_requested and not record.state.is_over:
         return f"cancel asked for, node does not answer: {silent}" if silent else "cancel asked for"
+    if silent and record.engine:
+        return f"unknown: {silent}"
     return pending_reason(record, now) or (f"unknown: {silent}" if silent else late_start(record))
 
 

@@ -6,7 +6,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import IO
 
 from clbalance.lazy_dataclass import dataclass
@@ -31,12 +31,17 @@ class UpcallResult:
 
 
 def run_upcall(
-    command: str, folder: str, within_s: float = UPCALL_WITHIN_S, *, keep_open: Collection[int] = ()
+    command: str,
+    folder: str,
+    within_s: float = UPCALL_WITHIN_S,
+    *,
+    keep_open: Collection[int] = (),
+    env: Mapping[str, str] | None = None,
 ) -> UpcallResult:
     """Run `command` in `folder`. `UpcallLimitError`; `OSError` or `ValueError` if it cannot be started.
 
     Processes that it leaves behind are not waited for, even if they keep its output open. `keep_open`: descriptors
-    that it inherits.
+    that it inherits. `env`: its environment; None: ours.
     """
     until = time.monotonic() + within_s
     process = subprocess.Popen(  # noqa: S602 - an upcall is a shell command
@@ -48,6 +53,7 @@ def run_upcall(
         cwd=folder,
         start_new_session=True,
         pass_fds=tuple(keep_open),
+        env=env,
     )
     assert process.stdout is not None
     assert process.stderr is not None

@@ -182,7 +182,6 @@ class SlurmEngine:
                 node=node,
                 pools=tuple(of_node),
                 reason=why_no_jobs(states.get(node)),
-                is_idle=node in states and states[node].state == "IDLE",
             )
             for node, of_node in pools.items()
         )

@@ -1,13 +1,17 @@
 """Calls Slurm's programs on this host, each with a deadline: a controller that is down lets them wait for minutes."""
 
+import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from clbalance.errors import EngineError
 from clbalance.transport.programs.upcall import UpcallLimitError, UpcallResult, run_upcall
 
 _NOT_FOUND = 127  # of the shell
 _MOST_COMPLAINT = 300
+_KEPT = frozenset({"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TZ", "USER"})
+_KEPT_FAMILIES = ("LC_", "SBATCH_", "SLURM_")
+"""What a job gets of our environment; the rest would change with each shell that submits it."""
 
 
 class SlurmPrograms:
@@ -25,17 +29,21 @@ class SlurmPrograms:
 
     def call(self, *argv: str) -> UpcallResult:
         """How a program ended. `EngineError` if it has not, in time."""
-        return self._run(argv, self._within_s, ())
+        return _run(argv, self._within_s)
 
     def submit(self, *argv: str, keep_open: Collection[int]) -> UpcallResult:
-        """The same for a program that submits. It inherits the descriptors `keep_open`."""
-        return self._run(argv, 2 * self._within_s, keep_open)
+        """The same for a program that submits: its environment is that of the job. It inherits `keep_open`."""
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_FAMILIES)}
+        return _run(argv, 2 * self._within_s, keep_open=keep_open, env=kept)
 
-    def _run(self, argv: Sequence[str], within_s: float, keep_open: Collection[int]) -> UpcallResult:
-        try:
-            return run_upcall(shlex.join(argv), "/", within_s, keep_open=keep_open)
-        except (OSError, ValueError, UpcallLimitError) as error:
-            raise EngineError(f"Slurm does not answer: `{argv[0]}` {error}", hint=_CONTROLLER) from error
+
+def _run(
+    argv: Sequence[str], within_s: float, *, keep_open: Collection[int] = (), env: Mapping[str, str] | None = None
+) -> UpcallResult:
+    try:
+        return run_upcall(shlex.join(argv), "/", within_s, keep_open=keep_open, env=env)
+    except (OSError, ValueError, UpcallLimitError) as error:
+        raise EngineError(f"Slurm does not answer: `{argv[0]}` {error}", hint=_CONTROLLER) from error
 
 
 def complaint(program: str, said: UpcallResult) -> str:

@@ -21,7 +21,7 @@ from tests.waiting import eventually
 
 pytestmark = [pytest.mark.sshd, pytest.mark.root]
 
-NODE = "node2"
+NODE = "node4"
 SLURM = ("--engine", "slurm", "-w", NODE)
 DOWN = {"SLURM_CONF": "/dev/null"}
 """No program of Slurm finds its controller so."""
@@ -30,7 +30,7 @@ DOWN = {"SLURM_CONF": "/dev/null"}
 @pytest.fixture(scope="module")
 def cluster(openssh: None) -> Iterator[Lab]:
     with ExitStack() as stack:
-        yield bring_up(stack, LabSpec(nodes=2, gpus=0, tied=True, slurm=True))
+        yield bring_up(stack, LabSpec(nodes=4, gpus=0, tied=True, slurm=True))
 
 
 @pytest.fixture
@@ -105,6 +105,47 @@ def test_a_script_runs_with_its_arguments_where_it_was_submitted(command: Comman
     assert (tmp_path / "args").read_text().endswith("/script|a b|$c|")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--queue-for", "1h"), "`--queue-for` cannot go with `--engine slurm`"),
+        (("--where", "ut < 10"), "`--where` cannot go with `--engine slurm`"),
+        (("--array", "0-3"), "cannot go with `--engine slurm`"),
+        (("--detach", "--retry", "1"), "`--detach --retry` cannot go"),
+    ],
+)
+def test_what_slurm_has_no_word_for_is_refused_before_the_job_has_a_number(
+    command: Command, options: tuple[str, ...], said: str
+) -> None:
+    done = command("run", *SLURM, *options, "--", "true")
+    assert (done.rc, said in done.stderr) == (2, True)
+    assert json.loads(command("jobs", "--ended", "--json").text)["jobs"] == []
+
+
+def test_a_job_that_is_run_again_is_a_new_attempt_with_a_node_of_its_own(command: Command) -> None:
+    done = command("run", *SLURM, "--retry", "1", "-c", "echo $CLBALANCE_RESTART_COUNT; exit 3")
+    assert (done.rc, done.text) == (3, "0\n1\n")
+    assert one_job(command)["node_set"] == NODE
+
+
+def test_a_node_is_drained_and_resumed_in_slurm(command: Command, cluster: Lab) -> None:
+    def state() -> str:
+        return slurms(cluster, "sinfo", "--noheader", "--nodes=node3", "--format=%T %E").strip()
+
+    assert command("drain", "--engine", "slurm", "node3", "--reason", "a new disk").rc == 0
+    eventually(lambda: "drain" in state() and "a new disk" in state())
+    assert command("resume", "--engine", "slurm", "node3").rc == 0
+    eventually(lambda: "drain" not in state())
+    refused = command("drain", "--engine", "slurm", "node1", "--reason", "x")
+    assert (refused.rc, "slurm: " in refused.stderr) == (4, True)
+
+
+def test_each_copy_of_a_job_has_its_own_output_and_exit_code(command: Command) -> None:
+    text = "echo $CLBALANCE_NODEID of $CLBALANCE_NNODES on $CLBALANCE_NODE; exit $CLBALANCE_NODEID"
+    done = command("run", "--engine", "slurm", "-w", "node[3-4]", "--pick", "2", "-c", text)
+    assert (done.rc, sorted(done.lines)) == (1, ["node3: 0 of 2 on node3", "node4: 1 of 2 on node4"])
+
+
 def test_a_job_waits_in_slurm_for_another_and_never_starts_if_that_fails(command: Command, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     first = command("run", *SLURM, "--detach", "-c", f"until [ -e {gate} ]; do sleep .1; done; exit 3").text.strip()
@@ -118,8 +159,8 @@ def test_a_job_waits_in_slurm_for_another_and_never_starts_if_that_fails(command
     ("point", "state", "ran"),
     [
         pytest.param("submitted", "CANCELLED", 0, id="before it is recorded as submitted"),
-        pytest.param("launch_recorded", "FAILED", 0, id="before sbatch"),
-        pytest.param("submitted_there", "COMPLETED", 1, id="before its answer is recorded"),
+        pytest.param("engine-intended", "FAILED", 0, id="before sbatch"),
+        pytest.param("engine-submitted", "COMPLETED", 1, id="before its answer is recorded"),
     ],
 )
 def test_a_killed_run_loses_no_job_and_submits_none_twice(
@@ -137,7 +178,7 @@ def test_an_attempt_that_was_given_up_never_runs_even_if_it_is_submitted_late(
     command: Command, cluster: Lab, tmp_path: Path
 ) -> None:
     log = tmp_path / "ran"
-    stopped = {"CLBALANCE_FAIL_AT": "submitted_there"}
+    stopped = {"CLBALANCE_FAIL_AT": "engine-submitted"}
     command(
         "run",
         *SLURM,

@@ -67,7 +67,7 @@ def test_a_request_becomes_options_rounded_up() -> None:
         "--job-name=ab.1",
         "--comment=train",
         "--no-requeue",
-        "--export=NONE",
+        "--export=ALL",
         "--nodes=1",
         "--partition=batch",
         "--nodelist=n1",
