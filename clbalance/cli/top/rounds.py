@@ -66,7 +66,8 @@ class Rounds:
             draft(self._round(snapshot, ask_nodes=False))
 
         late = None if draft is None else show
-        snapshot = take_snapshot(self._services, self._nodes, draft=late, look_twice=True)
+        # Rates need two looks. A person sees the first at once, and the next round is the second.
+        snapshot = take_snapshot(self._services, self._nodes, draft=late, look_twice=draft is None and self._count == 1)
         found = self._round(snapshot, ask_nodes=True)
         for row in found.rows:
             self._recent[row.node].append(_cell(row))
