@@ -131,7 +131,7 @@ class Cluster:
         it is ended. `queue`: if nothing fits, it waits, and `clbalance rebalance` starts it.
 
         `NothingFitsError` if no node fits, `NotRunError` if none could start it, `TimeoutError` after `timeout`
-        seconds: in these cases it has not been started.
+        seconds: in these cases it does not run.
         """
         words = words_of(command)
         default = "sh" if isinstance(command, str) else os.path.basename(words[0])  # noqa: PTH119 - a name on nodes
