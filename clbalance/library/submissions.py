@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import UsageError
@@ -125,7 +126,7 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _checked_env(env: Mapping[str, str]) -> dict[str, str]:
+def _checked_env(env: Mapping[str, Any]) -> dict[str, str]:
     for name, value in env.items():
         if not _VARIABLE.fullmatch(name):
             raise UsageError(f"`env`: {name!r} is not the name of a variable", hint="letters, digits and `_`")
