@@ -35,8 +35,8 @@ def sections(report: PeriodReport) -> tuple[Section, ...]:
 def heading(report: PeriodReport) -> str:
     """The period in one line."""
     since, until = report.period.since, report.period.until
-    length = span(report.period.seconds)
-    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} {until:%Z} ({length})"
+    zone = "" if since.utcoffset() == until.utcoffset() else f" {since:%Z}"  # summer time began or ended
+    return f"{since:%Y-%m-%d %H:%M}{zone} to {until:%Y-%m-%d %H:%M %Z} ({span(report.period.seconds)})"
 
 
 def remarks(report: PeriodReport) -> Iterator[str]:
