@@ -8,7 +8,7 @@ from clbalance.cli.report.options import PeriodOptions
 from clbalance.cli.report.period import compared_periods, period_of
 from clbalance.errors import UsageError
 
-NOW = datetime(2026, 3, 4, 15, 30).astimezone()  # noqa: DTZ001 - a Wednesday, on the wall here
+NOW = datetime(2026, 3, 4, 15, 30).astimezone()  # a Wednesday, on the wall here
 DAY = timedelta(days=1)
 
 
