@@ -157,6 +157,12 @@ def test_the_page_allows_its_own_style_sheet_and_nothing_else() -> None:
     assert "url(" not in page
 
 
+def test_without_groups_the_use_of_all_nodes_is_drawn() -> None:
+    page = html_page(UseReport(report=replace(WEEK, groups=(), cpu_by_time=(10.0, 20.0, None))))
+    assert "all, cpus</title>" in page
+    assert "Utilisation of each group over time" in page
+
+
 def test_the_pictures_are_well_formed_and_have_words() -> None:
     pictures = re.findall(r"<svg.*?</svg>", html_page(BOTH))
     assert len(pictures) == 6, "three for each period"
