@@ -80,7 +80,7 @@ def carry_out(work: Callable[[Stop], T], *, timeout: float | None = None) -> T:
         stop.ask()
         thread.join()
     if not is_in_time and ended.exception() is not None:
-        raise TimeoutError(f"it took more than {timeout:g} s") from None
+        raise TimeoutError(f"it took more than {timeout:g} s")
     return ended.result()
 
 

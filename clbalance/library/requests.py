@@ -68,7 +68,7 @@ class _Asked:
 
 def query_for(context: Context, request: Request, *, pick: int | None, name: str = "") -> PlacementQuery:
     """The query for `pick` copies; None: on all nodes that fit. `UsageError` for values that are not possible."""
-    given = {name: _checked(name, value) for name, value in request.items() if value is not None}
+    given = {key: _checked(key, value) for key, value in request.items() if value is not None}
     asked = _Asked(**given)
     return context.query(pick=pick, resources=resources_of(asked), constraints=constraints_of(asked), name=name)
 

@@ -49,7 +49,7 @@ def period_of(asked: PeriodOptions, now: datetime) -> Period:
 
 
 def _local(since: datetime, until: datetime) -> Period:
-    """The period with both ends as clocks on the wall show them, which may have been put forward between them."""
+    """The period, each end as the clock on the wall showed it: summer time may have begun or ended between them."""
     return Period(since=since.astimezone(), until=until.astimezone())
 
 
