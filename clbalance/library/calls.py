@@ -8,7 +8,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import TypeVar
 
@@ -59,10 +59,10 @@ class Stop:
 
 
 def carry_out(work: Callable[[Stop], T], *, timeout: float | None = None) -> T:
-    """The result of `work`, which is done in a thread. `TimeoutError` if it takes more than `timeout` seconds.
+    """The result of `work`, which is done in a thread. `TimeoutError` if it has none after `timeout` seconds.
 
     After a timeout, and after an exception in the waiting thread such as `KeyboardInterrupt`, the work is stopped, and
-    its end is awaited.
+    its end is awaited. Work that could not be stopped any more has a result: a job that runs must not be lost.
     """
     stop, ended = Stop(), Future[T]()
 
@@ -75,14 +75,13 @@ def carry_out(work: Callable[[Stop], T], *, timeout: float | None = None) -> T:
     thread = threading.Thread(target=run, name="clbalance")
     thread.start()
     try:
-        return ended.result(timeout)
-    except TimeoutError:
-        if ended.done():
-            raise
-        raise TimeoutError(f"it took more than {timeout:g} s") from None
+        is_in_time = bool(wait([ended], timeout).done)
     finally:
         stop.ask()
         thread.join()
+    if not is_in_time and ended.exception() is not None:
+        raise TimeoutError(f"it took more than {timeout:g} s")
+    return ended.result()
 
 
 class _Listener:

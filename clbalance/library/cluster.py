@@ -49,13 +49,14 @@ class Cluster:
         exclude: str | Iterable[str] | None = None,
         exclude_group: str | Iterable[str] | None = None,
         user: str | None = None,
-        ssh_options: Sequence[str] = (),
+        ssh_options: str | Iterable[str] = (),
         connect_timeout: float | None = None,
         answer_timeout: float | None = None,
         groups_conf: str | os.PathLike[str] | None = None,
         policy: str | None = None,
     ) -> None:
         names, groups = _texts(nodes), _texts(group)
+        self._ssh_options = _texts(ssh_options)
         selection = Selection(
             nodes=names,
             groups=groups,
@@ -76,12 +77,11 @@ class Cluster:
             selection,
             names_nodes=bool(names or groups),
             results=results_named_in(names, groups, selection.exclude, selection.exclude_groups),
-            transport=partial(plain_ssh, settings, tuple(ssh_options)),
+            transport=partial(plain_ssh, settings, self._ssh_options),
             group=groups[0] if len(groups) == 1 and not names else None,
             policy=policy,
             policy_given=policy,
         )
-        self._ssh_options = tuple(ssh_options)
         for reason in self._context.candidates.left_out:
             self._context.warn(f"a group is left out of all nodes: {reason}")
 
@@ -131,7 +131,7 @@ class Cluster:
         it is ended. `queue`: if nothing fits, it waits, and `clbalance rebalance` starts it.
 
         `NothingFitsError` if no node fits, `NotRunError` if none could start it, `TimeoutError` after `timeout`
-        seconds: in these cases it has not been started.
+        seconds: in these cases it does not run.
         """
         words = words_of(command)
         default = "sh" if isinstance(command, str) else os.path.basename(words[0])  # noqa: PTH119 - a name on nodes

@@ -1,10 +1,13 @@
 """The request of a job or a task, as keyword arguments with the names of the options of `clbalance run`."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from clbalance.engine.services import PlacementQuery
+from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.near_words import did_you_mean
 from clbalance.wiring.context import Context
 from clbalance.wiring.requests import constraints_of, resources_of
 
@@ -14,8 +17,8 @@ class Request(TypedDict, total=False):
 
     `cpus` (default 1; 0 on this machine without a cluster), `mem`, `tmp`, `gpus`, `gpu_share` (0 to 1, of one GPU),
     `gpu_mem`, `slots`, `exclusive`, `limit_cpus`, `limit_mem`: resources. `where`, `order`, `tolerate`, `prefer`,
-    `near`, `apart`, `same`: constraints. `ask_all`: ask all nodes, also where a few of many would do. An error names
-    the option: `--gpu-mem` is `gpu_mem`.
+    `near`, `apart`, `same`: constraints; one text instead of a list is one of them. `ask_all`: ask all nodes, also
+    where a few of many would do. None is the default. An error names the option: `--gpu-mem` is `gpu_mem`.
     """
 
     cpus: float
@@ -65,5 +68,28 @@ class _Asked:
 
 def query_for(context: Context, request: Request, *, pick: int | None, name: str = "") -> PlacementQuery:
     """The query for `pick` copies; None: on all nodes that fit. `UsageError` for values that are not possible."""
-    asked = _Asked(**request)
+    given = {key: _checked(key, value) for key, value in request.items() if value is not None}
+    asked = _Asked(**given)
     return context.query(pick=pick, resources=resources_of(asked), constraints=constraints_of(asked), name=name)
+
+
+_KINDS: Mapping[Any, tuple[type, str]] = {
+    # numbers of other libraries, such as numpy's, are numbers
+    float: (numbers.Real, "a number"),
+    int: (numbers.Integral, "a whole number"),
+    str: (str, "text; sizes are such as `20G`"),
+    bool: (bool, "True or False"),
+}
+
+
+def _checked(name: str, value: object) -> Any:
+    """The value; a text for a list is its one element. `UsageError` for an unknown name, and for another type."""
+    kinds = Request.__annotations__
+    if name not in kinds:
+        raise UsageError(f"a request has no `{name}`", hint=did_you_mean(name, kinds, f"it has {', '.join(kinds)}"))
+    if kinds[name] not in _KINDS:
+        return (value,) if isinstance(value, str) else value
+    kind, words = _KINDS[kinds[name]]
+    if not isinstance(value, kind):
+        raise UsageError(f"`{name}` cannot be {value!r:.40}", hint=words)
+    return kinds[name](value)

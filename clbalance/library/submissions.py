@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import UsageError
@@ -67,7 +68,11 @@ def checked_words(words: tuple[str, ...]) -> tuple[str, ...]:
     for word in words:
         if "\0" in word:
             raise UsageError(f"{word[:40]!r} holds a NUL, which no argument of a program can")
-        if len(os.fsencode(word)) >= _LONGEST:
+        try:
+            size = len(os.fsencode(word))
+        except UnicodeEncodeError:
+            raise UsageError(f"{word[:40]!r} has a character that no program can be given") from None
+        if size >= _LONGEST:
             raise UsageError(f"an argument has {len(word)} characters: {word[:40]!r}…", hint="put it into a file")
     return words
 
@@ -121,11 +126,11 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _checked_env(env: Mapping[str, str]) -> dict[str, str]:
+def _checked_env(env: Mapping[str, Any]) -> dict[str, str]:
     for name, value in env.items():
         if not _VARIABLE.fullmatch(name):
             raise UsageError(f"`env`: {name!r} is not the name of a variable", hint="letters, digits and `_`")
-        if "\0" in value:
+        if not isinstance(value, str) or "\0" in value:
             raise UsageError(f"`env`: {name} cannot be {value!r:.40}", hint="a text without NUL")
     return dict(env)
 

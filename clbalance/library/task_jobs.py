@@ -131,6 +131,8 @@ class Ends(NullTaskListener):
         self._stop = bundle.stop
         self._written: dict[int, dict[str, bytearray]] = {}
         self._cut: set[int] = set()
+        self._decided: set[int] = set()
+        """The tasks whose futures run, or are cancelled for good."""
 
     def are_all_cancelled(self) -> bool:
         """Whether there is nothing to run."""
@@ -140,8 +142,7 @@ class Ends(NullTaskListener):
         """Whether the task may be given to a node now: its future was not cancelled, and cannot be from now on."""
         self._written.pop(number, None)  # of an earlier try
         self._cut.discard(number)
-        future = self._items[number].future
-        return future.running() or (not future.done() and future.set_running_or_notify_cancel())
+        return self._runs(number)
 
     def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
         written = self._written.setdefault(task, {"stdout": bytearray(), "stderr": bytearray()})[stream]
@@ -179,28 +180,34 @@ class Ends(NullTaskListener):
             self.fail(nothing_fits(outcome, context.candidates, explained=False))
             return
         for record in outcome.records:
-            item = self._items[record.task.number]
+            number, node = record.task.number, record.node
             if record.end is not None:
-                _fail(item, _failure(item, record.end, record.node or "", None))
-            elif record.node is not None:
-                _fail(
-                    item, TaskFailedError(f"{record.node} does not answer any more", state="RUNNING", node=record.node)
-                )
+                self._fail(number, _failure(self._items[number], record.end, node or "", None))
+            elif node is not None:
+                self._fail(number, TaskFailedError(f"{node} does not answer any more", state="RUNNING", node=node))
         if not self._stop.is_asked and outcome.result.reason:
             self.fail(TaskFailedError(f"not started: {outcome.result.reason}", state="CANCELLED"))
 
     def fail(self, error: BaseException) -> None:
         """Give this exception to the futures that are not done. After a stop, those that no node has are cancelled."""
-        for item in self._items:
-            if self._stop.is_asked and item.future.cancel():
-                item.future.set_running_or_notify_cancel()
-            _fail(item, error)
+        for number, item in enumerate(self._items):
+            if self._stop.is_asked:
+                item.future.cancel()
+            self._fail(number, error)
 
+    def _fail(self, number: int, error: BaseException) -> None:
+        if self._runs(number):
+            self._items[number].future.set_exception(error)
 
-def _fail(item: Item, error: BaseException) -> None:
-    future = item.future
-    if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
-        future.set_exception(error)
+    def _runs(self, number: int) -> bool:
+        """Whether the future is running, from now on if it was neither running nor cancelled. Whoever waits for it by
+        `concurrent.futures.wait` learns here that it is cancelled.
+        """
+        future = self._items[number].future
+        if number not in self._decided:
+            self._decided.add(number)
+            future.set_running_or_notify_cancel()  # it may be called once
+        return future.running()
 
 
 def _failure(item: Item, end: End, node: str, completed: Completed | None) -> TaskFailedError:

@@ -224,6 +224,9 @@ class PeriodReport:
     wasters: tuple[JobUse, ...] = ()
     """The worst first."""
     load: tuple[LoadRow, ...] = ()
+    cpu_by_time: tuple[float | None, ...] = ()
+    """Of all nodes, as of a group."""
+    gpu_by_time: tuple[float | None, ...] = ()
     currency: str = ""
 
     @property

@@ -87,7 +87,7 @@ def test_no_more_than_the_given_workers_are_ever_asked_for() -> None:
     assert all(one.future.done() for one in items)
 
 
-def test_only_so_many_bundlees_run_at_once_and_the_rest_is_one_bundle() -> None:
+def test_only_so_many_bundles_run_at_once_and_the_rest_is_one_bundle() -> None:
     gate = Gate()
     bundles = Bundles(gate.run, None)
     for number in range(MOST_BUNDLES):

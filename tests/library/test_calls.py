@@ -6,6 +6,7 @@ import pytest
 
 from clbalance.errors import Interrupted, StoreError
 from clbalance.library.calls import Stop, carry_out
+from tests.waiting import eventually
 
 
 def test_the_result_or_the_error_of_the_work_is_that_of_the_call() -> None:
@@ -39,6 +40,14 @@ def test_a_timeout_of_the_work_itself_is_not_taken_for_that_of_the_call() -> Non
 
     with pytest.raises(TimeoutError, match="the work's own"):
         carry_out(work, timeout=60)
+
+
+def test_work_that_could_not_be_stopped_any_more_has_its_result() -> None:
+    def work(stop: Stop) -> int:
+        eventually(lambda: stop.is_asked)
+        return 17
+
+    assert carry_out(work, timeout=0.01) == 17
 
 
 def test_the_wish_to_stop_is_told_once_so_that_cleaning_up_is_not_disturbed() -> None:

@@ -1,6 +1,6 @@
 """How the ends of tasks become results and exceptions of futures."""
 
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,6 +128,20 @@ def test_after_a_stop_what_no_node_has_is_cancelled() -> None:
     ends.fail(TaskFailedError("ended before it has run", state="CANCELLED"))
     assert isinstance(run.items[0].future.exception(timeout=0), TaskFailedError)
     assert run.items[1].future.cancelled()
+
+
+def test_a_cancelled_future_is_done_for_those_who_wait_for_several() -> None:
+    run = bundle(3)
+    ends = Ends(run)
+    futures = [item.future for item in run.items]
+    assert futures[0].cancel()
+    assert not ends.is_wanted(0)
+    assert futures[1].cancel()
+    run.stop.ask()
+    for _ in range(2):
+        ends.fail(TaskFailedError("ended before it has run", state="CANCELLED"))
+    assert wait(futures, timeout=0).not_done == set()
+    assert all(future.cancelled() for future in futures)
 
 
 def futures(count: int) -> "list[Future[Any]]":

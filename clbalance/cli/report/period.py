@@ -38,14 +38,26 @@ def period_of(asked: PeriodOptions, now: datetime) -> Period:
     since = parse_past_time(asked.since or _DEFAULT, "`--since`", now)
     until = parse_past_time(asked.until or "now", "`--until`", now)
     if asked.since is None and asked.until is not None:
-        since = until - (now - since)
+        since = _earlier(until, now - since, f"`--until` {asked.until}")
     if since >= until:
         raise UsageError(
             f"`--since` {asked.since} is not before `--until` {asked.until or 'now'}", hint="earlier, or later"
         )
     if since >= now:
         raise UsageError(f"`--since` {asked.since} is still to come", hint="a time that has passed")
-    return Period(since=since, until=min(until, now))
+    return _local(since, min(until, now))
+
+
+def _local(since: datetime, until: datetime) -> Period:
+    """The period, each end as the clock on the wall showed it: summer time may have begun or ended between them."""
+    return Period(since=since.astimezone(), until=until.astimezone())
+
+
+def _earlier(at: datetime, by: timedelta, what: str) -> datetime:
+    try:
+        return (at - by).astimezone()
+    except (OverflowError, ValueError):  # before the first year of the calendar
+        raise UsageError(f"{what} is too long ago", hint="a time since there are records") from None
 
 
 def _named(asked: PeriodOptions, now: datetime) -> Period:
@@ -55,7 +67,7 @@ def _named(asked: PeriodOptions, now: datetime) -> Period:
     if named is None:
         raise UsageError(f"unknown period `{asked.period}`", hint=f"one of {', '.join(_NAMED)}")
     since, until = (parse_past_time(day.isoformat(), "`--period`", now) for day in named(now.date()))
-    return Period(since=since, until=min(until, now))
+    return _local(since, min(until, now))
 
 
 def compared_periods(asked: PeriodOptions, now: datetime) -> tuple[Period, Period]:
@@ -63,7 +75,7 @@ def compared_periods(asked: PeriodOptions, now: datetime) -> tuple[Period, Perio
     at = parse_past_time(str(asked.compare), "`--compare`", now)
     if asked.since is None and asked.period is None:
         until = min(now, parse_past_time(asked.until or "now", "`--until`", now))
-        whole = Period(since=at - (until - at), until=until)
+        whole = _local(_earlier(at, until - at, f"`--compare` {asked.compare}"), until)
     else:
         whole = period_of(asked, now)
     if not whole.since < at < whole.until:
@@ -74,4 +86,4 @@ def compared_periods(asked: PeriodOptions, now: datetime) -> tuple[Period, Perio
             if whole.since < whole.until
             else "a time that has passed",
         )
-    return Period(since=whole.since, until=at), Period(since=at, until=whole.until)
+    return _local(whole.since, at), _local(at, whole.until)

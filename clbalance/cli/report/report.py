@@ -1,19 +1,24 @@
 """Carry out `report`: read what this host has recorded of a period, and show it."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from clbalance.cli.cluster import open_store
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import NamedNodes, me, named_nodes
 from clbalance.cli.option_values import user_name
 from clbalance.cli.options import NodeOptions, OutputOptions
+from clbalance.cli.progress import ProgressLine
 from clbalance.cli.report.options import PeriodOptions
 from clbalance.cli.report.period import compared_periods, period_of
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord
+from clbalance.model.node_history import SeriesPoint
 from clbalance.model.report import Period, PeriodReport
 from clbalance.nodeset import fold
 from clbalance.policy.report.compare import changes
@@ -34,6 +39,8 @@ _COLUMNS = 84
 _NODES_AT_ONCE = 20
 """A week of a node is 1,300 points: so many are in memory at once."""
 
+_Item = TypeVar("_Item")
+
 
 def show_report(nodes: NodeOptions, asked: PeriodOptions, output: OutputOptions, console: Console) -> int:
     """The exit code: 0."""
@@ -43,7 +50,9 @@ def show_report(nodes: NodeOptions, asked: PeriodOptions, output: OutputOptions,
     named = named_nodes(nodes, console)
     if asked.html is not None:
         check_writable(str(asked.html), replaced=True).close()
-    with open_store(console, needed=True) as (store, journal):
+    line = ProgressLine(quiet=console.quiet)
+    with open_store(console, needed=True) as (store, journal), contextlib.ExitStack() as stack:
+        stack.callback(line.clear)
         known = _Known(
             store=store,
             journal=journal,
@@ -51,6 +60,7 @@ def show_report(nodes: NodeOptions, asked: PeriodOptions, output: OutputOptions,
             named=named,
             groups=tuple(_groups(nodes, named)),
             is_chosen=nodes.names_nodes,
+            line=line,
         )
         reports = [_report(period, known) for period in periods]
     _show(_compared(reports), asked, output, console)
@@ -102,6 +112,7 @@ class _Known:
     named: NamedNodes
     groups: tuple[tuple[str, tuple[NodeName, ...]], ...]
     is_chosen: bool
+    line: ProgressLine
 
 
 def _groups(options: NodeOptions, named: NamedNodes) -> Iterator[tuple[str, tuple[NodeName, ...]]]:
@@ -117,8 +128,9 @@ def _groups(options: NodeOptions, named: NamedNodes) -> Iterator[tuple[str, tupl
 
 def _report(period: Period, known: _Known) -> PeriodReport:
     columns = Columns.of(period, _COLUMNS)
-    accounts = dict(_accounts(known.store, known.named.nodes, period, columns))
-    jobs = (_known_job(known.journal, record) for record in known.records if may_concern(record, period))
+    accounts = dict(_accounts(known, period, columns))
+    records = [record for record in known.records if may_concern(record, period)]
+    jobs = (_known_job(known.journal, record) for record in _told(records, "jobs", known.line))
     settings = known.named.settings
     chosen = frozenset(known.named.nodes) if known.is_chosen else None
     around = Surroundings(
@@ -139,14 +151,25 @@ def _known_job(journal: Journal, record: JobRecord) -> KnownJob:
         return KnownJob(record=record, submitted=None)
 
 
-def _accounts(
-    store: Store, nodes: Sequence[NodeName], period: Period, columns: Columns
-) -> Iterator[tuple[NodeName, NodeAccount]]:
+def _accounts(known: _Known, period: Period, columns: Columns) -> Iterator[tuple[NodeName, NodeAccount]]:
     since = period.since - timedelta(seconds=HOLDS_S)  # a sample from before may reach into the period
-    for start in range(0, len(nodes), _NODES_AT_ONCE):
-        some = nodes[start : start + _NODES_AT_ONCE]
-        found = store.history(some, since, period.until, keys=KEYS)
-        yield from ((node, account_of(node, found.get(node, ()), period, columns)) for node in some)
+    found: Mapping[NodeName, Sequence[SeriesPoint]] = {}
+    nodes = known.named.nodes
+    for at, node in enumerate(_told(nodes, "nodes", known.line)):
+        if at % _NODES_AT_ONCE == 0:
+            found = known.store.history(nodes[at : at + _NODES_AT_ONCE], since, period.until, keys=KEYS)
+        yield node, account_of(node, found.get(node, ()), period, columns)
+
+
+def _told(items: Sequence[_Item], what: str, line: ProgressLine) -> Iterator[_Item]:
+    """The items; the line shows how far they are."""
+    for number, item in enumerate(items):
+        line.show(partial(_progress, number, len(items), what))
+        yield item
+
+
+def _progress(number: int, total: int, what: str, width: int) -> str:
+    return f"read {number} of {total} {what}"[:width]
 
 
 def _prices(named: NamedNodes) -> PriceTable:

@@ -66,6 +66,8 @@ def report_of(
         waits=jobs.waits,
         wasters=wasters(used, cpus_per_gpu(total)),
         load=_load(list(accounts.values()), around.fold),
+        cpu_by_time=_over_time([one.cpu for one in accounts.values()]),
+        gpu_by_time=_over_time([one.gpu for one in accounts.values()]),
         currency=around.prices.currency,
     )
 

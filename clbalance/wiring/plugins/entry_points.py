@@ -4,9 +4,10 @@ An error of a plug-in becomes a `SettingsError` with its name; whoever calls dec
 """
 
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import Any, Final, TextIO
 
 from clbalance.errors import SettingsError
 from clbalance.near_words import did_you_mean
@@ -34,11 +35,38 @@ def loaded(kind: str, name: str) -> Any:
         return next(iter(found)).load()
 
 
+class _Prints:
+    """Sends what is printed to standard error, until the last block of any thread has ended.
+
+    `contextlib.redirect_stdout` would leave it there for good where the blocks of two threads overlap.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._stdout: TextIO = sys.stdout
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._blocks:
+                self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._blocks += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                sys.stdout = self._stdout
+
+
+_PRINTS: Final = _Prints()
+
+
 @contextmanager
 def contained(kind: str, name: str) -> Iterator[None]:
     """Around code of a plug-in: what it raises becomes a `SettingsError`, and what it prints goes to standard error."""
     try:
-        with redirect_stdout(sys.stderr):
+        with _PRINTS:
             yield
     except SettingsError:
         raise

@@ -1,9 +1,12 @@
 """Python plug-ins: only named ones are loaded, and what goes wrong in one is told with its name."""
 
 import json
+import sys
+from contextlib import ExitStack
 
 import pytest
 
+from clbalance.wiring.plugins.entry_points import contained
 from clbalance.wiring.plugins.rules import points_of, reason_of
 from tests.cli.command import Command, Done
 
@@ -153,3 +156,14 @@ def test_a_reason_is_one_line_that_can_be_shown(result: object, reason: str | No
 def test_anything_else_than_a_text_is_no_reason() -> None:
     with pytest.raises(TypeError, match="must return a text or None"):
         reason_of(False)
+
+
+def test_standard_output_is_back_once_the_plugins_of_all_threads_have_returned() -> None:
+    before = sys.stdout
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(contained("filters", "one"))
+    second.enter_context(contained("scorers", "other"))
+    first.close()
+    assert sys.stdout is sys.stderr
+    second.close()
+    assert sys.stdout is before

@@ -1,6 +1,6 @@
 """The period that is asked for, and the two that are compared."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -8,7 +8,7 @@ from clbalance.cli.report.options import PeriodOptions
 from clbalance.cli.report.period import compared_periods, period_of
 from clbalance.errors import UsageError
 
-NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC).astimezone()  # a Wednesday
+NOW = datetime(2026, 3, 4, 15, 30).astimezone()  # a Wednesday, on the wall here
 DAY = timedelta(days=1)
 
 
@@ -70,6 +70,8 @@ def test_with_a_beginning_the_time_divides_the_period() -> None:
         (PeriodOptions(compare="now"), "`--compare` now is not within the period"),
         (PeriodOptions(compare="2999-01-01"), "`--compare` 2999-01-01 is not within the period"),
         (PeriodOptions(compare="never"), "`--compare` cannot be 'never'"),
+        (PeriodOptions(compare="1000-01-01"), "`--compare` 1000-01-01 is too long ago"),
+        (PeriodOptions(until="0001-01-04"), "`--until` 0001-01-04 is too long ago"),
     ],
 )
 def test_a_period_that_makes_no_sense_is_refused(asked: PeriodOptions, message: str) -> None:

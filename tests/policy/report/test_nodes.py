@@ -97,6 +97,7 @@ def test_a_group_has_its_nodes_and_the_total_has_each_node_once() -> None:
     assert [group.use.cpu_used.pct for group in found.groups] == [100.0, 50.0]
     assert (found.total.nodes, found.total.cpus) == (2, 8.0)
     assert found.groups[0].cpu_by_time == (100.0,) * 24
+    assert found.cpu_by_time == (50.0,) * 24
     assert set(found.groups[0].gpu_by_time) == {None}
 
 

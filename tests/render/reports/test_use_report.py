@@ -6,17 +6,20 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clbalance.model.report import Period
 from clbalance.render.reports.report.csv_text import csv_cell, csv_text
 from clbalance.render.reports.report.documents import REPORT_FIELDS
 from clbalance.render.reports.report.html_page import html_page
 from clbalance.render.reports.report.markdown import escaped, markdown_text
 from clbalance.render.reports.report.report import UseReport
+from clbalance.render.reports.report.sections import heading
 from tests.render.examples.use_report import BOTH, ONE, WEEK, hostile_week
 
 MARKUP = '<script src="http://evil/x"></script>&<img src=x onerror=alert(1)>'
@@ -46,6 +49,14 @@ def nasty(text: str) -> UseReport:
 
 def cells(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_a_period_over_the_change_to_summer_time_names_both_zones() -> None:
+    winter, summer = timezone(timedelta(hours=1), "CET"), timezone(timedelta(hours=2), "CEST")
+    period = Period(since=datetime(2026, 3, 28, tzinfo=winter), until=datetime(2026, 3, 30, tzinfo=summer))
+    said = heading(replace(WEEK, period=period))
+    assert said == "2026-03-28 00:00 CET to 2026-03-30 00:00 CEST (47 h)"
+    assert "CET" not in heading(replace(WEEK, period=replace(period, since=period.until - timedelta(days=1))))
 
 
 def test_csv_has_a_line_for_each_figure_under_one_heading() -> None:
@@ -144,6 +155,12 @@ def test_the_page_allows_its_own_style_sheet_and_nothing_else() -> None:
     assert "http:" not in page
     assert "https:" not in page
     assert "url(" not in page
+
+
+def test_without_groups_the_use_of_all_nodes_is_drawn() -> None:
+    page = html_page(UseReport(report=replace(WEEK, groups=(), cpu_by_time=(10.0, 20.0, None))))
+    assert "all, cpus</title>" in page
+    assert "Utilisation of each group over time" in page
 
 
 def test_the_pictures_are_well_formed_and_have_words() -> None:

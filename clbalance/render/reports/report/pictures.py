@@ -6,12 +6,12 @@ Colours are classes of the page's style sheet, so that they follow light and dar
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from html import escape
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 from clbalance.model.report import PeriodReport
 from clbalance.policy.report.jobs import WAIT_BOUNDS_S
-from clbalance.render.reports.report.sections import percent
+from clbalance.render.reports.report.sections import all_and_groups, percent
 from clbalance.render.text import escape_line, span
 
 _WIDTH: Final = 840
@@ -50,7 +50,7 @@ def load_picture(report: PeriodReport) -> str:
 def use_picture(report: PeriodReport) -> str:
     """The share of cpus and of GPUs in use over time, two rows of bars for each group; empty: nothing is known."""
     shown: list[tuple[str, str, Sequence[float | None]]] = []
-    for group in report.groups[:_MOST_GROUPS]:
+    for group in islice(all_and_groups(report), _MOST_GROUPS):
         both = ((f"{group.name}, cpus", "c", group.cpu_by_time), (f"{group.name}, GPUs", "g", group.gpu_by_time))
         shown += [one for one in both if any(cell is not None for cell in one[2])]
     if not shown:

@@ -35,8 +35,8 @@ def sections(report: PeriodReport) -> tuple[Section, ...]:
 def heading(report: PeriodReport) -> str:
     """The period in one line."""
     since, until = report.period.since, report.period.until
-    length = span(report.period.seconds)
-    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} {until:%Z} ({length})"
+    zone = "" if since.utcoffset() == until.utcoffset() else f" {since:%Z}"  # summer time began or ended
+    return f"{since:%Y-%m-%d %H:%M}{zone} to {until:%Y-%m-%d %H:%M %Z} ({span(report.period.seconds)})"
 
 
 def remarks(report: PeriodReport) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _nodes(report: PeriodReport) -> Section:
             percent(one.use.available.pct),
             *(percent(part.pct) for part in _parts(one.use)),
         )
-        for one in _all_and_groups(report)
+        for one in all_and_groups(report)
     ]
     notes = ("GPU-IDLE is a share of the leased GPUs, all other shares are of what was seen",)
     table = _table((*headings, *more), rows, sacrifice={"GPU-IDLE": 2, "GPUS": 1})
@@ -117,7 +117,7 @@ def _hours_of(report: PeriodReport) -> Section:
     headings = ("GROUP", "CPU-ALLOC", "CPU-USED", "GPU-ALLOC", "GPU-USED", "GPU-IDLE", "COST")
     rows = [
         _cells(one.name, *(hours(part.value) for part in _parts(one.use)), _cost(one.use.cost, report.currency))
-        for one in _all_and_groups(report)
+        for one in all_and_groups(report)
     ]
     return Section(title="Hours", table=_table(headings, rows), notes=_unpriced(report.total.cost))
 
@@ -172,11 +172,11 @@ def _waster(job: JobUse) -> tuple[Cell, ...]:
     return _cells(job.label, job.user, hours(job.gpu_idle.value), hours(unused), nodes, job.name or DASH)
 
 
-def _all_and_groups(report: PeriodReport) -> Iterator[GroupUse]:
+def all_and_groups(report: PeriodReport) -> Iterator[GroupUse]:
     """The groups, and a row for all nodes unless a group has them all."""
     yield from report.groups
     if all(group.use.nodes != report.total.nodes for group in report.groups):
-        yield GroupUse(name=ALL, use=report.total)
+        yield GroupUse(name=ALL, use=report.total, cpu_by_time=report.cpu_by_time, gpu_by_time=report.gpu_by_time)
 
 
 def _parts(use: NodesUse) -> tuple[Part, ...]:
