@@ -65,6 +65,18 @@ def test_a_damaged_state_is_no_error_and_can_be_counted_on_again(data: st.DataOb
     with_sample(state, FIRST + 20, BUSY)
 
 
+@pytest.mark.parametrize("number", [-30.0, -1.0, -1e-9, 1e38, math.nan, math.inf])
+def test_whichever_number_of_a_state_is_damaged_the_next_samples_are_counted(number: float) -> None:
+    whole = array("f", state_after(*[BUSY] * 20))
+    for place in range(len(whole)):
+        numbers = whole[:]
+        numbers[place] = number
+        state = with_sample(with_sample(numbers.tobytes(), FIRST + 20, BUSY), FIRST + 21, BUSY)
+        for one in expected_of_node(state, (FIRST + 22) * STEP_S).values():
+            assert one.value >= 0.0
+            assert one.error is None or 0.0 <= one.error < math.inf
+
+
 @given(st.binary(max_size=64))
 @settings(deadline=None, max_examples=20)
 def test_bytes_of_another_length_count_as_none(state: bytes) -> None:
