@@ -31,8 +31,13 @@ def policy_in_use(subject: Subject) -> str:
 
 def queue_in_use(settings: Settings) -> JobQueue:
     """The order of the waiting list."""
+    return job_queue_named(queue_name(settings))
+
+
+def queue_name(settings: Settings) -> str:
+    """The name of that order."""
     name = settings.policy.queue
-    return job_queue_named(policy_in_use("queue") if name == AUTO else name)
+    return policy_in_use("queue") if name == AUTO else name
 
 
 def last_choice(subject: Subject) -> Choice | None:
