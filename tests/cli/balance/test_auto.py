@@ -98,7 +98,7 @@ def test_the_chosen_policy_is_used_and_explain_names_it(alone: Command, folder: 
     at = datetime(2026, 11, 30, 4, tzinfo=UTC) - timedelta(days=3)
     choice = Choice(subject="placement", policy="pack", before="least", at=at, reason="it was best")
     with SqliteStore.open(tmp_path / "lonely-state") as store:
-        store.keep_choice("placement", to_text(choice))
+        store.keep_choices({"placement": to_text(choice)})
     assert alone("run", "--", "true").rc == 0
     told = alone("explain")
     assert "packing" in told.text
