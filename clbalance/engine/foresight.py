@@ -36,7 +36,7 @@ def forecasts_of(services: Services, nodes: Sequence[NodeName], ahead_s: float) 
     """What is expected of these nodes, of those that have been asked before."""
     at_s = services.clock.now().timestamp() + ahead_s
     return {
-        node: NodeForecast(expected=Outlook(state, at_s), peaks=peaks_of_node(state))
+        node: NodeForecast(expected=Outlook(state, at_s), peaks=peaks_of_node(state, at_s))
         for node, state in _states(services, nodes).items()
     }
 

@@ -14,8 +14,8 @@ class Choices(Protocol):
         """What was kept last under that name; None: nothing."""
         ...
 
-    def keep_choice(self, name: str, content: str) -> None:
-        """Replace what is kept under that name."""
+    def keep_choices(self, contents: Mapping[str, str]) -> None:
+        """Replace what is kept under these names, all at once."""
         ...
 
     def mean_load(

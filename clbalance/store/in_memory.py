@@ -125,5 +125,5 @@ class InMemoryStore:
     def choice(self, name: str) -> str | None:
         return self._choices.get(name)
 
-    def keep_choice(self, name: str, content: str) -> None:
-        self._choices[name] = content
+    def keep_choices(self, contents: Mapping[str, str]) -> None:
+        self._choices |= contents

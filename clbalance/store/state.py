@@ -166,9 +166,10 @@ class SqliteStore:
             row = self._connection.execute("SELECT content FROM choice WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
-    def keep_choice(self, name: str, content: str) -> None:
+    def keep_choices(self, contents: Mapping[str, str]) -> None:
+        statement = "INSERT OR REPLACE INTO choice (name, content) VALUES (?, ?)"
         with as_store_error(self._database), transaction(self._connection):
-            self._connection.execute("INSERT OR REPLACE INTO choice (name, content) VALUES (?, ?)", (name, content))
+            self._connection.executemany(statement, contents.items())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -31,27 +32,38 @@ def policy_in_use(subject: Subject) -> str:
 
 def queue_in_use(settings: Settings) -> JobQueue:
     """The order of the waiting list."""
+    return job_queue_named(queue_name(settings))
+
+
+def queue_name(settings: Settings) -> str:
+    """The name of that order."""
     name = settings.policy.queue
-    return job_queue_named(policy_in_use("queue") if name == AUTO else name)
+    return policy_in_use("queue") if name == AUTO else name
 
 
 def last_choice(subject: Subject) -> Choice | None:
     """The last choice; None if there is none, or no state database, of which others warn."""
     try:
         folder = state_directory(os.environ, this_machine()).path
-        return _choice_in(folder, subject, int(time.monotonic() // _READ_AGAIN_S))
     except StoreError:
         return None
+    return _choices_in(folder, int(time.monotonic() // _READ_AGAIN_S)).get(subject)
 
 
-@lru_cache(maxsize=4)
-def _choice_in(folder: Path, subject: Subject, _: int) -> Choice | None:
-    """Read once for all jobs of a call; the last argument makes a process that lives long read it again."""
+@lru_cache(maxsize=1)
+def _choices_in(folder: Path, _: int) -> Mapping[Subject, Choice]:
+    """Read once for all jobs of a call, also in vain: a locked database is waited for once. The last argument makes a
+    process that lives long read it again.
+    """
     from clbalance.policy.backtest.written import choice_of
     from clbalance.store.state import SqliteStore
 
-    with SqliteStore.open(folder) as store:
-        return choice_of(store.choice(subject))
+    try:
+        with SqliteStore.open(folder) as store:
+            kept = {subject: choice_of(store.choice(subject)) for subject in FIELDS}
+    except StoreError:
+        return {}
+    return {subject: choice for subject, choice in kept.items() if choice is not None}
 
 
 def fixed_policies(settings: Settings) -> dict[Subject, str]:

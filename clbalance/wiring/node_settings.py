@@ -86,7 +86,7 @@ def policy_in(settings: Settings, thresholds: Thresholds, named: str | None, typ
     """
     everywhere = settings.policy
     group = None if named is None else _entry_of(settings, named)
-    name = typed or (group and group.name) or everywhere.name
+    name = policy_name(settings, named, typed)
     if name == AUTO:
         _refuse_weights(everywhere, group)
         from clbalance.wiring.chosen import policy_in_use  # most settings name the policy
@@ -96,6 +96,12 @@ def policy_in(settings: Settings, thresholds: Thresholds, named: str | None, typ
     if group is not None and name == (group.name or everywhere.name):
         weights |= group.weights
     return policy_named(name, weights=weights, thresholds=thresholds, max_age_s=everywhere.max_age_s)
+
+
+def policy_name(settings: Settings, named: str | None, typed: str | None) -> str:
+    """The name of that policy; it may be `auto`."""
+    group = None if named is None else _entry_of(settings, named)
+    return typed or (group and group.name) or settings.policy.name
 
 
 def _refuse_weights(everywhere: PolicySettings, group: GroupPolicy | None) -> None:

@@ -73,17 +73,18 @@ def test_an_answer_too_long_to_keep_leaves_none(store: Store) -> None:
 def test_what_is_kept_of_a_choice_replaces_what_was_kept(store: Store) -> None:
     assert store.choice("queue") is None
     for content in ("{}", '{"policy":"easy"}'):
-        store.keep_choice("queue", content)
-    store.keep_choice("placement", "[]")
-    assert store.choice("queue") == '{"policy":"easy"}'
+        store.keep_choices({"queue": content, "progress": content})
+    store.keep_choices({"placement": "[]", "progress": "1"})
+    kept = [store.choice(name) for name in ("queue", "placement", "progress")]
+    assert kept == ['{"policy":"easy"}', "[]", "1"]
 
 
 def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
     store.remember(NOON, {A: reading()})
     last = store.last_readings([A])[A].reading
     kept = {"boot_id", "uptime_s", "cpu_ticks", "disk", "net"}
-    assert (last.gpus_missing, last.limits) == ((), None)
-    for section in set(Reading.__dataclass_fields__) - kept - {"gpus_missing", "limits"}:
+    assert last.gpus_missing == ()
+    for section in set(Reading.__dataclass_fields__) - kept - {"gpus_missing"}:
         assert getattr(last, section) == Unknown(reason="not remembered")
 
 

@@ -31,13 +31,12 @@ def choose_if_due(settings: Settings, snapshot: Snapshot, state: Path, console: 
     subjects = subjects_of(settings)
     if not subjects or console.outlets.stdout.terminal or console.outlets.stderr.terminal:
         return
-    with try_lock(state / "choose.lock") as is_ours:
-        if not is_ours:
-            return
-        try:
-            _choose(subjects, settings, snapshot, console)
-        except StoreError as error:  # what had to be done for jobs is done
-            console.say(messages.warning(f"no policy was chosen: {error.message}"))
+    try:
+        with try_lock(state / "choose.lock") as is_ours:
+            if is_ours:
+                _choose(subjects, settings, snapshot, console)
+    except StoreError as error:  # what had to be done for jobs is done
+        console.say(messages.warning(f"no policy was chosen: {error.message}"))
 
 
 def _choose(subjects: Sequence[Subject], settings: Settings, snapshot: Snapshot, console: Console) -> None:

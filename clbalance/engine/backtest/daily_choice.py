@@ -60,14 +60,12 @@ class _DailyChoice:
     def whole(self) -> list[Choice]:
         began_s = self._inputs.cpu_s()
         history = self._inputs.history_until(self._progress.until)
-        digest = _digest(history)
+        digest = _digest(history, self._inputs.fixed)
         if digest != self._progress.digest:
             self._keep(digest=digest, done={})
         self._keep(spent_s=self._progress.spent_s + self._inputs.cpu_s() - began_s)
         choices = self._choices(history)
-        for choice in choices:
-            self._store.keep_choice(choice.subject, to_text(choice))
-        self._keep(is_over=True, done={})
+        self._keep(choices, is_over=True, done={})
         return choices
 
     def _choices(self, history: History) -> list[Choice]:
@@ -120,15 +118,17 @@ class _DailyChoice:
         choice = self._before[subject]
         return None if choice is None else choice.policy
 
-    def _keep(self, **changes: object) -> None:
+    def _keep(self, choices: Sequence[Choice] = (), **changes: object) -> None:
+        """Keep the progress as changed, and the choices with it, all at once."""
         self._progress = replace(self._progress, **changes)  # type: ignore[arg-type]  # named as its fields
-        self._store.keep_choice(PROGRESS, to_text(self._progress))
+        made: dict[str, str] = {one.subject: to_text(one) for one in choices}
+        self._store.keep_choices({**made, PROGRESS: to_text(self._progress)})
 
 
-def _digest(history: History) -> str:
+def _digest(history: History, fixed: Mapping[Subject, str]) -> str:
     jobs = [(one.job, one.submit_s, one.duration_s, one.estimate_s) for one in history.trace.arrivals]
     nodes = _sizes(history.cluster) if isinstance(history.cluster, Snapshot) else [("", history.cluster.count, 0)]
-    return hashlib.sha256(repr((jobs, nodes)).encode()).hexdigest()
+    return hashlib.sha256(repr((jobs, nodes, sorted(fixed.items()))).encode()).hexdigest()
 
 
 def _sizes(cluster: Snapshot) -> list[tuple[str, int, int]]:

@@ -54,7 +54,7 @@ def backtest(
 ) -> Backtest:
     """The replay of the history by the policy of that name. `other`: the policy of the other subject.
 
-    `heard` is called after each arrival with their number.
+    `heard`: as in `replay`.
     """
     queue, placement = (name, other) if subject == "queue" else (other, name)
     policy = policy_named(placement, workload=history.workload)

@@ -24,6 +24,9 @@ class Field:
     """Those by which jobs may pass the first one and delay it. Only the past says that none starves."""
 
 
+_BEYOND_REPLAYS: Final = frozenset({"foresee", "risk"})
+"""They weigh forecasts, or the history of load. A replay has neither, so it cannot tell how good they are."""
+
 FIELDS: Final[dict[Subject, Field]] = {
     "queue": Field(
         names=tuple(WAITING_LISTS),
@@ -33,7 +36,11 @@ FIELDS: Final[dict[Subject, Field]] = {
     ),
     "placement": Field(
         # Those that draw or rotate are baselines, except the one that compares two drawn nodes.
-        names=tuple(name for name, kind in KINDS.items() if kind.rule in {Rule.BEST, Rule.TWO_CHOICES}),
+        names=tuple(
+            name
+            for name, kind in KINDS.items()
+            if kind.rule in {Rule.BEST, Rule.TWO_CHOICES} and name not in _BEYOND_REPLAYS
+        ),
         default="least",
         reference="least",
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -18,14 +18,14 @@ PROGRESS = "progress"
 class Progress:
     """How far the choice of a day is. What is spent stays spent, also if everything else begins again."""
 
-    until: datetime
+    until: Annotated[datetime, msgspec.Meta(tz=True)]
     """The history ends here; the date is that of the choice."""
     spent_s: float = 0.0
     """Of the budget. What is under way counts with its whole share."""
     days: int
     """Of the history that is replayed."""
     digest: str = ""
-    """Of the jobs and nodes."""
+    """Of the jobs, the nodes, and the policies that the settings name."""
     done: Mapping[str, Backtest] = field(default_factory=dict)
     """The replays that are done, by subject and policy."""
     is_over: bool = False

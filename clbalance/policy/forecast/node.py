@@ -11,7 +11,17 @@ from typing import Final
 
 from clbalance.model.forecast import Expected, Peaks
 from clbalance.policy.forecast.peaks import BUCKETS, aged, bucket_of, percentile
-from clbalance.policy.forecast.series import SIZE, STEP_S, Numbers, add, expected, is_sample, is_sound, numbers_of_new
+from clbalance.policy.forecast.series import (
+    FORGOTTEN_AFTER,
+    SIZE,
+    STEP_S,
+    Numbers,
+    add,
+    expected,
+    is_sample,
+    is_sound,
+    numbers_of_new,
+)
 from clbalance.policy.indices.row import Unit
 from clbalance.policy.indices.table import FORECASTS
 
@@ -123,9 +133,11 @@ def _within(one: Expected, highest: float) -> Expected:
     return Expected(value=value, error=one.error, last_error=one.last_error, by=one.by)
 
 
-def peaks_of_node(state: bytes) -> Peaks:
-    """The peaks of the last day or two."""
+def peaks_of_node(state: bytes, at_s: float) -> Peaks:
+    """The peaks of the last day or two; none, if the last sample is older than that."""
     numbers = _numbers(state)
+    if slot_at(at_s) - numbers[_LAST] > FORGOTTEN_AFTER:
+        return Peaks(cpu_use_p95_pct=None, mem_used_p98_pct=None)
     return Peaks(
         cpu_use_p95_pct=percentile(numbers[_OF_CPU:_OF_MEM], _CPU_SHARE),
         mem_used_p98_pct=percentile(numbers[_OF_MEM:], _MEM_SHARE),

@@ -15,6 +15,8 @@ from clbalance.model.forecast import Expected
 Numbers: TypeAlias = "array[float]"
 
 STEP_S: Final = 300
+FORGOTTEN_AFTER: Final = 2 * 86_400 // STEP_S
+"""Steps, two days, without a sample: then nothing is expected."""
 HORIZONS: Final = (1, 3, 6, 12)
 """In steps. For each of these times ahead the predictors are compared by themselves."""
 PREDICTORS: Final = (
@@ -80,7 +82,11 @@ def numbers_of_new() -> Numbers:
 
 def is_sound(numbers: Numbers) -> bool:
     """Whether these may be numbers of ours: a damaged database may hold anything."""
-    return len(numbers) == SIZE and math.isfinite(sum(numbers[:_BY_HOUR]) + sum(numbers[_SCORED:]))
+    return (
+        len(numbers) == SIZE
+        and math.isfinite(sum(numbers[:_BY_HOUR]) + sum(numbers[_SCORED:]))
+        and min(numbers[_COUNT], *numbers[_SCORED:]) >= 0.0  # counts, and sums of absolute errors
+    )
 
 
 def is_sample(value: float) -> bool:
@@ -193,10 +199,10 @@ def _look_ahead(numbers: Numbers, line: list[float], slot: int, steps: float) ->
 
 
 def expected(numbers: Numbers, at_s: float) -> Expected | None:
-    """What to expect at that time (seconds since 1970); None if nothing is known of the last day."""
+    """What to expect at that time (seconds since 1970); None if nothing is known of the two days before."""
     slot = int(numbers[_SLOT])
     steps = max(0.0, at_s / STEP_S - slot)
-    if not numbers[_COUNT] or steps > 2 * _DAY:
+    if not numbers[_COUNT] or steps > FORGOTTEN_AFTER:
         return None
     first = _line(slot)
     line = numbers[first : first + _WIDTH].tolist()

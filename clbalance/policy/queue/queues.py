@@ -146,7 +146,10 @@ WAITING_LISTS: Final[Mapping[str, JobQueue]] = {
     "priority": JobQueue(message="by priority, which grows while a job waits", order=_most_points),
     "easy": JobQueue(message="in order of arrival; jobs that do not delay the first one may pass it"),
     # Tsafrir, Etsion and Feitelson, IEEE TPDS 18(6), 2007.
-    "easy-sjbf": JobQueue(message="the same; of the passing jobs the shortest first", backfill_order=_shortest),
+    "easy-sjbf": JobQueue(
+        message="in order of arrival; of jobs that do not delay the first one the shortest may pass it first",
+        backfill_order=_shortest,
+    ),
 }
 """Queues by name. All but `fcfs` keep a reservation for the first job and let others pass it (EASY backfilling)."""
 

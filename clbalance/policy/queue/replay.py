@@ -46,20 +46,29 @@ def replay(
 
     Without a queue a job that does not fit is refused.
 
-    `heard` is called after each arrival with their number. Thresholds are ignored: a trace has no measured load.
+    `heard` is called after each arrival and each end of a job, with the number of arrivals so far. Thresholds are
+    ignored: a trace has no measured load.
     """
     if isinstance(cluster, Processors):
-        return _Run(FreeProcessors(cluster.count), ProcessorUse(cluster.count), trace, queue).whole(heard)
+        return _Run(FreeProcessors(cluster.count), ProcessorUse(cluster.count), trace, queue, heard).whole()
     state = ClusterState(cluster, replace(policy, thresholds=_NO_THRESHOLDS), cluster.taken_at)
     capacity = ReplayCapacity(state=state, rng=rng, copies_share_nodes=trace.copies_share_nodes)
-    return _Run(capacity, NodeUse(cluster.answers), trace, queue).whole(heard)
+    return _Run(capacity, NodeUse(cluster.answers), trace, queue, heard).whole()
 
 
 class _Run(Generic[Held]):
     """The state of a replay."""
 
-    def __init__(self, capacity: FreeCapacity[Held], use: Use[Held], trace: Trace, queue: JobQueue | None) -> None:
-        self._trace, self._list = trace, queue
+    def __init__(
+        self,
+        capacity: FreeCapacity[Held],
+        use: Use[Held],
+        trace: Trace,
+        queue: JobQueue | None,
+        heard: Callable[[int], None],
+    ) -> None:
+        self._trace, self._list, self._heard = trace, queue, heard
+        self._arrived = 0
         self._capacity, self._empty = capacity, capacity.copy()
         self._ever_fits: dict[Request, bool] = {}
         self._meter = Meter(
@@ -75,12 +84,13 @@ class _Run(Generic[Held]):
         self._gpu_pct_at_refusal: float | None = None
         self._refused = 0
 
-    def whole(self, heard: Callable[[int], None]) -> ReplayRun:
+    def whole(self) -> ReplayRun:
         """The replay of the whole trace."""
         for place, arrival in enumerate(self._trace.arrivals):
             self.end_until(arrival.submit_s, that_too=self._list is None)
             self.arrive(place, arrival)
-            heard(place + 1)
+            self._arrived += 1
+            self._heard(self._arrived)
         self.end_until(math.inf)
         return self.result()
 
@@ -114,6 +124,7 @@ class _Run(Generic[Held]):
             self._capacity.release(held)
             self._meter.took(held, -1)
             self._start_waiting(at_s)
+            self._heard(self._arrived)
 
     def result(self) -> ReplayRun:
         """The result; jobs that still wait after the last end count as refused."""

@@ -98,12 +98,24 @@ def test_the_chosen_policy_is_used_and_explain_names_it(alone: Command, folder: 
     at = datetime(2026, 11, 30, 4, tzinfo=UTC) - timedelta(days=3)
     choice = Choice(subject="placement", policy="pack", before="least", at=at, reason="it was best")
     with SqliteStore.open(tmp_path / "lonely-state") as store:
-        store.keep_choice("placement", to_text(choice))
+        store.keep_choices({"placement": to_text(choice)})
     assert alone("run", "--", "true").rc == 0
     told = alone("explain")
     assert "packing" in told.text
-    assert told.lines[-1] == "placement: pack instead of least, chosen 2026-11-27 (it was best)"
+    assert told.lines[-1] == "placement now: pack instead of least, chosen 2026-11-27 (it was best)"
     assert json.loads(alone("explain", "--json").stdout)["choices"][0]["policy"] == "pack"
+    assert alone("run", "--policy", "fgd", "--", "true").rc == 0
+    assert "placement now" not in alone("explain").text
+
+
+def test_explain_says_points_only_where_they_count(alone: Command, folder: Path) -> None:
+    (folder / "clbalance.toml").write_text(PATIENT)
+    assert alone("run", "--detach", "--queue", "--begin", "2099-01-01", "--", "true").rc == 0
+    assert " points: 0 priority, " in alone("explain").stderr
+    (folder / "clbalance.toml").write_text(PATIENT + '[policy]\nqueue = "easy"\n')
+    told = alone("explain").stderr
+    assert "the waiting list is `easy`, for jobs of one priority: in order of arrival" in told
+    assert "points" not in told
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The choice of a day: once, within its budget, and where a killed process stopped it goes on."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -39,20 +40,32 @@ class Killed(BaseException):
     """The process is gone."""
 
 
+class DyingStore(InMemoryStore):
+    """The process dies before choices get to it, if it shall."""
+
+    dies = False
+
+    def keep_choices(self, contents: Mapping[str, str]) -> None:
+        if self.dies and "placement" in contents:
+            raise Killed
+        super().keep_choices(contents)
+
+
 class Host:
     """A store, and what one process after the other makes of it."""
 
     def __init__(self, *, days: int = 10, step_s: float = 0.0, budget_s: float = 60.0) -> None:
-        self.store = InMemoryStore()
+        self.store = DyingStore()
         self.days, self.step_s, self.budget_s = days, step_s, budget_s
         self.replays, self.seed = 0, 1
+        self.fixed: dict[Subject, str] = {}
         self.die_at: int | None = None
         self._cpu_s = 0.0
 
     def choose(self, now: datetime = NOON, subjects: tuple[Subject, ...] = ("queue",)) -> list[Choice]:
         inputs = ChoiceInputs(
             subjects=subjects,
-            fixed={},
+            fixed=self.fixed,
             history_until=lambda until: history(self.days, self.seed),
             rng=self._rng,
             cpu_s=self._passed,
@@ -120,6 +133,28 @@ def test_what_a_killed_process_had_replayed_is_not_replayed_again(at: int) -> No
     assert (choice, host.replays) == (whole, QUEUES)
 
 
+def test_both_choices_are_kept_or_none() -> None:
+    both: tuple[Subject, ...] = ("queue", "placement")
+    host = Host()
+    host.store.dies = True
+    with pytest.raises(Killed):
+        host.choose(subjects=both)
+    assert [host.store.choice(one) for one in both] == [None, None]
+    host.store.dies, replays = False, host.replays
+    assert [one.before for one in host.choose(subjects=both)] == ["priority", "least"]
+    assert host.replays == replays
+
+
+def test_what_was_replayed_beside_another_policy_is_replayed_again() -> None:
+    host = Host()
+    host.fixed, host.die_at = {"placement": "pack"}, QUEUES - 1
+    with pytest.raises(Killed):
+        host.choose()
+    host.fixed = {"placement": "spread"}
+    host.choose()
+    assert host.replays == QUEUES - 1 + QUEUES
+
+
 def test_the_share_of_a_replay_that_was_killed_is_spent() -> None:
     host = Host()
     host.die_at = 0
@@ -150,10 +185,10 @@ def test_other_jobs_begin_it_again_with_the_time_that_is_left() -> None:
 
 
 def test_a_history_too_long_for_the_budget_is_halved() -> None:
-    host = Host(days=40, step_s=0.01, budget_s=20.0)
+    host = Host(days=40, step_s=0.01, budget_s=40.0)
     (choice,) = host.choose()
     assert (choice.days, bool(choice.evidence)) == (20, True)
-    assert host.spent_s <= 20.0
+    assert host.spent_s <= 40.0
 
 
 def test_without_time_for_a_week_the_policy_of_yesterday_stays_and_says_why() -> None:
@@ -166,10 +201,11 @@ def test_without_time_for_a_week_the_policy_of_yesterday_stays_and_says_why() ->
     assert host.choose(NOON + timedelta(days=1, hours=1)) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"until": "soon"}', '{"policy": "sjf"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"until": "soon"}', '{"until": "2026-11-30T11:00:00", "days": 180}', '{"policy": "sjf"}']
+)
 def test_a_damaged_database_is_as_one_without_a_choice(text: str) -> None:
     host = Host()
-    for name in ("queue", "placement", PROGRESS):
-        host.store.keep_choice(name, text)
+    host.store.keep_choices(dict.fromkeys(("queue", "placement", PROGRESS), text))
     (choice,) = host.choose()
     assert choice.before == "priority"

@@ -129,11 +129,11 @@ def test_nodes_of_which_less_is_known_are_measured_as_far_as_they_are() -> None:
     assert Meter(use, 0.0, over_time=False).allocated() == (None, 0.0, None)
 
 
-def test_it_is_told_how_far_it_has_come() -> None:
+def test_it_is_told_how_far_it_has_come_with_each_arrival_and_each_end() -> None:
     heard: list[int] = []
     trace = Trace(arrivals=(job(0, 1), job(1, 1)))
     replay(cluster(2), trace, policy_named("least"), Random(1), heard=heard.append)
-    assert heard == [1, 2]
+    assert heard == [1, 1, 2, 2]
 
 
 arrivals = st.lists(

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from clbalance.model import NodeName
+from clbalance.model.forecast import Expected
 from clbalance.model.node_history import Aggregate, SeriesPoint
 from clbalance.policy.history import TimeCell, series_of
 from clbalance.render.format import Format
 from clbalance.render.report import Display
-from clbalance.render.reports.nodes.history import HISTORY_FIELDS, HistoryReport
+from clbalance.render.reports.nodes.history import HISTORY_FIELDS, HistoryForecasts, HistoryReport
 from clbalance.render.sparkline import ASCII, UNICODE, blocks_for, sparkline
 from tests.render.examples import DISPLAYS
 
@@ -99,6 +100,13 @@ def test_plain_lines_have_the_fields_that_are_told() -> None:
     assert {len(line) for line in lines} == {len(HISTORY_FIELDS)}
     assert lines[0] == ["node1", "answered_pct", "-", str(int(SINCE.timestamp())), "60", "100", "100", "100", "0"]
     assert ["dead", "answered_pct", "-", str(int(SINCE.timestamp())), "60", "0", "0", "0", "1"] in lines
+
+
+def test_a_forecast_without_a_usual_error_has_no_bounds_in_plain_text() -> None:
+    new = Expected(value=0.5, error=None, last_error=None, by="last value")
+    forecasts = HistoryForecasts(ahead_s=60.0, at_s=5, expected={NodeName("node1"): {"ut_pct": new}})
+    lines = FORMS["plain"].text(replace(report(), forecasts=forecasts)).splitlines()
+    assert "node1\tut_pct\t-\t5\t0\t-\t0.5\t-\t0" in lines
 
 
 @pytest.mark.parametrize("width", [20, 40, 79, 80, 200])

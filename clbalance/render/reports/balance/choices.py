@@ -47,18 +47,18 @@ class ChoicesReport(Report):
 
 def choice_line(choice: Choice) -> str:
     """One choice in a line, with its reason."""
-    return _line(choice, "")
+    return f"{_NAMES[choice.subject]}: {_what_and_why(choice, '')}"
 
 
-def dated_line(choice: Choice) -> str:
-    """The same for a choice that was made earlier."""
-    return _line(choice, f", chosen {choice.at:%Y-%m-%d}")
+def line_of_today(choice: Choice) -> str:
+    """The same for the choice that is in use now, beside what was decided earlier, perhaps by another policy."""
+    return f"{_NAMES[choice.subject]} now: {_what_and_why(choice, f', chosen {choice.at:%Y-%m-%d}')}"
 
 
-def _line(choice: Choice, when: str) -> str:
+def _what_and_why(choice: Choice, when: str) -> str:
     instead = "" if choice.policy == choice.before else f" instead of {choice.before}"
     of = f"; jobs of {counted(choice.days, 'day')}" if choice.days else ""
-    return f"{_NAMES[choice.subject]}: {choice.policy}{instead}{when} ({choice.reason}{of})"
+    return f"{choice.policy}{instead}{when} ({choice.reason}{of})"
 
 
 def chosen_value(choice: Choice) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from clbalance.policy.placement.filters import NOT_ASKED
 from clbalance.render.jobs.limits import JobLimits, limits_document, limits_lines
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
-from clbalance.render.reports.balance.choices import choice_document, dated_line
+from clbalance.render.reports.balance.choices import choice_document, line_of_today
 from clbalance.render.reports.nodes.pick import plan_document
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, escape_line
@@ -80,7 +80,7 @@ class ExplainReport(Report):
         if len(tables) > 1:
             headings = [escape_line(_heading(one)) for one in self.placed]
             tables = [f"{heading}\n{table}" for heading, table in zip(headings, tables, strict=True)]
-        chosen = map(dated_line, self.choices)
+        chosen = map(line_of_today, self.choices)
         lines = "".join(f"{escape_line(line)}\n" for line in (*limits_lines(self.limits), *chosen))
         return "\n".join([*tables, lines] if lines else tables)
 
@@ -177,4 +177,4 @@ def _limits_rows(limits: JobLimits) -> list[tuple[str | None, str, None, str, in
 
 
 def _choice_row(choice: Choice) -> tuple[None, str, None, str, None]:
-    return None, "auto", None, dated_line(choice), None
+    return None, "auto", None, line_of_today(choice), None

@@ -153,9 +153,8 @@ def history_rows(report: HistoryReport) -> Iterator[tuple[Json, ...]]:
             parts = (None, None, None) if figure is None else (figure.least, figure.mean, figure.most)
             yield (node, line.index.key, line.gpu, point.at_s, point.span_s, *parts, int(point.is_silent))
         if (forecasts := report.forecasts) is not None and (one := forecasts.of(node, line)) is not None:
-            error = one.error or 0.0
-            parts = (one.value - error, one.value, one.value + error)
-            yield (node, line.index.key, None, forecasts.at_s, 0, *parts, 0)
+            least, most = (None, None) if one.error is None else (one.value - one.error, one.value + one.error)
+            yield (node, line.index.key, None, forecasts.at_s, 0, least, one.value, most, 0)
 
 
 def _lines(report: HistoryReport) -> Iterator[tuple[NodeName, SeriesLine]]:
