@@ -62,6 +62,20 @@ def test_a_text_arrives_as_it_is_with_its_arguments_and_no_input(node: Node) -> 
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "#!/bin/sh\n[ $# = 2 ] && echo odd ${#1}${#2}",
+        "#!/usr/bin/perl\nprint 'odd ', map { length } @ARGV",
+        "#!/usr/bin/env python3\nimport sys; print('odd ' + ''.join(str(len(one)) for one in sys.argv[1:]))",
+    ],
+)
+def test_arguments_that_look_like_options_or_places_of_the_script_reach_the_program(node: Node, text: str) -> None:
+    program = NodeProgram(name="odd", text=text, arguments=("-w", "@NONCE@ @SECTIONS@"), timeout_s=30)
+    found, _ = asked(node, program)
+    assert found.value("odd") == 218
+
+
+@pytest.mark.parametrize(
     ("first", "line"), [("#!/usr/bin/env python3", "print('odd', 2 ** 3)"), ("#! /usr/bin/perl -w", 'print "odd 8\\n"')]
 )
 def test_other_interpreters_run_their_texts(node: Node, first: str, line: str) -> None:
