@@ -85,7 +85,7 @@ def test_force_sets_checks_and_thresholds_of_the_site_aside_and_tells_them() -> 
         pytest.param(at("n", 5.0, 30.0), [], id="at its threshold a node takes jobs"),
         pytest.param(at("n", 4.9), ["scratch below 5%: scratch is 4.9%"], id="below a floor"),
         pytest.param(at("n", heat=31), ["heat above 30: heat is 31"], id="above a ceiling"),
-        pytest.param(at("n", scratch=HUNG), ["scratch unknown: scratch unknown: did not end within 2 s"], id="unknown"),
+        pytest.param(at("n", scratch=HUNG), ["scratch unknown: did not end within 2 s"], id="unknown"),
     ],
 )
 def test_past_a_threshold_of_an_external_index_a_node_takes_no_jobs(answer: Measured, reasons: list[str]) -> None:
