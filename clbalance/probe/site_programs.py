@@ -20,11 +20,12 @@ _BEFORE_ARGUMENTS: Final = {"python3": "", "perl": "--"}
 """What stands between the text and the arguments; elsewhere, it is a shell, and that is its name."""
 _FIRST_LINE = re.compile(r"#! *(/[A-Za-z0-9_./+-]+)((?: +[A-Za-z0-9_.+-]+)*) *")
 
-# In a session of its own, so that all its processes can be ended. Its last line tells that the output is whole; where
-# that was cut off, the probe's own next line must begin a line all the same.
+# In a session of its own, so that all its processes can be ended, also those that it leaves behind. Its last line tells
+# that the output is whole; where that was cut off, the probe's own next line must begin a line all the same.
 _FUNCTIONS: Final = f"""\
 plugin() {{
-setsid sh -c '{{ "$@"; printf "\\nexit %s\\n" "$?"; }} | head -c {MOST_OUTPUT_BYTES}' sh "$@" &
+setsid sh -c '{{ "$@"; printf "\\nexit %s\\n" "$?"; }} | head -c {MOST_OUTPUT_BYTES}
+set -- $?; trap "" TERM; kill 0; exit "$1"' sh "$@" &
 child=-$!
 wait "${{child#-}}"
 set -- $?

@@ -99,6 +99,15 @@ def test_one_that_hangs_is_ended_with_all_its_processes_and_the_rest_counts(node
     assert psutil.wait_procs([psutil.Process(pid) for pid in left if psutil.pid_exists(pid)], timeout=60)[1] == []
 
 
+def test_one_that_leaves_a_process_behind_does_not_do_so_with_each_probe(node: Node, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    text = '#!/bin/sh\nsleep 3600 >/dev/null 2>&1 &\necho "$!" >"$1"\necho odd 5'
+    found, _ = asked(node, NodeProgram(name="odd", text=text, arguments=(str(pid),), timeout_s=30))
+    assert found.value("odd") == 5
+    left = int(pid.read_text())
+    assert psutil.wait_procs([psutil.Process(left)] if psutil.pid_exists(left) else [], timeout=60)[1] == []
+
+
 @pytest.mark.parametrize("line", ["yes", "yes | tr -d '\\n'", "cat /dev/zero"])
 def test_one_that_floods_is_cut_off_and_the_rest_counts(node: Node, line: str) -> None:
     found, rest = asked(node, NodeProgram(name="flood", text=f"#!/bin/sh\n{line}", timeout_s=30))
