@@ -108,6 +108,14 @@ def test_conditions_and_orders_know_external_indices_as_numbers() -> None:
     assert by_order.chosen == ("many", "few")
 
 
+def test_a_job_from_settings_with_more_indices_is_placed_nowhere_and_keeps_no_other_from_it() -> None:
+    where = Request(constraints=Constraints(where="scratch >= 5%"))
+    (unfit,) = placed_on(node("n"), request=where, policy=LEAST).unfit
+    assert unfit.reason == "--where not understood"
+    order = Request(pick=None, constraints=Constraints(order="scratch / cpus"))
+    assert placed_on(node("n"), node("m"), request=order, policy=LEAST).chosen == ("m", "n")
+
+
 def test_without_the_index_its_name_is_that_of_a_label() -> None:
     assert parse_where("scratch = x", external=()).unmet(node("n")) is not None
     assert parse_order("-scratch", external=(SCRATCH,))[0].text == "-scratch"
