@@ -69,7 +69,8 @@ def send_probes(
     """Open a session on each node, and ask for its load. `last`: nothing else is asked.
 
     All nodes are sent the same bytes, which thousands of sessions then share. Each answer comes over its node's own
-    session, so that the nonce need only be new to each node.
+    session, so that the nonce need only be new to each node. But programs of the site may print what other users have
+    written, who must not learn the nonce on another node: with them, each node has its own.
     """
     nonce = random_hex()
     request = probe_request(services.probe_script, nonce)
@@ -77,8 +78,10 @@ def send_probes(
     site, now_s = services.site, services.clock.now().timestamp()
     for node in nodes:
         sessions.open(node, within_s=services.answer_within_s)
-        text = request if site is None else probe_request(services.probe_script, nonce, site.sections(node, now_s))
-        sessions.send(node, text, last=last)
+        if site is not None:
+            nonce = random_hex()
+            request = probe_request(services.probe_script, nonce, site.sections(node, now_s))
+        sessions.send(node, request, last=last)
         pending[node] = PendingAnswer(Frame(nonce), services.clock.monotonic())
     return pending
 

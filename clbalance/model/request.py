@@ -108,7 +108,9 @@ class Unfit:
 
     @property
     def phrase(self) -> str:
-        """The reason with what concerns this node alone."""
+        """The reason with what concerns this node alone, which may begin with the reason itself."""
+        if self.detail.startswith(self.reason):
+            return self.detail
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 

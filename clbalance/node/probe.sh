@@ -186,7 +186,8 @@
     run id -Gn
     run id -G
     echo text
-    head -c 65536 <"$limits" | grep -m 4096 ''
+    # One byte more than the node reads, so that a longer file is told apart.
+    head -c 65537 <"$limits" | grep -m 4096 ''
   }
 
   # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that

@@ -5,6 +5,7 @@ of a group are is known there only, so of a group's limit only our own jobs coun
 a request.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -36,7 +37,7 @@ def why_limited(answer: Measured, cpus: float, mem_bytes: int, request: Request)
     own = limits if isinstance(limits, Unknown) else _own_limits(limits)
     if isinstance(own, Unknown):
         return "limits unknown", own.reason
-    held = [_held(allocation) for allocation in _ours(answer)]
+    held = [_held(allocation) for allocation in _ours(answer)]  # beside an exclusive one nothing fits in any case
     asked = _asked(request, cpus, mem_bytes)
     for limit in own:
         if limit.name != "MaxWall" and (found := excess(limit, asked, held)):
@@ -134,15 +135,32 @@ def use_of_set(snapshot: Snapshot, name: str, key: str, copies: int) -> SetUse:
         for lease in leases:
             if lease.uid != uid:
                 continue
-            if isinstance(lease.allocation, Unknown):
-                return SetUse(name=name, unknown=f"{answer.node}: a lease of yours cannot be read")
-            amount = _held(lease.allocation).amounts[name] or 0.0
+            allocation = _with_whole_node(lease.allocation, answer)
+            if isinstance(allocation, Unknown):
+                return SetUse(name=name, unknown=f"{answer.node}: {allocation.reason}")
+            amount = _held(allocation).amounts[name] or 0.0
             if lease.key == key:
                 own, copies = own + amount, copies - 1
                 continue
             others += amount
-            young += amount if age_s(lease.allocation, answer.reading.uptime_s) < _MAY_BE_GIVEN_BACK_S else 0.0
+            young += amount if age_s(allocation, answer.reading.uptime_s) < _MAY_BE_GIVEN_BACK_S else 0.0
             nodes += [answer.node] if amount else []
     if copies > 0:
         return SetUse(name=name, unknown="the leases of this job are not seen")
     return SetUse(name=name, own=own, others=others, young=young, nodes=tuple(dict.fromkeys(nodes)))
+
+
+def _with_whole_node(allocation: Allocation | Unknown, answer: Measured) -> Allocation | Unknown:
+    """The allocation; an exclusive one has all cpus and memory of its node, whatever it asked for."""
+    if isinstance(allocation, Unknown):
+        return Unknown(reason="a lease of yours cannot be read")
+    if not allocation.exclusive:
+        return allocation
+    cpus, memory = answer.reading.cpus, answer.reading.memory
+    if isinstance(cpus, Unknown) or isinstance(memory, Unknown):
+        return Unknown(reason="you have all of it, and its cpus or memory are not known")
+    return replace(
+        allocation,
+        cpus=max(allocation.cpus, cpus.online),
+        mem_bytes=max(allocation.mem_bytes, memory.total_bytes),
+    )

@@ -15,6 +15,7 @@ _NONE = "3"
 _ENTRY = re.compile(r"entry ([0-9a-f]{1,8}) ([0-9]{1,10}) (/.*)")
 _OTHERS_WRITE = 0o022
 _STICKY_FOLDER = 0o41000
+_MOST_BYTES = 64 << 10  # as the agent
 
 
 def parse_limits(section: Section | None, uid: int | Unknown) -> NodeLimits | Unknown | None:
@@ -30,7 +31,10 @@ def parse_limits(section: Section | None, uid: int | Unknown) -> NodeLimits | Un
         return Unknown(reason="timed out" if section.status is None else "not told")
     if flaw := next(filter(None, (_flaw(line, uid) for line in entries.split("\n"))), ""):
         return Unknown(reason=flaw)
-    return NodeLimits(text=f"{text}\n", users=frozenset({user, str(uid)}), groups=frozenset(groups.split()))
+    text += "\n"
+    if len(text.encode()) > _MOST_BYTES:
+        return Unknown(reason=f"the file is larger than {_MOST_BYTES >> 10} KiB")
+    return NodeLimits(text=text, users=frozenset({user, str(uid)}), groups=frozenset(groups.split()))
 
 
 def _flaw(line: str, uid: int) -> str:

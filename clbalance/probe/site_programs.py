@@ -16,13 +16,16 @@ MOST_TEXT_BYTES: Final = 16_384
 MOST_OUTPUT_BYTES: Final = 4096
 _INTERPRETERS: Final = {"sh": "-c", "dash": "-c", "bash": "-c", "ksh": "-c", "python3": "-c", "perl": "-e"}
 """Programs that take another one's text as an argument, each with the option for it."""
+_BEFORE_ARGUMENTS: Final = {"python3": "", "perl": "--"}
+"""What stands between the text and the arguments; elsewhere, it is a shell, and that is its name."""
 _FIRST_LINE = re.compile(r"#! *(/[A-Za-z0-9_./+-]+)((?: +[A-Za-z0-9_.+-]+)*) *")
 
-# In a session of its own, so that all its processes can be ended. Its last line tells that the output is whole; where
-# that was cut off, the probe's own next line must begin a line all the same.
+# In a session of its own, so that all its processes can be ended, also those that it leaves behind. Its last line tells
+# that the output is whole; where that was cut off, the probe's own next line must begin a line all the same.
 _FUNCTIONS: Final = f"""\
 plugin() {{
-setsid sh -c '{{ "$@"; printf "\\nexit %s\\n" "$?"; }} | head -c {MOST_OUTPUT_BYTES}' sh "$@" &
+setsid sh -c '{{ "$@"; printf "\\nexit %s\\n" "$?"; }} | head -c {MOST_OUTPUT_BYTES}
+set -- $?; trap "" TERM; kill 0; exit "$1"' sh "$@" &
 child=-$!
 wait "${{child#-}}"
 set -- $?
@@ -91,9 +94,10 @@ def _call(program: NodeProgram) -> str:
         return f"roots {' '.join(map(_quoted, folders))} && plugin {_quoted(program.path)} {arguments}"
     words = _interpreter(program.text)
     assert words is not None
-    option = _INTERPRETERS[words[0].rpartition("/")[2]]
-    name = _quoted(program.name) if option == "-c" and "python" not in words[0] else ""
-    return f'plugin {" ".join(words)} {option} "$(printf %b {_escaped(program.text)})" {name} {arguments}'
+    interpreter = words[0].rpartition("/")[2]
+    between = _BEFORE_ARGUMENTS.get(interpreter, _quoted(program.name))
+    text = f'"$(printf %b {_escaped(program.text)})"'
+    return f"plugin {' '.join(words)} {_INTERPRETERS[interpreter]} {text} {between} {arguments}"
 
 
 def _interpreter(text: str) -> list[str] | None:
@@ -110,8 +114,8 @@ def _interpreter(text: str) -> list[str] | None:
 
 
 def _quoted(text: str) -> str:
-    """One word of a shell. Its lines stay as they are: a setting has only one."""
-    return "'" + text.replace("'", "'\\''") + "'"
+    """One word of a shell, without a place of the probe's script. It stays as it is: a setting has only one line."""
+    return "'" + text.replace("'", "'\\''").replace("@", "'@'") + "'"
 
 
 def _escaped(text: str) -> str:

@@ -69,7 +69,7 @@ def _output(
         return Unknown(reason=f"did not end within {program.timeout_s} s")
     text, _, last = section.text.rstrip("\n").rpartition("\n")
     ended = _EXIT.fullmatch(last)
-    if ended is None:
+    if ended is None or len(text) > MOST_OUTPUT_BYTES:
         return Unknown(reason=_why_cut_off(section, program))
     rc = int(ended[1])
     if rc in _NOT_RUN:
@@ -144,7 +144,8 @@ def _remarks(site: SitePrograms, outputs: Sequence[_Output | Unknown]) -> Iterat
 
 # -- health checks: an exit code, and `text | performance data`
 
-_LABELLED = re.compile(r"(?:'((?:[^']|'')*)'|([^\s'=]+))=(\S*)")
+# What is no label is passed over word by word, so that no text makes it look far ahead again and again.
+_LABELLED = re.compile(r"(?:'((?:[^']|'')*+)'|([^\s'=]++))=(\S*)|\S+")
 _MEASURED = re.compile(r"([-+]?[0-9.eE+-]+)([A-Za-z%]*)(?:;.*)?")
 _FACTORS = {"": 1.0, "%": 1.0, "c": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "b": 1.0}
 _FACTORS |= {f"{prefix}b": 1024.0**power for power, prefix in enumerate("kmgtp", start=1)}
@@ -165,8 +166,9 @@ def _performance(text: str) -> Iterator[tuple[str, str]]:
     """Labels and values of the performance data, in base units; a value that makes no sense as it is."""
     parts = [line.partition("|")[2] for line in text.split("\n")]
     for found in _LABELLED.finditer(" ".join(parts)):
-        label = found[2] if found[1] is None else found[1].replace("''", "'")
-        yield label, _in_base_units(found[3])
+        if found[3] is not None:
+            label = found[2] if found[1] is None else found[1].replace("''", "'")
+            yield label, _in_base_units(found[3])
 
 
 def _in_base_units(value: str) -> str:

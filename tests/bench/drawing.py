@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 
 from clbalance.cli.top.acts import TerminalCommand
 from clbalance.cli.top.live import LiveTop
@@ -15,6 +16,7 @@ from clbalance.cli.top.screen import Screen
 from clbalance.errors import Interrupted
 from clbalance.policy.top.state import TopState
 from clbalance.render.sparkline import UNICODE
+from clbalance.render.top.narrow import parse_filter
 from clbalance.render.top.round import Round
 from tests.render.build import up
 
@@ -56,7 +58,12 @@ def _round(rows: int) -> Round:
 
 
 def main(rounds: int, rows: int) -> None:
-    screen = Screen(TopState(), Round(number=0, taken_at=datetime.now(UTC), rows=()), UNICODE, ())
+    screen = Screen(
+        TopState(),
+        Round(number=0, taken_at=datetime.now(UTC), rows=()),
+        UNICODE,
+        partial(parse_filter, labels=frozenset()),
+    )
 
     def nothing(_: object) -> TerminalCommand:
         raise AssertionError

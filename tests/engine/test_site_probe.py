@@ -110,4 +110,5 @@ def test_a_sweep_asks_each_node_for_the_programs_that_may_run_there() -> None:
     snapshot = take_snapshot(services, [A, B])
     sent = services.transport.sent  # type: ignore[attr-defined]  # the scripted one
     assert [sent[node][0].decode().split("\n")[1] for node in (A, B)] == ["plugin_a plugin_b", "plugin_b"]
+    assert len({sent[node][0].split(b"\n")[0] for node in (A, B)}) == 2, "what one node learns tells nothing of another"
     assert [answer.node for answer in snapshot.answers] == [A, B]

@@ -101,6 +101,16 @@ def test_of_a_node_set_all_our_leases_count_and_nobody_elses() -> None:
     assert use_of_set(answers, "MaxGpus", "mine", 2).fits(0), "it asks for none"
 
 
+def test_over_a_node_set_an_exclusive_job_has_all_of_its_nodes_whatever_it_asked_for() -> None:
+    alone = replace(lease(cpus=1, slots=1, uid=ME, exclusive=True), key="other")
+    answers = sweep(node("n1", cpus=16, leases=(alone,)), node("n2", leases=(ours("mine"),)))
+    assert use_of_set(answers, "MaxCpus", "mine", 1).others == 16
+    assert use_of_set(answers, "MaxMem", "mine", 1).others == 10**6
+    assert use_of_set(answers, "MaxJobs", "mine", 1).others == 1
+    unseen = sweep(node("n1", cpus=None, leases=(alone,)), node("n2", leases=(ours("mine"),)))
+    assert use_of_set(unseen, "MaxCpus", "mine", 1).unknown.startswith("n1: you have all of it")
+
+
 @pytest.mark.parametrize(
     ("answers", "unknown"),
     [

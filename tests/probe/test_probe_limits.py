@@ -36,6 +36,11 @@ def test_limits_that_the_node_will_not_trust_are_unknown(node: Node) -> None:
     assert node.reading().limits == Unknown(reason="no regular file, or reached by a link")
 
 
+def test_a_text_that_is_longer_than_the_node_reads_is_unknown(node: Node) -> None:
+    (node.root / "limits.conf").write_text("Default MaxJobs=1\n" + "#" * (64 << 10) + "\n")
+    assert node.reading().limits == Unknown(reason="the file is larger than 64 KiB")
+
+
 def test_limits_of_another_user_are_unknown() -> None:
     entries = "entry 81a4 0 /etc/clbalance/limits.conf\nentry 43ff 0 /sticky\nentry 41ed 7 /etc\n"
     section = Section(text=f"{entries}user\nann\ngroups\na\ntext\n", status="0")

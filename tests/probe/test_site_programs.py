@@ -62,6 +62,20 @@ def test_a_text_arrives_as_it_is_with_its_arguments_and_no_input(node: Node) -> 
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "#!/bin/sh\n[ $# = 2 ] && echo odd ${#1}${#2}",
+        "#!/usr/bin/perl\nprint 'odd ', map { length } @ARGV",
+        "#!/usr/bin/env python3\nimport sys; print('odd ' + ''.join(str(len(one)) for one in sys.argv[1:]))",
+    ],
+)
+def test_arguments_that_look_like_options_or_places_of_the_script_reach_the_program(node: Node, text: str) -> None:
+    program = NodeProgram(name="odd", text=text, arguments=("-w", "@NONCE@ @SECTIONS@"), timeout_s=30)
+    found, _ = asked(node, program)
+    assert found.value("odd") == 218
+
+
+@pytest.mark.parametrize(
     ("first", "line"), [("#!/usr/bin/env python3", "print('odd', 2 ** 3)"), ("#! /usr/bin/perl -w", 'print "odd 8\\n"')]
 )
 def test_other_interpreters_run_their_texts(node: Node, first: str, line: str) -> None:
@@ -83,6 +97,15 @@ def test_one_that_hangs_is_ended_with_all_its_processes_and_the_rest_counts(node
     assert isinstance(rest, RunQueue)
     left = [int(pid) for pid in pids.read_text().split()] if pids.exists() else []
     assert psutil.wait_procs([psutil.Process(pid) for pid in left if psutil.pid_exists(pid)], timeout=60)[1] == []
+
+
+def test_one_that_leaves_a_process_behind_does_not_do_so_with_each_probe(node: Node, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    text = '#!/bin/sh\nsleep 3600 >/dev/null 2>&1 &\necho "$!" >"$1"\necho odd 5'
+    found, _ = asked(node, NodeProgram(name="odd", text=text, arguments=(str(pid),), timeout_s=30))
+    assert found.value("odd") == 5
+    left = int(pid.read_text())
+    assert psutil.wait_procs([psutil.Process(left)] if psutil.pid_exists(left) else [], timeout=60)[1] == []
 
 
 @pytest.mark.parametrize("line", ["yes", "yes | tr -d '\\n'", "cat /dev/zero"])

@@ -74,6 +74,7 @@ def checked(section: Section) -> CheckResult:
         pytest.param(ended("", rc=127), "the program is not there, or its interpreter is not", id="no interpreter"),
         pytest.param(Section(text="scratch 1", status=None), "did not end within 3 s", id="a hang, whatever it printed"),
         pytest.param(Section(text="scratch 1\n" * 400, status="0"), "printed more than 4 KiB", id="a flood"),
+        pytest.param(ended("scratch 1\n" * 500), "printed more than 4 KiB", id="a node that sends more than a program can"),
         pytest.param(
             Section(text="", status="127"), "could not be run: `setsid` and `head` are needed there", id="no tools"
         ),
@@ -129,6 +130,7 @@ def test_a_check_is_what_its_exit_code_says(section: Section, state: CheckState,
         pytest.param("x|'/ a'=2MB;1;2;0;9", 2.0 * 1024 * 1024, id="in bytes"),
         pytest.param("x|y=1 '/ a'=7", 7.0, id="the one with its label"),
         pytest.param("x\nlong text|'/ a'=3B", 3.0, id="on a later line"),
+        pytest.param("x|don't y '/ a'=7", 7.0, id="after what is no label"),
         pytest.param("x|'/ a'=U", "printed U, which is not a number", id="undetermined"),
         pytest.param("x|'/ a'=5furlongs", "printed 5furlongs, which is not a number", id="an odd unit"),
         pytest.param("x|'/ a'=-1B", "printed -1, which is not from 0 to 1.15292e+18", id="out of range"),

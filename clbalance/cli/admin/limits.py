@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from clbalance.cli.console import Console
-from clbalance.errors import ExitCode, SettingsError, UsageError
-from clbalance.node.agent.lease.limits import LimitsError, parse_limits
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, UsageError
+from clbalance.node.agent.lease.limits import Limit, LimitsError, parse_limits
+from clbalance.nodeset import NodeSets
 from clbalance.render import messages
 from clbalance.render.reports.admin.config import CheckReport
 from clbalance.units import counted
@@ -22,6 +23,8 @@ def check_limits(console: Console, file: Path, *, and_settings: bool) -> int:
         if len(content) > _MOST_BYTES:
             raise SettingsError(f"{file}: larger than {_MOST_BYTES >> 10} KiB", hint="is that the right file?")
         found = parse_limits(content.decode())
+        for limit in found:
+            _check_nodes(file, limit)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", hint="name a file of limits") from error
     except UnicodeDecodeError as error:
@@ -32,3 +35,12 @@ def check_limits(console: Console, file: Path, *, and_settings: bool) -> int:
     console.say(messages.note(f"{file}: in order: {counted(len(found), 'limit')}"))
     console.show(CheckReport((str(file),)))
     return ExitCode.DONE
+
+
+def _check_nodes(file: Path, limit: Limit) -> None:
+    """The node takes a set as a text; its clients would refuse every job if they could not read it."""
+    try:
+        if limit.nodes:
+            NodeSets(None).expand(limit.nodes)
+    except NodeNameError as error:
+        raise SettingsError(f"{file}: line {limit.line}: {error.message}", hint=error.hint) from error

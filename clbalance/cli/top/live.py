@@ -21,6 +21,7 @@ from clbalance.cli.top.filters import KeptFilters
 from clbalance.cli.top.keyboard import key_bindings
 from clbalance.cli.top.painting import LineRenderer
 from clbalance.cli.top.screen import Screen
+from clbalance.cli.top.typed_filter import filter_parser
 from clbalance.cli.top.worker import Worker
 from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.policy.heat import NodeGroup
@@ -215,8 +216,7 @@ def show_live(
     quiet = replace(cluster, console=replace(console, outlets=aside))
     filters = KeptFilters(lambda text: quiet.console.say(messages.warning(text)))
     nothing_yet = Round(number=0, taken_at=datetime.now().astimezone(), rows=())
-    labels = {name for values in cluster.labels.values() for name in values}
-    screen = Screen(filters.before(first), nothing_yet, blocks_for(os.environ), labels, keys)
+    screen = Screen(filters.before(first), nothing_yet, blocks_for(os.environ), filter_parser(cluster), keys)
     screen.say(f"asking {counted(len(cluster.candidates.nodes), 'node')}")
     command_of = partial(terminal_command, cluster)
     live = LiveTop(screen, command_of, every_s=every_s, color=console.display.color, filters=filters)

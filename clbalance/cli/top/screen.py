@@ -1,6 +1,6 @@
 """What the live screen shows: the last round and the state, brought together. It knows no terminal."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from clbalance.model import NodeName
@@ -15,7 +15,7 @@ from clbalance.render.sparkline import Blocks
 from clbalance.render.top.details import detail_lines
 from clbalance.render.top.frame import Scene, frame, rows_on, screen_table
 from clbalance.render.top.item import Items
-from clbalance.render.top.narrow import Filter, items_of, matches, parse_filter, selected_nodes, shown_of, visible
+from clbalance.render.top.narrow import Filter, items_of, matches, selected_nodes, shown_of, visible
 from clbalance.render.top.node_details import OpenNode
 from clbalance.render.top.round import Round
 from clbalance.render.top.table_lines import TableLines
@@ -25,13 +25,14 @@ class Screen:
     """The state of one screen. Rows are made once for each round and view, and sorted when their order changes."""
 
     def __init__(
-        self, state: TopState, first: Round, blocks: Blocks, labels: Collection[str], keys: Keys = KEYS
+        self, state: TopState, first: Round, blocks: Blocks, filter_of: Callable[[str], Filter], keys: Keys = KEYS
     ) -> None:
+        """`filter_of`: what a typed filter means."""
         self.state = state
         self._found = first
         self._taken_s: float | None = None
         self._blocks = blocks
-        self._labels = frozenset(labels)
+        self._filter_of = filter_of
         self._keys = keys
         self._message = ""
         self._looked: OpenNode | None = None
@@ -72,7 +73,7 @@ class Screen:
         self._message = ""
         shown = self._shown()
         if self._keys.command(key) in TO_MATCHES and self.state.history:
-            by = parse_filter(self.state.history[-1], self._labels)
+            by = self._filter_of(self.state.history[-1])
             shown = replace(shown, matches=matches(self._found, self._items, by))
         self.state = self._with_names(press(self.state, key, shown, self._keys))
         self._refresh()
@@ -138,7 +139,7 @@ class Screen:
         depends = (state.view, state.filter, state.within, state.grouping, state.is_folded)
         is_new = self._made_of is not self._found or self._made_by != depends
         if is_new:
-            self._by = parse_filter(state.filter, self._labels)
+            self._by = self._filter_of(state.filter)
             self._unsorted = items_of(selected_nodes(self._found, self._by), state, self._blocks)
             self._made_of, self._made_by = self._found, depends
         if is_new or self._order != state.place.order:

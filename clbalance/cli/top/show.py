@@ -82,11 +82,11 @@ def _is_interactive(console: Console) -> bool:
 
 
 def _show(found: "Round", cluster: ClusterContext, shown: TopOptions) -> None:
+    from clbalance.cli.top.typed_filter import filter_parser
     from clbalance.render.reports.nodes.top import TopReport
     from clbalance.render.sparkline import blocks_for
-    from clbalance.render.top.narrow import parse_filter
 
-    by = parse_filter(shown.filter or "", frozenset(name for labels in cluster.labels.values() for name in labels))
+    by = filter_parser(cluster)(shown.filter or "")
     if by.remark and found.number == 1:
         cluster.console.say(messages.note(f"`--filter`: {by.remark}"))
     cluster.console.show(TopReport(found=found, blocks=blocks_for(os.environ), view=shown.view, by=by))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final, assert_never
 
+from clbalance.errors import ExpressionError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Cause, Measured, Request, Silent, Snapshot, Unfit, Unknown
 from clbalance.model.plugins import CheckState
@@ -157,7 +158,10 @@ def _where(load: NodeLoad, request: Request) -> InsufficientResource | None:
         return None
     from clbalance.policy.expressions.where import parse_where  # few use it
 
-    unmet = parse_where(request.constraints.where, external=load.answer.site.indices).unmet(load.answer)
+    try:
+        unmet = parse_where(request.constraints.where, external=load.answer.site.indices).unmet(load.answer)
+    except ExpressionError as error:  # it was submitted with indices of the site that these settings lack
+        return InsufficientResource(filter="where", reason="--where not understood", detail=error.message)
     return None if unmet is None else InsufficientResource(filter="where", reason=unmet.reason, detail=unmet.detail)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
+from clbalance.errors import ExpressionError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Request, Trend, Unknown
 from clbalance.policy.allocations import allocations_of
@@ -288,7 +289,10 @@ def matching_devices(answer: Measured, request: Request) -> Measured:
         return answer
     from clbalance.policy.expressions.where import parse_where  # few use it
 
-    where = parse_where(request.constraints.where, external=answer.site.indices)
+    try:
+        where = parse_where(request.constraints.where, external=answer.site.indices)
+    except ExpressionError:
+        return answer  # the node does not fit for that
     if not where.of_device:
         return answer
     count = tuple(gpu for gpu in gpus if where.admits(answer, gpu))

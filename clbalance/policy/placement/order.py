@@ -6,6 +6,7 @@ The points only give the rank among the compared nodes: 100 for the first, equal
 from collections.abc import Sequence
 from itertools import groupby
 
+from clbalance.errors import ExpressionError
 from clbalance.model import Gpu, NodeName, Request, Score, Term, Unknown
 from clbalance.policy.expressions.values import Subject, devices_of
 from clbalance.policy.expressions.where import SortPlace, parse_order, place_by
@@ -16,7 +17,10 @@ from clbalance.policy.placement.load import NodeLoad
 
 def scores_in_order(loads: Sequence[NodeLoad], request: Request) -> list[Score]:
     """The score of each node, best first; expressions about GPUs use only GPUs that fit the request."""
-    keys = parse_order(request.constraints.order, external=external_in(load.answer for load in loads))
+    try:
+        keys = parse_order(request.constraints.order, external=external_in(load.answer for load in loads))
+    except ExpressionError as error:  # it was submitted with indices of the site that these settings lack
+        return [_score(node, 0.0, error.message) for node in sorted(load.answer.node for load in loads)]
     return scores_by({load.answer.node: place_by(keys, _subjects(load, request), request.gpus) for load in loads})
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Request
+from clbalance.model.plugins import ExternalIndex
 from clbalance.model.request import Constraints
 from clbalance.policy.expressions.where import Where, parse_where
 from clbalance.policy.placement.gpus import matching_devices
@@ -33,13 +34,13 @@ class Filter:
     """Why it is a text although it looks like an expression."""
 
 
-def parse_filter(typed: str, labels: frozenset[str]) -> Filter:
-    """The meaning of a filter. Any text has one."""
+def parse_filter(typed: str, labels: frozenset[str], external: tuple[ExternalIndex, ...] = ()) -> Filter:
+    """The meaning of a filter. Any text has one. `external`: the indices of the site's own programs."""
     text = typed.strip()
     if not _LOOKS_LIKE_AN_EXPRESSION.search(text):
         return Filter(typed=text, text=text)
     try:
-        return Filter(typed=text, where=parse_where(text, labels))
+        return Filter(typed=text, where=parse_where(text, labels, external))
     except ClbalanceError as error:
         return Filter(typed=text, text=text, remark=f"taken as text: {error.message.removeprefix('`--where`: ')}")
 

@@ -58,7 +58,7 @@ def test_a_file_of_limits_is_checked_before_it_is_put_on_a_node(alone: Command, 
     file.write_text("Default MaxJobs=2\nGroup=a MaxWal=1d\n")
     done = alone("config", "check", "--limits", str(file))
     assert (done.rc, f"{file}: line 2: 'MaxWal=1d': the limits are MaxJobs," in done.stderr) == (2, True)
-    for spoilt in (b"\xff\n", b"#" * (65 << 10)):
+    for spoilt in (b"\xff\n", b"#" * (65 << 10), b"Default Nodes=n[1- MaxJobs=1\n"):
         file.write_bytes(spoilt)
         assert alone("config", "check", "--limits", str(file)).rc == 2
     assert alone("config", "check", "--limits", str(folder / "none")).rc == 2

@@ -6,6 +6,7 @@ frame, and the next key is pressed: nothing rests on timing.
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pyte
 import pytest
@@ -25,6 +26,7 @@ from clbalance.render.lines import columns_of
 from clbalance.render.report import Display
 from clbalance.render.reports.nodes.top import TopReport
 from clbalance.render.sparkline import ASCII, UNICODE, Blocks
+from clbalance.render.top.narrow import parse_filter
 from clbalance.render.top.round import Round
 from tests.render.examples.top import OPEN, ROUND
 
@@ -109,7 +111,7 @@ def _shown(
         output = Vt100_Output(terminal, lambda: terminal.size, term=term, enable_cpr=False)  # type: ignore[arg-type]
         terminal.play(script)
         with create_app_session(input=keys, output=output):
-            screen = Screen(TopState(), found, blocks, ())
+            screen = Screen(TopState(), found, blocks, partial(parse_filter, labels=frozenset()))
             live = LiveTop(screen, _nothing, every_s=1.0, color=color)
             terminal.screen = screen
             live.run(Nodes(found, live))  # type: ignore[arg-type]  # all of a worker that is used

@@ -43,6 +43,7 @@ def test_a_job_more_than_the_limit_is_refused_and_told_whose_it_is_and_what_free
         pytest.param("MaxCpus=1.5", {"cpus": 2}, "2 requested, which is more than any job may have", id="cpus"),
         pytest.param("MaxCpus=1", {"cpus": 0}, "the job does not say what it needs: give `--cpus`", id="no cpus"),
         pytest.param("MaxCpus=2", {"cpus": 1, "exclusive": True}, "4 requested, which is more than any job may have", id="whole node"),
+        pytest.param("MaxCpus=2", {"cpus": 1, "exclusive": True, "capacity": {"cpus": 1, "slots": None}}, "4 requested, which is more than any job may have", id="whole node, said to be small"),
         pytest.param("MaxMem=1G", {"cpus": 1}, "the job does not say what it needs: give `--mem`", id="no memory"),
         pytest.param("MaxMem=1G", {"mem_bytes": 2 * GIB}, "2 GiB requested, which is more than any job may have", id="memory"),
         pytest.param("MaxWall=1-00:00:00", {"cpus": 1}, "the job does not say what it needs: give `--time-limit`", id="no time limit"),

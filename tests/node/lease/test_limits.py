@@ -60,6 +60,7 @@ def test_a_limit_is_read_as_slurm_and_our_options_write_it(text: str, most: floa
         ("Default Nodes=n[1-4] MaxWall=1d\n", "line 1: 'MaxWall=1d': groups together, and MaxWall,"),
         ("Group=a Nodes=n[1-4] MaxJobs=1\n", "line 1: 'MaxJobs=1': groups together, and MaxWall,"),
         ("Default MaxJobs=1 Nodes=n\n", "line 1: 'Nodes=n': the limits are"),
+        ("Default Nodes=a Nodes=b MaxJobs=1\n", "line 1: 'Nodes=b': the limits are"),
         ("Default Nodes= MaxJobs=1\n", "line 1: 'Nodes=': the limits are"),
         ("User=a,b MaxJobs=1\nUser=b MaxJobs=2\n", "line 2: MaxJobs of user b was set in line 1 before"),
     ],

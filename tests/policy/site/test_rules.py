@@ -85,7 +85,7 @@ def test_force_sets_checks_and_thresholds_of_the_site_aside_and_tells_them() -> 
         pytest.param(at("n", 5.0, 30.0), [], id="at its threshold a node takes jobs"),
         pytest.param(at("n", 4.9), ["scratch below 5%: scratch is 4.9%"], id="below a floor"),
         pytest.param(at("n", heat=31), ["heat above 30: heat is 31"], id="above a ceiling"),
-        pytest.param(at("n", scratch=HUNG), ["scratch unknown: scratch unknown: did not end within 2 s"], id="unknown"),
+        pytest.param(at("n", scratch=HUNG), ["scratch unknown: did not end within 2 s"], id="unknown"),
     ],
 )
 def test_past_a_threshold_of_an_external_index_a_node_takes_no_jobs(answer: Measured, reasons: list[str]) -> None:
@@ -106,6 +106,14 @@ def test_conditions_and_orders_know_external_indices_as_numbers() -> None:
     ]
     by_order = placed_on(few, many, request=Request(pick=None, constraints=Constraints(order="-scratch")))
     assert by_order.chosen == ("many", "few")
+
+
+def test_a_job_from_settings_with_more_indices_is_placed_nowhere_and_keeps_no_other_from_it() -> None:
+    where = Request(constraints=Constraints(where="scratch >= 5%"))
+    (unfit,) = placed_on(node("n"), request=where, policy=LEAST).unfit
+    assert unfit.reason == "--where not understood"
+    order = Request(pick=None, constraints=Constraints(order="scratch / cpus"))
+    assert placed_on(node("n"), node("m"), request=order, policy=LEAST).chosen == ("m", "n")
 
 
 def test_without_the_index_its_name_is_that_of_a_label() -> None:

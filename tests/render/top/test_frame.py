@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clbalance.model import Measured
+from clbalance.model.plugins import ExternalIndex, ExternalUnit, ExternalValue, SiteReading
 from clbalance.policy.top.actions import Action, Deed
 from clbalance.policy.top.press import press
 from clbalance.policy.top.state import Focus, Order, Place, Shown, TopState, settle
@@ -19,6 +21,7 @@ from clbalance.render.top.frame import Scene, frame, rows_on, screen_table
 from clbalance.render.top.item import Items
 from clbalance.render.top.narrow import items_of, parse_filter, selected_nodes, shown_of, visible
 from clbalance.render.top.round import Round
+from clbalance.render.views import NodeRow
 from tests.render.build import busy, silent, up
 from tests.render.examples.top import CLUSTER, OPEN, PENDING, ROUND, hostile, round_of
 
@@ -172,3 +175,17 @@ def test_a_pending_job_counts_and_has_its_reason() -> None:
 def test_items_of_no_rows_have_headings() -> None:
     assert isinstance(items_of(round_of([]), TopState(view=View.USERS), ASCII), Items)
     assert replace(TopState(), view=View.USERS).place == Place()
+
+
+def test_a_filter_knows_the_indices_of_the_site() -> None:
+    scratch = ExternalIndex(name="scratch", unit=ExternalUnit.PERCENT)
+
+    def with_scratch(name: str, value: float) -> NodeRow:
+        row = up(name)
+        assert isinstance(row.answer, Measured)
+        return replace(row, answer=replace(row.answer, site=SiteReading((ExternalValue(scratch, value),))))
+
+    found = round_of([with_scratch("few", 4.0), with_scratch("much", 40.0)])
+    by = parse_filter("scratch > 5%", frozenset(), (scratch,))
+    assert (by.remark, [row.node for row in selected_nodes(found, by).rows]) == ("", ["much"])
+    assert parse_filter("scratch > 5%", frozenset()).remark.startswith("taken as text: ")

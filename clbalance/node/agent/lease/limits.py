@@ -6,7 +6,7 @@ describes the format.
 
 MYPY = False
 if MYPY:
-    from typing import Any
+    from typing import Any, Iterator
 
 NAMES = ("MaxJobs", "MaxCpus", "MaxGpus", "MaxMem", "MaxWall")
 BY_WORD = {name.lower(): name for name in NAMES}
@@ -78,8 +78,11 @@ def parse_limits(text: str) -> "list[Limit]":
     return limits
 
 
-def limits_in(number: int, words: "list[str]") -> "list[Limit]":
-    """The limits of one line: `Default`, `User=a,b` or `Group=a,b`, perhaps `Nodes=SET`, then `MaxJobs=2` and so on."""
+def limits_in(number: int, words: "list[str]") -> "Iterator[Limit]":
+    """The limits of one line: `Default`, `User=a,b` or `Group=a,b`, perhaps `Nodes=SET`, then `MaxJobs=2` and so on.
+
+    One by one, so that a line that repeats itself is refused before it takes much memory.
+    """
     kind, _, names = words[0].partition("=")
     owners = names.split(",")
     kind = kind.lower()
@@ -91,21 +94,22 @@ def limits_in(number: int, words: "list[str]") -> "list[Limit]":
         subjects = [("", owner) for owner in owners]
     else:
         raise LimitsError("%.40r: begin with `Default`, `User=NAME`, `User=@GROUP` or `Group=NAME`" % words[0])
-    limits: "list[Limit]" = []
+    found = False
     nodes = ""
     for word in words[1:]:
         name, equals, text = word.partition("=")
-        if name.lower() == "nodes" and text.isprintable() and text and not limits:
+        if name.lower() == "nodes" and text.isprintable() and text and not nodes and not found:
             nodes = text
             continue
         if nodes and (kind == "group" or name.lower() == "maxwall"):
             raise LimitsError("%.40r: groups together, and MaxWall, have no limit over `Nodes=`" % word)
         if not equals or name.lower() not in BY_WORD:
             raise LimitsError("%.40r: the limits are %s, each with `=` and a value" % (word, ", ".join(NAMES)))
-        limits += [Limit(number, BY_WORD[name.lower()], text, user, group, nodes) for user, group in subjects]
-    if not limits:
+        found = True
+        for user, group in subjects:
+            yield Limit(number, BY_WORD[name.lower()], text, user, group, nodes)
+    if not found:
         raise LimitsError("no limit: %s, each with `=` and a value" % ", ".join(NAMES))
-    return limits
 
 
 def amount_of(name: str, text: str) -> "float | None":

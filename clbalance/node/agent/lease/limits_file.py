@@ -93,11 +93,10 @@ class NodeLimits:
 
 
 def asked_by(wish: Wish, node: Measured) -> Held:
-    """What the job would hold. An exclusive one holds all cpus and memory."""
+    """What the job would hold. An exclusive one holds all cpus and memory of the node, whatever its client says."""
     cpus, mem_bytes = wish.cpus, wish.mem_bytes
     if wish.exclusive:
-        cpus = max(cpus, node.cpus if wish.capacity_cpus is None else wish.capacity_cpus)
-        mem_bytes = max(mem_bytes, node.mem_total)
+        cpus, mem_bytes = max(cpus, node.cpus), max(mem_bytes, node.mem_total)
     return Held(os.geteuid(), wish.name, cpus, wish.gpu_count * wish.gpu_share, mem_bytes, wish.time_limit_s)
 
 
@@ -125,8 +124,8 @@ def gid_of(limit: Limit) -> int:
     group = limit.named_group
     try:
         return grp.getgrnam(group).gr_gid
-    except KeyError:
-        if group.isdigit():
+    except (KeyError, ValueError):  # ValueError: letters that are none in this locale
+        if not group.strip("0123456789"):
             return int(group)
         raise LimitsError("line %d: there is no group %.40r on this node" % (limit.line, group)) from None
 
