@@ -147,9 +147,7 @@ def test_no_colour_is_shown_where_it_is_refused(size: Size) -> None:
 
 def test_a_size_may_change_at_any_time() -> None:
     sizes = [Size(rows=1 + number * 13 % 50, columns=1 + number * 31 % 140) for number in range(25)]
-    script: list[_Step] = [
-        step for number, size in enumerate(sizes) for step in (_KEYS[number % len(_KEYS)], size)
-    ]
+    script: list[_Step] = [step for number, size in enumerate(sizes) for step in (_KEYS[number % len(_KEYS)], size)]
     assert _shown(ROUND, SIZES[1], "xterm", [*script, Size(rows=24, columns=80)]).frames > len(sizes)
 
 
