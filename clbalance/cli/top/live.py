@@ -124,6 +124,14 @@ class LiveTop:
         for one in signals.STOPPING:
             if signal.getsignal(one) is not signal.SIG_IGN:
                 loop.add_signal_handler(one, self._stopped, one)
+        loop.add_signal_handler(signal.SIGCONT, self._continued)
+
+    def _continued(self) -> None:
+        """A shell had the terminal meanwhile, and has left it as it wants it: take it again."""
+        if self._command is None:
+            self._app.input.raw_mode().__enter__()  # the one that was entered at first is left at the end
+            self._app.renderer.reset()
+            self._app.invalidate()
 
     def _stopped(self, signum: int) -> None:
         if self._command is not None and signum == signal.SIGINT:

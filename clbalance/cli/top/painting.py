@@ -64,10 +64,13 @@ class LineRenderer(Renderer):
         output.flush()
 
     def _begin(self) -> None:
-        if self._in_alternate_screen:
+        """Take the terminal. A change of its size has given back all of it but the alternate screen."""
+        if self._bracketed_paste_enabled:
             return
-        self._in_alternate_screen = self._bracketed_paste_enabled = True
-        self.output.enter_alternate_screen()
+        self._bracketed_paste_enabled = True
+        if not self._in_alternate_screen:
+            self._in_alternate_screen = True
+            self.output.enter_alternate_screen()
         self.output.enable_bracketed_paste()
         self.output.reset_cursor_key_mode()
         self.output.hide_cursor()

@@ -76,9 +76,9 @@ class SessionsView:
             node, refused = self._refused.popitem()
             self._open.discard(node)
             return refused
-        event, until_s = self._pool.take(timeout_s), None
+        until_s = self._pool.now_s + timeout_s
+        event = self._pool.take(timeout_s)
         while event is not None and event.node not in self._open:
-            until_s = until_s or self._pool.now_s + timeout_s
             event = self._pool.take(max(0.0, until_s - self._pool.now_s))
         if isinstance(event, Closed):
             self._open.discard(event.node)

@@ -39,9 +39,13 @@ class TreeSessions:
         self._direct = direct
         self._gateways = gateways
         self._asked: dict[NodeName, _Asked] = {}
+        self._talked_to: set[NodeName] = set()
+        """Nodes behind gateways that have a session of their own."""
         self._to_ask: list[NodeName] = []
         self._questions: list[Question] = []
         self._heard: queue.SimpleQueue[tuple[Question, SessionEvent]] = queue.SimpleQueue()
+        self._is_woken = False
+        """And has not looked at what was heard since."""
 
     def __enter__(self) -> Self:
         self._direct.__enter__()
@@ -60,6 +64,8 @@ class TreeSessions:
 
     def open(self, node: NodeName, *, within_s: float) -> None:
         if node in self._gateways.routes.behind:
+            if node in self._talked_to:
+                self.close(node)
             self._asked[node] = _Asked(within_s)
         else:
             self._direct.open(node, within_s=within_s)
@@ -83,6 +89,7 @@ class TreeSessions:
 
     def close(self, node: NodeName, *, fault: str = "") -> None:
         if self._asked.pop(node, None) is None:
+            self._talked_to.discard(node)
             self._direct.close(node, fault=fault)
 
     def open_nodes(self) -> frozenset[NodeName]:
@@ -98,6 +105,9 @@ class TreeSessions:
         self._ask()
         until = time.monotonic() + timeout_s
         while (event := self._from_gateways()) is None:
+            self._is_woken = False  # what is told from now on wakes us
+            if not self._heard.empty():
+                continue
             left = until - time.monotonic()
             if (event := self._direct.next(max(0.0, left))) is not None:
                 return event
@@ -134,13 +144,16 @@ class TreeSessions:
                     self._open_directly(node, text, last=True)
 
     def _open_directly(self, node: NodeName, text: bytes, *, last: bool) -> None:
+        self._talked_to.add(node)
         self._direct.open(node, within_s=self._asked.pop(node).within_s)
         self._direct.send(node, text, last=last)
 
     def _ask_through_gateways(self, text: bytes, nodes: list[NodeName], within_s: float) -> None:
         def tell(event: SessionEvent) -> None:
             self._heard.put((question, event))
-            self._direct.wake()
+            if not self._is_woken:  # once for thousands of lines: sessions of our own wait behind wake-ups
+                self._is_woken = True
+                self._direct.wake()
 
         question = Question(self._gateways, nodes, text, within_s=within_s, tell=tell)
         for node in nodes:

@@ -4,9 +4,12 @@ The application runs here, with its keys from a pipe. Whenever it has drawn, the
 frame, and the next key is pressed: nothing rests on timing.
 """
 
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TypeAlias
 
 import pyte
 import pytest
@@ -31,6 +34,7 @@ from clbalance.render.top.round import Round
 from tests.render.examples.top import OPEN, ROUND
 
 _KEYS = [*"jj 2j3j4j5j1S..,g\r/", "gpu\r", "n", "\x1b", *"drc", "\x1b", "\r", "\x1b[6~", "\x1b", "?", "\x1b"]
+_Step: TypeAlias = str | Size | signal.Signals
 _COLORS = {"default", "red", "green", "brown", "brightblack"}
 
 
@@ -46,10 +50,10 @@ class Terminal:
         self.encoding = "utf-8"
         self._stream = pyte.Stream(self.emulator)
         self._keys = keys
-        self._script: Iterator[str | Size] = iter(())
+        self._script: Iterator[_Step] = iter(())
         self.screen: Screen
 
-    def play(self, script: list[str | Size]) -> None:
+    def play(self, script: Sequence[_Step]) -> None:
         self._script = iter([*script, "q"])
 
     def write(self, text: str) -> None:
@@ -64,6 +68,10 @@ class Terminal:
             self.size = step
             self.emulator.resize(step.rows, step.columns)
             step = "k"  # a key has it drawn again, as a signal of the terminal does
+        elif isinstance(step, signal.Signals):
+            self.emulator.reset()  # somebody else had the terminal
+            os.kill(os.getpid(), step)
+            return
         if step is not None:
             self._keys.send_text(step)
 
@@ -104,7 +112,7 @@ class Nodes:
 
 
 def _shown(
-    found: Round, size: Size, term: str, script: list[str | Size], *, color: bool = True, blocks: Blocks = UNICODE
+    found: Round, size: Size, term: str, script: Sequence[_Step], *, color: bool = True, blocks: Blocks = UNICODE
 ) -> Terminal:
     with create_pipe_input() as keys:
         terminal = Terminal(size.columns, size.rows, keys)
@@ -141,10 +149,12 @@ def test_no_colour_is_shown_where_it_is_refused(size: Size) -> None:
 
 def test_a_size_may_change_at_any_time() -> None:
     sizes = [Size(rows=1 + number * 13 % 50, columns=1 + number * 31 % 140) for number in range(25)]
-    script: list[str | Size] = [
-        step for number, size in enumerate(sizes) for step in (_KEYS[number % len(_KEYS)], size)
-    ]
+    script: list[_Step] = [step for number, size in enumerate(sizes) for step in (_KEYS[number % len(_KEYS)], size)]
     assert _shown(ROUND, SIZES[1], "xterm", [*script, Size(rows=24, columns=80)]).frames > len(sizes)
+
+
+def test_who_was_stopped_draws_all_of_the_frame_again() -> None:
+    assert _shown(ROUND, SIZES[1], "xterm", ["j", signal.SIGCONT, "k"]).frames > 3
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -17,7 +17,7 @@ from clbalance.policy.kept_sessions import KeptLimits
 from clbalance.ports import Closed, Line, SessionEvent
 from tests.engine.services import TransportClock, probed, slowly, world_of
 from tests.engine.test_sweep import loads
-from tests.scripted import HangUp, ScriptedNode, ScriptedSessions, ScriptedTransport
+from tests.scripted import HangUp, Later, ScriptedNode, ScriptedSessions, ScriptedTransport
 
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 
@@ -167,6 +167,20 @@ def test_a_node_that_speaks_unasked_is_closed_and_tried_later() -> None:
         assert transport.count == 0
         assert loads(take_snapshot(services, [A])) == {"a": "garbled answer"}
         assert inner.opened == [A]
+
+
+def test_nobody_waits_longer_because_a_session_that_is_not_in_use_speaks() -> None:
+    nodes: dict[str, ScriptedNode] = {"a": lambda _: [], "b": lambda _: [b"answer", Later(0.75, b"noise")]}
+    transport, inner, _ = kept(world_of(nodes))
+    with transport, transport.sessions() as sessions:
+        sessions.open(B, within_s=60.0)
+        sessions.send(B, b"question")
+        assert sessions.next(60.0) == Line(node=B, text=b"answer")
+        sessions.release(B)
+        sessions.open(A, within_s=60.0)
+        began_s = inner.clock_s
+        assert sessions.next(1.0) is None
+        assert inner.clock_s - began_s == pytest.approx(1.0)
 
 
 def test_there_are_never_more_sessions_than_the_limit() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,8 @@ from clbalance.model import NodeName
 from clbalance.transport.tree.question import GatewaySettings
 from clbalance.transport.tree.sessions import TreeSessions
 from clbalance.transport.tree.topology import Routes
-from tests.scripted import ScriptedTransport
+from tests.scripted import ScriptedSessions, ScriptedTransport
+from tests.waiting import eventually
 
 BEHIND, OTHER = NodeName("behind"), NodeName("other")
 
@@ -21,16 +23,20 @@ def transport() -> ScriptedTransport:
     return ScriptedTransport({BEHIND: lambda _: [], OTHER: lambda _: []})
 
 
-@pytest.fixture
-def sessions(transport: ScriptedTransport) -> Iterator[TreeSessions]:
-    gateways = GatewaySettings(
-        routes=Routes(TopologyTree(), frozenset({BEHIND})),
+def unusable_gateways(*behind: NodeName) -> GatewaySettings:
+    """The end of each question is told at once."""
+    return GatewaySettings(
+        routes=Routes(TopologyTree(), frozenset(behind)),
         argv=lambda *_: ["false"],
         python="python3",
         info={},
         connect_timeout_s=1.0,
     )
-    with TreeSessions(transport.sessions(), gateways) as opened:
+
+
+@pytest.fixture
+def sessions(transport: ScriptedTransport) -> Iterator[TreeSessions]:
+    with TreeSessions(transport.sessions(), unusable_gateways(BEHIND)) as opened:
         for node in (BEHIND, OTHER):
             opened.open(node, within_s=1.0)
         yield opened
@@ -54,6 +60,38 @@ def test_what_is_sent_behind_a_question_makes_it_a_conversation(
     assert transport.sent == {}
     sessions.send(BEHIND, b"and more")
     assert transport.sent == {BEHIND: [b"question and more"]}
+
+
+def test_a_conversation_ends_when_its_node_is_opened_anew(transport: ScriptedTransport, sessions: TreeSessions) -> None:
+    sessions.send(BEHIND, b"first")
+    sessions.open(BEHIND, within_s=1.0)
+    sessions.send(BEHIND, b"question", last=True)
+    assert transport.sent == {BEHIND: [b"first"]}
+    sessions.close(BEHIND)
+    assert sessions.open_nodes() == {OTHER}
+
+
+class CountingSessions(ScriptedSessions):
+    """They count how often they were woken."""
+
+    woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def test_who_listens_is_woken_once_for_all_that_came_meanwhile() -> None:
+    nodes = [NodeName(f"n{number}") for number in range(500)]
+    direct = CountingSessions(ScriptedTransport({}))
+    with TreeSessions(direct, unusable_gateways(*nodes)) as sessions:
+        for node in nodes:
+            sessions.open(node, within_s=1.0)
+            sessions.send(node, b"question", last=True)
+        first = sessions.next(0.0)  # asks
+        assert eventually(lambda: all(one.name != "clbalance-gateways" for one in threading.enumerate()))
+        events = [first, *(sessions.next(0.0) for _ in nodes)]
+        assert {event.node for event in events if event is not None} == set(nodes)
+        assert direct.woken <= 2
 
 
 def test_a_node_is_open_until_it_is_closed(sessions: TreeSessions) -> None:

@@ -79,6 +79,8 @@ def up(
     from clbalance.cli.console import Console
     from clbalance.lab.cluster import Lab
     from clbalance.lab.spec import LabSpec, parse_isolation, parse_users
+    from clbalance.model import NodeName
+    from clbalance.nodeset import fold
     from clbalance.render.reports.admin.lab import LabUpReport
     from clbalance.units import parse_size
 
@@ -98,7 +100,8 @@ def up(
     console.say(f"{nodes} {'nodes are' if nodes > 1 else 'node is'} up in {lab.directory}\n")
     console.say(f'`eval "$({_env_command(directory)})"` points this shell at it\n')
     if lab.topology is not None:
-        console.say(f"`--topology {lab.topology}` asks nodes through the first {options.gateways}\n")
+        through = fold(map(NodeName, spec.node_names()[: spec.gateways]))
+        console.say(f"`--topology {lab.topology}` asks the other nodes through {through}\n")
     console.show(lab_report(lab, LabUpReport))
 
 
