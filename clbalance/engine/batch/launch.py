@@ -51,6 +51,7 @@ def _order(job: JobSpec, submitted: Submitted, after: Sequence[str]) -> EngineOr
         candidates=submitted.candidates,
         group=submitted.group,
         after=tuple(after),
+        account=submitted.account,
         begin_at_s=submitted.begin_at_s,
     )
 
