@@ -1,7 +1,6 @@
 """Slurm as an engine: sbatch, squeue, sacct, scontrol and scancel on this host, and the folders of its jobs."""
 
 import os
-import signal
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -159,12 +158,14 @@ class SlurmEngine:
         self._scancel(name)
 
     def signal(self, name: str, number: int) -> None:
-        self._scancel(name, f"--signal={signal.Signals(number).name}", "--full")
+        # The payload of one copy is in the batch step; those of several have a step beside it.
+        of_batch = ("--full",) if self._of(name).terms().copies == 1 else ()
+        self._scancel(name, f"--signal={number}", *of_batch)
 
     def _scancel(self, name: str, *options: str) -> None:
         said = self._programs.call("scancel", f"--name={name}", f"--user={os.geteuid()}", *options)
         if said.rc != 0:
-            raise EngineError(f"Slurm does not end the job: {complaint('scancel', said)}")
+            raise EngineError(f"Slurm neither ends nor signals the job: {complaint('scancel', said)}")
 
     def output(self, name: str, rank: int, stream: str, offset: int) -> bytes:
         return self._of(name).read(rank, stream, offset)
