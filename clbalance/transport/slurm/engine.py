@@ -68,13 +68,13 @@ class _Written:
 
 
 class SlurmEngine:
-    """`ports.engine.Engine`. `folder`: on a file system that this host shares with Slurm's nodes."""
+    """`ports.engine.Engine`. `folder`: on a file system that this host shares with Slurm's nodes. `environ`: ours."""
 
     name = "slurm"
 
-    def __init__(self, folder: Path, *, answer_within_s: float) -> None:
+    def __init__(self, folder: Path, *, answer_within_s: float, environ: Mapping[str, str]) -> None:
         self._folder = folder
-        self._programs = SlurmPrograms(answer_within_s)
+        self._programs = SlurmPrograms(answer_within_s, environ)
         self._asked_at = 0.0
         self._asked_for: frozenset[str] = frozenset()
         self._jobs: dict[str, SlurmJob] = {}
@@ -120,6 +120,9 @@ class SlurmEngine:
         asked_for = {name for name, one in written.items() if needs_slurm(one.codes)}
         has_ended = any(None not in written[name].codes for name in asked_for)
         known = self._known(asked_for, _ENDING_S if has_ended else max_age_s) if asked_for else {}
+        for name in asked_for:
+            if name not in known or is_over(known[name].state):
+                written[name] = self._written(name)  # it may have begun and ended since we looked
         found = {name: _job(name, written[name], self._with_exit(known.get(name), written[name])) for name in names}
         return {name: job for name, job in found.items() if job is not None}
 
@@ -203,6 +206,7 @@ class SlurmEngine:
 
     def _written(self, name: str) -> _Written:
         folder = self._of(name)
+        folder.refresh()
         terms = folder.terms()
         exits = tuple(folder.exit_of(rank) for rank in range(terms.copies))
         return _Written(terms=terms, claim=folder.claim(), exits=exits)
@@ -214,7 +218,7 @@ def _job(name: str, written: _Written, known: SlurmJob | None) -> EngineJob | No
     number = written.claim.id if written.claim is not None else known.id if known is not None else ""
     state, reason, is_forgotten = JobState.RUNNING, "", False
     ended: tuple[End, ...] = ()
-    if not needs_slurm(written.codes):
+    if not needs_slurm(written.codes) or (known is None and None not in written.codes):
         ended = tuple(Exited(rc=rc) for rc in written.codes if rc is not None)
     elif known is None and written.claim is None:
         return None

@@ -92,6 +92,14 @@ class JobFolder:
             while piece := stdin.read(file.tell(), _PIECE_BYTES):
                 file.write(piece)
 
+    def refresh(self) -> None:
+        """See what nodes have made here since. A client of NFS asks its server anew when a folder is opened; until then
+        it may say for a minute that a file is not there.
+        """
+        for folder in (self.path, self.path / CLAIM):
+            with contextlib.suppress(OSError), os.scandir(folder):
+                pass
+
     def terms(self) -> Terms:
         """What was asked for."""
         try:
