@@ -97,7 +97,9 @@ class EngineVisit:
         self._known = ended if len(ended) == len(copies) else ()
         """The recorded outcomes, if all are."""
         self._nobody = NodeName(self.record.engine)
-        self.nodes: tuple[NodeName, ...] = () if self.record.nodes == (self._nobody,) else self.record.nodes
+        nodes = tuple(copy.intent.node for copy in copies)
+        self.nodes: tuple[NodeName, ...] = () if nodes == (self._nobody,) else nodes
+        """By rank; empty before it has any."""
         self._wanted_nodes = wanted.nodes
         self._offsets: dict[tuple[int, str], int] = {}
         self._reason = self._told = ""

@@ -24,11 +24,14 @@ mkdir "$folder/{claim}" || {{
     echo "clbalance: this attempt has a claim already: it runs, or was withdrawn" >&2
     exit 125
 }}
-echo "$SLURM_JOB_ID $SLURM_JOB_NODELIST $(date +%s)" >"$folder/{claimed}.new" &&
+nodes={nodes}
+echo "$SLURM_JOB_ID ${{nodes:-$SLURM_JOB_NODELIST}} $(date +%s)" >"$folder/{claimed}.new" &&
     mv "$folder/{claimed}.new" "$folder/{claimed}" || exit 125
 trap : {passed}
 {run}
 """
+_NODES_BY_RANK = "$(scontrol show hostnames | tr '\\n' ,)"
+"""A folded list does not tell their order."""
 _RUN_ONE = 'exec /bin/sh "$folder/{copy}"'
 _RUN_MANY = """\
 srun --export=ALL --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 --wait=0 --ntasks-per-node=1 \\
@@ -57,9 +60,12 @@ exit "$rc"
 
 def batch_script(order: EngineOrder, folder: str, *, copies: int) -> str:
     """What sbatch is given. The folder is shared by this host and the nodes."""
-    run = (_RUN_ONE if copies == 1 else _RUN_MANY).format(copy=COPY, messages=MESSAGES)
+    nodes, run = ("", _RUN_ONE) if copies == 1 else (_NODES_BY_RANK, _RUN_MANY)
+    run = run.format(copy=COPY, messages=MESSAGES)
     title = f"job {order.job.id} of {order.job.submit_host}, attempt {order.job.attempt}"
-    return _BATCH.format(title=title, folder=quote(folder), claim=CLAIM, claimed=CLAIMED, run=run, passed=_PASSED)
+    return _BATCH.format(
+        title=title, folder=quote(folder), claim=CLAIM, claimed=CLAIMED, nodes=nodes, run=run, passed=_PASSED
+    )
 
 
 def copy_script(order: EngineOrder, folder: str) -> str:

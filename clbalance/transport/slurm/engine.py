@@ -34,6 +34,7 @@ from clbalance.transport.slurm.programs import SlurmPrograms, complaint
 
 _REMEMBERED = "now-30days"
 """How far back sacct looks."""
+_MOST_NAMES = 1000
 _ENDING_S = 0.2
 """How old an answer may be about a job that has written its end: Slurm will say so in a moment."""
 _UNKNOWN_NODE = NodeName("slurm")
@@ -130,8 +131,8 @@ class SlurmEngine:
         """What Slurm says of these jobs. An answer that is young enough is used again."""
         now = time.monotonic()
         if now - self._asked_at > max_age_s or not self._asked_for.issuperset(names):
-            filters = (f"--name={','.join(sorted(names))}", f"--user={os.geteuid()}")
-            text = self._programs.ask("squeue", "--noheader", "--states=all", *filters, f"--format={SQUEUE_FORMAT}")
+            argv = ("squeue", "--noheader", "--states=all", *_filters(names), f"--format={SQUEUE_FORMAT}")
+            text = self._programs.ask(*argv)
             self._jobs = {job.name: job for job in squeue_jobs(text)}
             self._jobs |= self._remembered([name for name in names if name not in self._jobs])
             self._asked_at, self._asked_for = now, frozenset(names)
@@ -139,7 +140,7 @@ class SlurmEngine:
 
     def _remembered(self, names: Collection[str]) -> dict[str, SlurmJob]:
         """What Slurm's accounting says of jobs that its controller has forgotten. Many clusters have none."""
-        filters = (f"--name={','.join(sorted(names))}", f"--user={os.geteuid()}", f"--starttime={_REMEMBERED}")
+        filters = (*_filters(names), f"--starttime={_REMEMBERED}")
         argv = ("sacct", "--noheader", "--parsable2", "--allocations", *filters, f"--format={SACCT_FORMAT}")
         with suppress(EngineError):
             return {job.name: job for job in sacct_jobs(self._programs.ask(*argv))} if names else {}
@@ -210,6 +211,12 @@ class SlurmEngine:
         terms = folder.terms()
         exits = tuple(folder.exit_of(rank) for rank in range(terms.copies))
         return _Written(terms=terms, claim=folder.claim(), exits=exits)
+
+
+def _filters(names: Collection[str]) -> tuple[str, ...]:
+    """For squeue and sacct. So many names that they do not fit into one word are not named: all our jobs are shown."""
+    user = f"--user={os.geteuid()}"
+    return (user,) if len(names) > _MOST_NAMES else (user, f"--name={','.join(sorted(names))}")
 
 
 def _job(name: str, written: _Written, known: SlurmJob | None) -> EngineJob | None:

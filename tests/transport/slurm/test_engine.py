@@ -75,6 +75,17 @@ def test_a_job_that_begins_while_slurm_is_asked_is_not_missing(programs: Program
     assert (found.is_forgotten, found.nodes) == (True, ("n1",))
 
 
+def test_copies_are_told_apart_by_rank_whatever_the_names_of_their_nodes(programs: Programs) -> None:
+    (programs.folder / "terms").write_text("2 0 0\n")
+    programs.make("squeue", "exit 1")
+    for word, text in (("claim/job", "7 b1,a1, 100"), ("exit.0", "3 160"), ("exit.1", "4 160")):
+        (programs.folder / word).parent.mkdir(exist_ok=True)
+        (programs.folder / word).write_text(text)
+    found = programs.look_up()
+    assert found is not None
+    assert [(one.node, one.end) for one in found.outcomes] == [("b1", Exited(rc=3)), ("a1", Exited(rc=4))]
+
+
 def test_a_code_like_that_of_a_signal_counts_once_slurm_has_forgotten_the_job(programs: Programs) -> None:
     programs.make("squeue", BEGINS + "echo 139 160 >{folder}/exit.0")
     assert ends(programs.look_up()) == [Exited(rc=139)]
