@@ -22,6 +22,8 @@ _MUNGE_THREADS = 10  # as Slurm's own messages advise
 _MIB = 2**20
 _OWN_ADDRESSES = "CommunicationParameters="
 _SCHEDULER = "batch_sched_delay=0,sched_min_interval=0,sched_interval=1,bf_interval=1,default_queue_depth=1000"
+_MOST_TASKS = 4000
+"""Of a job array: Slurm's own 1,000 are few beside what `run --array` takes."""
 _IDLE_WITHIN_S = 300.0
 """It takes 3 s, and a busy machine many times that."""
 _POLL_S = 0.05
@@ -133,6 +135,7 @@ class LabSlurm:
             "MessageTimeout=30",
             # A small cluster wants answers at once: sbatch(1) alone takes half a second otherwise.
             f"SchedulerParameters={_SCHEDULER}",
+            f"MaxArraySize={_MOST_TASKS + 1}",
             *(
                 f"NodeName={name} NodeAddr={addresses[name]} CPUs={spec.cpus} RealMemory={spec.mem_bytes // _MIB}{gres}"
                 for name in self.nodes

@@ -32,6 +32,8 @@ class EngineOrder:
     """The group that names the candidates, if one group alone does."""
     after: tuple[str, ...] = ()
     """Numbers in the batch system of the jobs that must be completed first."""
+    account: str = ""
+    """The batch system's account that pays for it; empty: the user's default one."""
     begin_at_s: float | None = None
     """It is not started before this, in seconds since 1970."""
 

@@ -216,9 +216,9 @@ class Context:
         )
 
     def _slurm_nodes(self) -> SlurmNodes:
-        from clbalance.transport.programs.slurm import ScontrolNodes  # few clusters have both
+        from clbalance.transport.programs.slurm import ScontrolNodes, scontrol_of_process  # few clusters have both
 
-        return ScontrolNodes(self.warn)
+        return ScontrolNodes(self.warn, scontrol_of_process())
 
     def warn(self, text: str) -> None:
         """A warning for the user. Nobody is told here."""

@@ -34,8 +34,8 @@ def engines_of(settings: Settings) -> "Callable[[str], Engine]":
         from clbalance.transport.slurm.engine import SlurmEngine
 
         assert name == SLURM, "there is no other"
-        ssh = settings.ssh
-        return SlurmEngine(_folder(settings), answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s)
+        within_s = settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s
+        return SlurmEngine(_folder(settings), answer_within_s=within_s, environ=os.environ)
 
     return engine
 

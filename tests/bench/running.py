@@ -71,6 +71,13 @@ QUESTIONS = (
         lab=_MANY,
     ),
     Question(
+        "run-slurm",
+        "run --engine slurm -- true",
+        "clbalance run --engine slurm -w node2 -- true",
+        (Peer("Slurm", "sbatch --wait --output=/dev/null --wrap=true", limit=1.5),),
+        lab=LabSpec(nodes=2, gpus=0, tied=True, slurm=True),
+    ),
+    Question(
         "output",
         "run of 100 MB of output",
         "clbalance run -q -w node3 -- cat {folder}/big",

@@ -15,6 +15,7 @@ from .site import Place
 
 _SLOTS = 4  # of a node of the lab, by its cpus
 _TRUE, _TRUE_NODES = 2000, 16
+_SLURM_NODES = 8
 _SLEEPS, _SLEEP_NODES, _MEAN_S = 320, 8, 0.4
 
 
@@ -91,6 +92,21 @@ QUESTIONS = (
         ),
         lab=LabSpec(nodes=_TRUE_NODES, gpus=0, tied=True),
         around=_list(["true"] * _TRUE),
+        amount=(_TRUE, "tasks"),
+    ),
+    Question(
+        "tasks-slurm",
+        f"the same on {_SLURM_NODES} nodes",
+        f"clbalance run -q -g batch --array 0-{_TRUE - 1} -- true",
+        (
+            Peer(
+                "Slurm",
+                f"sbatch --wait --array=0-{_TRUE - 1} --output=/dev/null --wrap=true",
+                limit=1 / 30,
+                rounds=1,
+            ),
+        ),
+        lab=LabSpec(nodes=2 * _SLURM_NODES, gpus=0, tied=True, slurm=True),
         amount=(_TRUE, "tasks"),
     ),
     _sleeping("sleeps", f"{_SLEEPS} exponential tasks of {_MEAN_S} s on 32 slots", _DRAWN, 1.3),

@@ -4,7 +4,7 @@ import shlex
 import threading
 from pathlib import Path
 
-from clbalance.transport.programs.slurm import ScontrolNodes
+from clbalance.transport.programs.slurm import Scontrol, ScontrolNodes
 from tests.waiting import SOON_S
 
 
@@ -14,7 +14,7 @@ def printed(text: str, then: str = "") -> str:
 
 def test_the_nodes_are_known_by_name() -> None:
     complaints: list[str] = []
-    asked = ScontrolNodes(complaints.append, printed("NodeName=a State=IDLE\nNodeName=b State=DOWN*\n"))
+    asked = ScontrolNodes(complaints.append, Scontrol(printed("NodeName=a State=IDLE\nNodeName=b State=DOWN*\n")))
     asked.ask()
     assert {name: node.state for name, node in asked.nodes().items()} == {"a": "IDLE", "b": "DOWN"}
     assert complaints == []
@@ -22,7 +22,7 @@ def test_the_nodes_are_known_by_name() -> None:
 
 def test_a_failure_is_told_once_and_nothing_is_known() -> None:
     complaints: list[str] = []
-    asked = ScontrolNodes(complaints.append, printed("no controller", then=" >&2; exit 1"))
+    asked = ScontrolNodes(complaints.append, Scontrol(printed("no controller", then=" >&2; exit 1")))
     assert asked.nodes() == {}
     assert asked.nodes() == {}
     assert [complaint.partition(": `")[0] for complaint in complaints] == ["Slurm does not tell the state of its nodes"]
@@ -31,32 +31,32 @@ def test_a_failure_is_told_once_and_nothing_is_known() -> None:
 
 def test_a_program_that_is_missing_is_told() -> None:
     complaints: list[str] = []
-    assert ScontrolNodes(complaints.append, "/no/such/scontrol").nodes() == {}
+    assert ScontrolNodes(complaints.append, Scontrol("/no/such/scontrol")).nodes() == {}
     assert len(complaints) == 1
 
 
 def test_a_program_that_hangs_is_ended() -> None:
     complaints: list[str] = []
-    assert ScontrolNodes(complaints.append, "sleep 1000", within_s=0.1).nodes() == {}
+    assert ScontrolNodes(complaints.append, Scontrol("sleep 1000", within_s=0.1)).nodes() == {}
     assert "has not ended within" in complaints[0]
 
 
 def test_a_program_that_prints_without_end_is_ended() -> None:
     complaints: list[str] = []
-    assert ScontrolNodes(complaints.append, "yes", within_s=SOON_S).nodes() == {}
+    assert ScontrolNodes(complaints.append, Scontrol("yes", within_s=SOON_S)).nodes() == {}
     assert "prints more than" in complaints[0]
 
 
 def test_a_complaint_is_cut() -> None:
     complaints: list[str] = []
-    assert ScontrolNodes(complaints.append, "yes | head -c 100000 >&2; exit 1").nodes() == {}
+    assert ScontrolNodes(complaints.append, Scontrol("yes | head -c 100000 >&2; exit 1")).nodes() == {}
     assert len(complaints[0]) < 500
 
 
 def test_sweeps_of_several_threads_share_one_answer(tmp_path: Path) -> None:
     calls, go_on = tmp_path / "calls", tmp_path / "go_on"
     waits = f"echo >>{calls}; until [ -e {go_on} ]; do sleep 0.01; done; "
-    asked = ScontrolNodes(lambda _: None, waits + printed("NodeName=a State=IDLE\n"), within_s=SOON_S)
+    asked = ScontrolNodes(lambda _: None, Scontrol(waits + printed("NodeName=a State=IDLE\n"), within_s=SOON_S))
     found: list[object] = []
     asked.ask()
     threads = [threading.Thread(target=lambda: found.append(asked.nodes()["a"].state)) for _ in range(8)]
@@ -71,8 +71,12 @@ def test_sweeps_of_several_threads_share_one_answer(tmp_path: Path) -> None:
 
 def test_slurm_that_did_not_answer_is_left_alone_for_a_while(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
-    asked = ScontrolNodes(lambda _: None, f"echo >>{calls}; exit 1", within_s=SOON_S, again_after_s=10 * SOON_S)
-    for _ in range(3):
-        asked.ask()
-        assert asked.nodes() == {}
+    scontrol = Scontrol(f"echo >>{calls}; exit 1", within_s=SOON_S, again_after_s=10 * SOON_S)
+    complaints: list[str] = []
+    for _ in range(3):  # as commands in `shell` do, one after another
+        asked = ScontrolNodes(complaints.append, scontrol)
+        for _ in range(3):
+            asked.ask()
+            assert asked.nodes() == {}
     assert calls.read_text() == "\n"
+    assert len(complaints) == 3

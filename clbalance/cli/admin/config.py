@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -190,7 +190,7 @@ def _check_what_goes_together(settings: Settings) -> None:
     thresholds = thresholds_of(settings)
     policy_of(settings, thresholds, NodeOptions(), None)
     for group in settings.groups:
-        with _group_text(group):
+        with _place_of(group):
             policy_in(settings, thresholds, group.group, None)
 
 
@@ -198,15 +198,21 @@ def _check_names(settings: Settings, sets: NodeSets) -> None:
     """Check the node sets and groups that the settings name."""
     labels_of_nodes(node_facts_entries(settings, sets))
     for group in settings.groups:
-        with _group_text(group):
+        with _place_of(group):
             sets.group(group.group)
+    for name, engine in settings.engines.items():
+        with _place(f'{settings.origins["engine"]}: `{name} = "{engine}"` in `[engine]`'):
+            sets.group(name)
+
+
+def _place_of(group: GroupPolicy) -> AbstractContextManager[None]:
+    return _place(f'{group.origin}: `group = "{group.group}"`')
 
 
 @contextmanager
-def _group_text(group: GroupPolicy) -> Iterator[None]:
-    """Add the file and key of `group` to an error."""
+def _place(text: str) -> Iterator[None]:
+    """Add the file and key to an error."""
     try:
         yield
     except (NodeNameError, SettingsError) as error:
-        said = f'{group.origin}: `group = "{group.group}"`: {error.message}'
-        raise SettingsError(said, hint=error.hint) from error
+        raise SettingsError(f"{text}: {error.message}", hint=error.hint) from error

@@ -69,10 +69,10 @@ def _option(option: Any) -> Option:
 def _value(parameter: Any) -> Value:
     if choices := getattr(parameter.type, "choices", None):
         return Value(kind="", words=tuple(str(getattr(one, "value", one)) for one in choices))
-    first, *others = (parameter.metavar or "").split("|")
-    found = _KIND.fullmatch(first)
+    parts = (parameter.metavar or "").split("|")
+    found = _KIND.fullmatch(parts[0])
     kind = found[1] if found else ""
-    literal = [word for word in others if word.isalpha() and word.islower()]  # `--pick N|all`
+    literal = [word for word in parts if word.isalpha() and word.islower()]  # `--pick N|all`, `--engine ssh|slurm`
     if not kind and type(parameter.type).__name__ == "TyperPath":
         kind = "FILE"
     return Value(kind=kind, words=(*literal, *_WORDS.get(kind, tuple)()))

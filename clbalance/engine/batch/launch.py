@@ -7,6 +7,7 @@ from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.engine import Accepted, Answer, EngineOrder, Refused
 from clbalance.model.job import JobSpec, Submitted
 from clbalance.model.job_record import Intent, JobRecord, JobState, NotStarted, Outcome
+from clbalance.policy.jobs.outcome import state_of, worst_outcome
 from clbalance.ports import JobInput
 
 
@@ -51,6 +52,7 @@ def _order(job: JobSpec, submitted: Submitted, after: Sequence[str]) -> EngineOr
         candidates=submitted.candidates,
         group=submitted.group,
         after=tuple(after),
+        account=submitted.account,
         begin_at_s=submitted.begin_at_s,
     )
 
@@ -70,12 +72,23 @@ def _number_of(services: Services, number: int, engine: str) -> str | Refused:
     """The number there of a job in `--after`; empty: it is completed, and may be forgotten there."""
     record = services.journal.record(number)
     copies = () if record is None else services.journal.copies(number)
-    if record is not None and record.state is JobState.COMPLETED:
+    state = None if record is None else _state_of(services, record)
+    if state is JobState.COMPLETED:
         return ""
-    if record is not None and record.state.is_over:
-        return Refused(f"job {number} is {record.state}")
+    if state is not None and state.is_over:
+        return Refused(f"job {number} is {state}")
     if record is None or record.engine != engine:
         return Refused(f"job {number} is no job of {engine}, which waits only for its own")
     if not copies or not copies[-1].engine_id:
         return Refused(f"{engine} has not told its number of job {number}")
     return copies[-1].engine_id
+
+
+def _state_of(services: Services, record: JobRecord) -> JobState:
+    """The state of a job, also of one whose end nobody has recorded yet; its batch system may have forgotten it."""
+    if record.state.is_over or record.has_controller or not record.engine:
+        return record.state
+    name = attempt_name(record)
+    found = services.engine(record.engine).look_up([name]).get(name)
+    worst = None if found is None else worst_outcome(found.outcomes)
+    return record.state if worst is None else state_of(worst.end)

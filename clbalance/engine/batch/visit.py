@@ -1,5 +1,6 @@
 """Asks batch systems about jobs that they run, and follows, signals, ends and settles them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,9 +53,10 @@ def follow(
     pause_s, max_age_s = _SHORTEST_PAUSE_S, 0.0
     while left := [one for one in visits if not one.is_over]:
         is_silent = _look(engine, left, max_age_s)
-        if not any(not one.is_over for one in left) or unless() or (until is not None and clock.monotonic() > until):
+        left_s = math.inf if until is None else until - clock.monotonic()
+        if all(one.is_over for one in left) or unless() or left_s < 0:
             break
-        clock.pause(_AGAIN_AFTER_S if is_silent else pause_s)
+        clock.pause(min(left_s, _AGAIN_AFTER_S if is_silent else pause_s))
         pause_s = min(_LONGEST_PAUSE_S, 1.2 * pause_s)
         max_age_s = _ANSWER_AGE_S
 
@@ -91,10 +93,13 @@ class EngineVisit:
         copies = current_copies(self.record, services.journal.copies(self.record.id))
         ended = tuple(copy.outcome for copy in copies if copy.outcome is not None)
         self._was_launched = bool(copies)
+        self._number = copies[0].engine_id if copies else ""
         self._known = ended if len(ended) == len(copies) else ()
         """The recorded outcomes, if all are."""
         self._nobody = NodeName(self.record.engine)
-        self.nodes: tuple[NodeName, ...] = () if self.record.nodes == (self._nobody,) else self.record.nodes
+        nodes = tuple(copy.intent.node for copy in copies)
+        self.nodes: tuple[NodeName, ...] = () if nodes == (self._nobody,) else nodes
+        """By rank; empty before it has any."""
         self._wanted_nodes = wanted.nodes
         self._offsets: dict[tuple[int, str], int] = {}
         self._reason = self._told = ""
@@ -111,7 +116,9 @@ class EngineVisit:
         now = self._services.journal.record(self.record.id)
         self.record = replace(self.record, cancel_requested="" if now is None else now.cancel_requested)
         copies = self._services.journal.copies(self.record.id)
-        self._was_launched = any(copy.claim == self.record.claim for copy in copies)
+        copies = tuple(copy for copy in copies if copy.claim == self.record.claim)
+        self._was_launched = bool(copies)
+        self._number = copies[0].engine_id if copies else ""
         self.is_over = not self._was_launched
 
     def refused(self, refused: Refused) -> None:
@@ -186,8 +193,9 @@ class EngineVisit:
                     self._services.journal.started(self.record.id, datetime.fromtimestamp(found.began_at_s, UTC))
 
     def _note(self, found: EngineJob) -> None:
-        if self._is_ours and found.nodes != self.nodes and (found.nodes or not self.nodes):
-            self.nodes = found.nodes
+        is_new = found.id != self._number or found.nodes not in {(), self.nodes}
+        if self._is_ours and is_new:
+            self._number, self.nodes = found.id, found.nodes or self.nodes
             with self._services.without_store():
                 self._services.journal.located(self.record.id, self.record.claim, engine_id=found.id, nodes=found.nodes)
         self.outcomes = ()
@@ -236,11 +244,12 @@ class EngineVisit:
         self.outcomes = tuple(Outcome(node=node, rank=rank, end=lost, seconds=0.0) for rank, node in enumerate(nodes))
 
     def _in_our_words(self, outcome: Outcome) -> Outcome:
-        """An end that we have asked for, with our reason."""
-        asked = self._mode.end or self.record.cancel_requested
-        return (
-            replace(outcome, end=Cancelled(reason=asked)) if asked and isinstance(outcome.end, Cancelled) else outcome
-        )
+        """An end that one of our users has asked for, with that reason."""
+        if not isinstance(outcome.end, Cancelled):
+            return outcome
+        now = self._services.journal.record(self.record.id) or self.record
+        asked = self._mode.end or now.cancel_requested
+        return replace(outcome, end=Cancelled(reason=asked)) if asked else outcome
 
     def _end(self, outcomes: tuple[Outcome, ...]) -> None:
         self.outcomes = outcomes

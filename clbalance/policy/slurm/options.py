@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from clbalance.model import NodeName
 from clbalance.model.engine import EngineNode, EngineOrder, Pool, Refused
-from clbalance.model.request import UNCONSTRAINED, Request
+from clbalance.model.request import Request
 from clbalance.nodeset import fold
 from clbalance.policy.slurm.scripts import MESSAGES
 
@@ -17,26 +17,38 @@ _MINUTE_S = 60
 def pool_of(order: EngineOrder, nodes: Sequence[EngineNode]) -> Pool | Refused:
     """Where the job may run. `nodes`: all of Slurm's; the first of a node's partitions is the default, if it is in it.
 
-    A group of the name of a partition is that partition. Named nodes are all wanted if they are no more than the job
-    needs; else the others of their partition are excluded, and Slurm chooses.
+    A group of the name of a partition is that partition. The nodes are all wanted if the job needs so many; else
+    the others of the partition are excluded, and Slurm chooses. `--pick all` means those that get jobs.
     """
     partitions = _partitions(nodes)
     excluded = order.request.excluded
-    if order.group is not None and order.group in partitions:
-        members = partitions[order.group]
-        return Pool(partition=order.group, excluded=tuple(node for node in members if node in excluded))
-    known = {one.node for one in nodes}
-    wanted = [node for node in order.candidates if node not in excluded]
-    if strange := [node for node in wanted if node not in known]:
+    if order.request.pick is None:
+        excluded |= {one.node for one in nodes if one.reason}
+    partition = order.group if order.group in partitions else None
+    candidates = order.candidates if partition is None else partitions[partition]
+    wanted = tuple(node for node in candidates if node not in excluded)
+    if not wanted:
+        return Refused("no node is left")
+    if strange := set(wanted).difference(one.node for one in nodes):
         return Refused(f"{fold(strange)} {'is no node' if len(strange) == 1 else 'are no nodes'} of Slurm")
-    for partition, members in partitions.items():
-        if wanted and set(wanted) <= set(members):
-            count = len(wanted) if order.request.pick is None else order.request.pick
-            if count >= len(wanted):
-                return Pool(partition=partition, nodes=tuple(wanted))
-            chosen = set(wanted)
-            return Pool(partition=partition, excluded=tuple(node for node in members if node not in chosen))
-    return Refused(f"no partition has all of {fold(wanted)}" if wanted else "no node is left")
+    if partition is None:
+        partition = next((pool for pool, members in partitions.items() if set(wanted) <= set(members)), None)
+    if partition is None:
+        return Refused(f"no partition has all of {fold(wanted)}")
+    return _pool(partition, partitions[partition], wanted, order.request.pick)
+
+
+def _pool(
+    partition: str, members: Sequence[NodeName], wanted: tuple[NodeName, ...], pick: int | None
+) -> Pool | Refused:
+    """Those nodes of a partition, if the job needs all of them; else the partition without the others."""
+    count = len(wanted) if pick is None else pick
+    if count > len(wanted):
+        return Refused(f"it needs {count} nodes, and there {'is' if len(wanted) == 1 else 'are'} {len(wanted)}")
+    if count == len(wanted):
+        return Pool(partition=partition, nodes=wanted)
+    chosen = set(wanted)
+    return Pool(partition=partition, excluded=tuple(node for node in members if node not in chosen))
 
 
 def _partitions(nodes: Sequence[EngineNode]) -> Mapping[str, tuple[NodeName, ...]]:
@@ -66,13 +78,15 @@ def sbatch_options(order: EngineOrder, pool: Pool, folder: str) -> tuple[str, ..
         "--export=ALL",
         "--no-requeue",
         f"--chdir={folder}",
-        f"--output={folder}/{MESSAGES}",
+        f"--output={folder.replace('%', '%%')}/{MESSAGES}",
         f"--nodes={count}",
         f"--ntasks={count}",
         "--ntasks-per-node=1",
     ]
     if pool.partition:
         options.append(f"--partition={pool.partition}")
+    if order.account:
+        options.append(f"--account={order.account}")
     if pool.nodes:
         options.append(f"--nodelist={','.join(pool.nodes)}")
     if pool.excluded:
@@ -110,6 +124,8 @@ def why_not(request: Request) -> str:
         "--limit-cpus": request.limit_cpus is not None,
         "--limit-mem": request.limit_mem_bytes is not None and request.limit_mem_bytes != request.mem_bytes,
         "--where": bool(request.constraints.where),
+        "--tolerate": bool(request.constraints.tolerated),
+        "--ask-all": request.constraints.ask_all,
         "--order": bool(request.constraints.order),
         "--near": bool(request.constraints.near),
         "--apart": bool(request.constraints.apart),
@@ -117,5 +133,4 @@ def why_not(request: Request) -> str:
         "--prefer": bool(request.constraints.preferences),
         "--force": request.constraints.force,
     }
-    found = next((option for option, is_asked in asked.items() if is_asked), "")
-    return found or ("" if request.constraints == UNCONSTRAINED else "--tolerate")
+    return next((option for option, is_asked in asked.items() if is_asked), "")

@@ -14,6 +14,8 @@ BATCH, COPY, SCRIPT, STDIN, TERMS = "batch", "copy", "script", "stdin", "terms"
 EXIT, MESSAGES = "exit", "messages"
 """Files of a job's folder."""
 
+_PASSED = "HUP INT QUIT ALRM USR1 USR2 TERM"
+"""Signals for the payload, which the shell around it gets as well: it lives on, to write the exit code."""
 _BATCH = """\
 #!/bin/sh
 # {title}
@@ -22,26 +24,30 @@ mkdir "$folder/{claim}" || {{
     echo "clbalance: this attempt has a claim already: it runs, or was withdrawn" >&2
     exit 125
 }}
-echo "$SLURM_JOB_ID $SLURM_JOB_NODELIST $(date +%s)" >"$folder/{claimed}.new" &&
+nodes={nodes}
+echo "$SLURM_JOB_ID ${{nodes:-$SLURM_JOB_NODELIST}} $(date +%s)" >"$folder/{claimed}.new" &&
     mv "$folder/{claimed}.new" "$folder/{claimed}" || exit 125
-trap : TERM
+trap : {passed}
 {run}
 """
+_NODES_BY_RANK = "$(scontrol show hostnames | tr '\\n' ,)"
+"""A folded list does not tell their order."""
 _RUN_ONE = 'exec /bin/sh "$folder/{copy}"'
 _RUN_MANY = """\
-srun --export=ALL --kill-on-bad-exit=0 --ntasks-per-node=1 --output=none --error="$folder/{messages}" \\
-    --open-mode=append /bin/sh "$folder/{copy}\""""
+srun --export=ALL --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 --wait=0 --ntasks-per-node=1 \\
+    --output=none --error="$folder/{messages}" --open-mode=append /bin/sh "$folder/{copy}\""""
+"""Newer versions give a copy one cpu unless they are told, and a site may let srun end the copies that run longest."""
 _COPY = """\
 #!/bin/sh
 folder={folder}
 rank=${{SLURM_PROCID:-0}}
-unset SLURM_EXPORT_ENV
-{variables}
-export CLBALANCE_NODELIST="$SLURM_JOB_NODELIST" CLBALANCE_NNODES="$SLURM_JOB_NUM_NODES"
-export CLBALANCE_NODEID="$rank" CLBALANCE_NODE="$SLURMD_NODENAME" CLBALANCE_JOB_DIR="$folder"
-trap : TERM
+trap : {passed}
 (
     exec <"$folder/{stdin}" >"$folder/stdout.$rank" 2>"$folder/stderr.$rank"
+    unset SLURM_EXPORT_ENV
+    export CLBALANCE_NODELIST="$SLURM_JOB_NODELIST" CLBALANCE_NNODES="$SLURM_JOB_NUM_NODES"
+    export CLBALANCE_NODEID="$rank" CLBALANCE_NODE="$SLURMD_NODENAME" CLBALANCE_JOB_DIR="$folder"
+    {variables}
     {chdir}
     umask {umask:03o}
     exec {words}
@@ -54,9 +60,12 @@ exit "$rc"
 
 def batch_script(order: EngineOrder, folder: str, *, copies: int) -> str:
     """What sbatch is given. The folder is shared by this host and the nodes."""
-    run = (_RUN_ONE if copies == 1 else _RUN_MANY).format(copy=COPY, messages=MESSAGES)
+    nodes, run = ("", _RUN_ONE) if copies == 1 else (_NODES_BY_RANK, _RUN_MANY)
+    run = run.format(copy=COPY, messages=MESSAGES)
     title = f"job {order.job.id} of {order.job.submit_host}, attempt {order.job.attempt}"
-    return _BATCH.format(title=title, folder=quote(folder), claim=CLAIM, claimed=CLAIMED, run=run)
+    return _BATCH.format(
+        title=title, folder=quote(folder), claim=CLAIM, claimed=CLAIMED, nodes=nodes, run=run, passed=_PASSED
+    )
 
 
 def copy_script(order: EngineOrder, folder: str) -> str:
@@ -75,12 +84,13 @@ def copy_script(order: EngineOrder, folder: str) -> str:
     otherwise = "|| exit 125" if job.chdir_explicit else "2>/dev/null || cd || exit 125"
     return _COPY.format(
         folder=quote(folder),
-        variables="\n".join(f"export {name}={quote(value)}" for name, value in variables.items()),
+        variables="\n    ".join(f"export {name}={quote(value)}" for name, value in variables.items()),
         stdin=STDIN,
         chdir=f"cd -- {quote(job.chdir)} {otherwise}",
         umask=job.umask,
         words=_words(order, folder),
         exit=EXIT,
+        passed=_PASSED,
     )
 
 

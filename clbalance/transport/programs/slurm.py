@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from clbalance.model import NodeName
 from clbalance.model.slurm import SlurmNode
@@ -17,54 +18,63 @@ _AGAIN_AFTER_S = 30.0
 _MOST_COMPLAINT = 200
 
 
+class Scontrol:
+    """Calls of `scontrol`. Sweeps of several threads may share one."""
+
+    def __init__(
+        self, command: str = COMMAND, within_s: float = _WITHIN_S, again_after_s: float = _AGAIN_AFTER_S
+    ) -> None:
+        """`again_after_s`: how long Slurm is left alone once it has failed."""
+        self._command = command
+        self._within_s = within_s
+        self._again_after_s = again_after_s
+        self._lock = threading.Lock()
+        self._last: _Asking | None = None
+
+    def ask(self) -> "_Asking":
+        """Begin to ask, unless that was done a moment ago."""
+        with self._lock:
+            last = self._last
+            if last is None or (
+                not last.is_alive() and last.age_s >= (self._again_after_s if last.failure else _GOOD_FOR_S)
+            ):
+                last = self._last = _Asking(self._command, self._within_s)
+                last.start()
+            return last
+
+
+@cache
+def scontrol_of_process() -> Scontrol:
+    """The one for all that this process does: each command in `shell`, say, knows that Slurm did not answer another."""
+    return Scontrol()
+
+
 class ScontrolNodes:
     """The nodes as `scontrol` prints them. If it fails, `complain` is told once why, and nothing is known of any.
 
     Sweeps of several threads may share one.
     """
 
-    def __init__(
-        self,
-        complain: Callable[[str], None],
-        command: str = COMMAND,
-        within_s: float = _WITHIN_S,
-        again_after_s: float = _AGAIN_AFTER_S,
-    ) -> None:
-        """`again_after_s`: how long Slurm is left alone once it has failed."""
+    def __init__(self, complain: Callable[[str], None], scontrol: Scontrol) -> None:
         self._complain = complain
-        self._command = command
-        self._within_s = within_s
-        self._again_after_s = again_after_s
+        self._scontrol = scontrol
         self._lock = threading.Lock()
         self._asking: _Asking | None = None
-        """The last call of `scontrol`."""
         self._told = ""
 
     def ask(self) -> None:
         """Begin to ask, unless that was done a moment ago."""
-        with self._lock:
-            last = self._asking
-            if last is None or (
-                not last.is_alive() and last.age_s >= (self._again_after_s if last.failure else _GOOD_FOR_S)
-            ):
-                self._begin()
+        self._asking = self._scontrol.ask()
 
     def nodes(self) -> Mapping[NodeName, SlurmNode]:
         """The nodes by name, as they were when Slurm was last asked; its answer is waited for."""
-        with self._lock:
-            asking = self._asking or self._begin()
+        asking = self._asking or self._scontrol.ask()
         asking.join()
         with self._lock:
             if asking.failure and asking.failure != self._told:
                 self._complain(f"Slurm does not tell the state of its nodes: {asking.failure}")
             self._told = asking.failure
         return asking.found
-
-    def _begin(self) -> "_Asking":
-        asking = _Asking(self._command, self._within_s)
-        asking.start()
-        self._asking = asking
-        return asking
 
 
 class _Asking(threading.Thread):

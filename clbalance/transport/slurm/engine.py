@@ -1,7 +1,6 @@
 """Slurm as an engine: sbatch, squeue, sacct, scontrol and scancel on this host, and the folders of its jobs."""
 
 import os
-import signal
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +34,7 @@ from clbalance.transport.slurm.programs import SlurmPrograms, complaint
 
 _REMEMBERED = "now-30days"
 """How far back sacct looks."""
+_MOST_NAMES = 1000
 _ENDING_S = 0.2
 """How old an answer may be about a job that has written its end: Slurm will say so in a moment."""
 _UNKNOWN_NODE = NodeName("slurm")
@@ -69,13 +69,13 @@ class _Written:
 
 
 class SlurmEngine:
-    """`ports.engine.Engine`. `folder`: on a file system that this host shares with Slurm's nodes."""
+    """`ports.engine.Engine`. `folder`: on a file system that this host shares with Slurm's nodes. `environ`: ours."""
 
     name = "slurm"
 
-    def __init__(self, folder: Path, *, answer_within_s: float) -> None:
+    def __init__(self, folder: Path, *, answer_within_s: float, environ: Mapping[str, str]) -> None:
         self._folder = folder
-        self._programs = SlurmPrograms(answer_within_s)
+        self._programs = SlurmPrograms(answer_within_s, environ)
         self._asked_at = 0.0
         self._asked_for: frozenset[str] = frozenset()
         self._jobs: dict[str, SlurmJob] = {}
@@ -121,6 +121,9 @@ class SlurmEngine:
         asked_for = {name for name, one in written.items() if needs_slurm(one.codes)}
         has_ended = any(None not in written[name].codes for name in asked_for)
         known = self._known(asked_for, _ENDING_S if has_ended else max_age_s) if asked_for else {}
+        for name in asked_for:
+            if name not in known or is_over(known[name].state):
+                written[name] = self._written(name)  # it may have begun and ended since we looked
         found = {name: _job(name, written[name], self._with_exit(known.get(name), written[name])) for name in names}
         return {name: job for name, job in found.items() if job is not None}
 
@@ -128,8 +131,8 @@ class SlurmEngine:
         """What Slurm says of these jobs. An answer that is young enough is used again."""
         now = time.monotonic()
         if now - self._asked_at > max_age_s or not self._asked_for.issuperset(names):
-            filters = (f"--name={','.join(sorted(names))}", f"--user={os.geteuid()}")
-            text = self._programs.ask("squeue", "--noheader", "--states=all", *filters, f"--format={SQUEUE_FORMAT}")
+            argv = ("squeue", "--noheader", "--states=all", *_filters(names), f"--format={SQUEUE_FORMAT}")
+            text = self._programs.ask(*argv)
             self._jobs = {job.name: job for job in squeue_jobs(text)}
             self._jobs |= self._remembered([name for name in names if name not in self._jobs])
             self._asked_at, self._asked_for = now, frozenset(names)
@@ -137,7 +140,7 @@ class SlurmEngine:
 
     def _remembered(self, names: Collection[str]) -> dict[str, SlurmJob]:
         """What Slurm's accounting says of jobs that its controller has forgotten. Many clusters have none."""
-        filters = (f"--name={','.join(sorted(names))}", f"--user={os.geteuid()}", f"--starttime={_REMEMBERED}")
+        filters = (*_filters(names), f"--starttime={_REMEMBERED}")
         argv = ("sacct", "--noheader", "--parsable2", "--allocations", *filters, f"--format={SACCT_FORMAT}")
         with suppress(EngineError):
             return {job.name: job for job in sacct_jobs(self._programs.ask(*argv))} if names else {}
@@ -159,12 +162,14 @@ class SlurmEngine:
         self._scancel(name)
 
     def signal(self, name: str, number: int) -> None:
-        self._scancel(name, f"--signal={signal.Signals(number).name}", "--full")
+        # The payload of one copy is in the batch step; those of several have a step beside it.
+        of_batch = ("--full",) if self._of(name).terms().copies == 1 else ()
+        self._scancel(name, f"--signal={number}", *of_batch)
 
     def _scancel(self, name: str, *options: str) -> None:
         said = self._programs.call("scancel", f"--name={name}", f"--user={os.geteuid()}", *options)
         if said.rc != 0:
-            raise EngineError(f"Slurm does not end the job: {complaint('scancel', said)}")
+            raise EngineError(f"Slurm neither ends nor signals the job: {complaint('scancel', said)}")
 
     def output(self, name: str, rank: int, stream: str, offset: int) -> bytes:
         return self._of(name).read(rank, stream, offset)
@@ -202,9 +207,16 @@ class SlurmEngine:
 
     def _written(self, name: str) -> _Written:
         folder = self._of(name)
+        folder.refresh()
         terms = folder.terms()
         exits = tuple(folder.exit_of(rank) for rank in range(terms.copies))
         return _Written(terms=terms, claim=folder.claim(), exits=exits)
+
+
+def _filters(names: Collection[str]) -> tuple[str, ...]:
+    """For squeue and sacct. So many names that they do not fit into one word are not named: all our jobs are shown."""
+    user = f"--user={os.geteuid()}"
+    return (user,) if len(names) > _MOST_NAMES else (user, f"--name={','.join(sorted(names))}")
 
 
 def _job(name: str, written: _Written, known: SlurmJob | None) -> EngineJob | None:
@@ -213,7 +225,7 @@ def _job(name: str, written: _Written, known: SlurmJob | None) -> EngineJob | No
     number = written.claim.id if written.claim is not None else known.id if known is not None else ""
     state, reason, is_forgotten = JobState.RUNNING, "", False
     ended: tuple[End, ...] = ()
-    if not needs_slurm(written.codes):
+    if not needs_slurm(written.codes) or (known is None and None not in written.codes):
         ended = tuple(Exited(rc=rc) for rc in written.codes if rc is not None)
     elif known is None and written.claim is None:
         return None

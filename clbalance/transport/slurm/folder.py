@@ -46,6 +46,7 @@ class Claim:
 
     id: str
     nodes: tuple[NodeName, ...]
+    """By rank."""
     began_at_s: float
 
 
@@ -92,6 +93,14 @@ class JobFolder:
             while piece := stdin.read(file.tell(), _PIECE_BYTES):
                 file.write(piece)
 
+    def refresh(self) -> None:
+        """See what nodes have made here since. A client of NFS asks its server anew when a folder is opened; until then
+        it may say for a minute that a file is not there.
+        """
+        for folder in (self.path, self.path / CLAIM):
+            with contextlib.suppress(OSError), os.scandir(folder):
+                pass
+
     def terms(self) -> Terms:
         """What was asked for."""
         try:
@@ -105,7 +114,9 @@ class JobFolder:
         words = self._told(CLAIMED).split()
         if len(words) != 3 or not words[2].isdecimal():
             return None
-        return Claim(id=words[0], nodes=expanded(words[1]), began_at_s=float(words[2]))
+        listed = [words[1]] if "[" in words[1] else words[1].split(",")
+        nodes = tuple(node for word in listed for node in expanded(word))
+        return Claim(id=words[0], nodes=nodes, began_at_s=float(words[2]))
 
     def exit_of(self, rank: int) -> Exit | None:
         """How a copy ended; None: it has not, as far as this host sees."""

@@ -83,6 +83,7 @@ def test_settings_in_order_are_said_to_be(alone: Command, folder: Path) -> None:
         ('[[nodes]]\nset = "n[1-"\n', '`set = "n[1-"`'),
         ('[[nodes]]\nset = "@gpu"\n', "needs groups"),
         ('[[groups]]\ngroup = "gpu"\n', '`group = "gpu"`'),
+        ('[engine]\ngpu = "slurm"\n', '`gpu = "slurm"` in `[engine]`'),
         ("[policy.weights]\nrun_queue = 0\ncpu_use = 0\nmemory = 0\npressure = 0\n", "every weight is 0"),
         ("[rebalance]\nhigh = 0.5\nlow = 0.9\n", "`low` (0.9) is above `high` (0.5)"),
         (

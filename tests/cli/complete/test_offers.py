@@ -65,6 +65,8 @@ def test_playbooks_are_offered_by_name_and_as_files_of_this_folder(ask: Ask, alo
         (["run", "--after", "sw"], ["sweep"]),
         (["pick", "--policy", "p"], ["pack", "p2c"]),
         (["pick", "--pick", ""], ["all"]),
+        (["run", "--engine", ""], ["ssh", "slurm"]),
+        (["drain", "--engine=sl"], ["--engine=slurm"]),
         (["pick", "--prefer", ""], ["rack=r1"]),
         (["pick", "--same", ""], ["rack"]),
         (["pick", "--tolerate", ""], ["out"]),

@@ -22,6 +22,7 @@ def names(*words: str) -> tuple[NodeName, ...]:
 NODES = (
     *(EngineNode(node=node, pools=("batch", "all")) for node in names("n1", "n2", "n3")),
     EngineNode(node=NodeName("big"), pools=("all",)),
+    EngineNode(node=NodeName("old"), pools=("all",), reason="DOWN"),
 )
 
 
@@ -46,6 +47,12 @@ def order(
             order("n1", "n2", pick=2), Pool(partition="batch", nodes=names("n1", "n2")), id="as many as the job needs"
         ),
         pytest.param(order("n1", "n2", pick=None), Pool(partition="batch", nodes=names("n1", "n2")), id="--pick all"),
+        pytest.param(
+            order("big", "old", group="all", pick=None, exclude="n1"),
+            Pool(partition="all", nodes=names("n2", "n3", "big")),
+            id="--pick all of a group: those that get jobs",
+        ),
+        pytest.param(order("n1", pick=2), Refused("it needs 2 nodes, and there is 1"), id="more copies than nodes"),
         pytest.param(order("n1", "n2"), Pool(partition="batch", excluded=names("n3")), id="Slurm chooses among more"),
         pytest.param(
             order("n3", "big", pick=2), Pool(partition="all", nodes=names("n3", "big")), id="another partition"
@@ -59,13 +66,14 @@ def test_named_nodes_are_asked_of_slurm(asked: EngineOrder, pool: Pool | Refused
 
 
 def test_a_request_becomes_options_rounded_up() -> None:
-    asked = order("n1", after=("11", "12"))
+    asked = order("n1", after=("11", "12"), account="physics")
     request = replace(asked.request, cpus=1.5, mem_bytes=(1 << 30) + 1, gpus=2, tmp_bytes=1, exclusive=True)
     asked = replace(asked, request=request, job=replace(JOB, time_limit_s=90.0))
     options = sbatch_options(asked, Pool(partition="batch", nodes=names("n1")), "/f")
     assert {
         "--job-name=ab.1",
         "--comment=train",
+        "--account=physics",
         "--no-requeue",
         "--export=ALL",
         "--nodes=1",
@@ -90,6 +98,7 @@ def test_a_request_becomes_options_rounded_up() -> None:
         (Request(slots=2), "--slots"),
         (Request(limit_cpus=2.0), "--limit-cpus"),
         (Request(constraints=Constraints(where="ut < 10")), "--where"),
+        (Request(constraints=Constraints(ask_all=True)), "--ask-all"),
         (Request(constraints=Constraints(tolerated=frozenset({"x"}))), "--tolerate"),
     ],
 )
