@@ -6,6 +6,8 @@ from dataclasses import field
 
 from clbalance.lazy_dataclass import dataclass
 
+NO_TOPOLOGY = "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshSettings:
@@ -20,7 +22,7 @@ class SshSettings:
     probe_timeout_s: float = 5.0
     """Time for a probe's answer after the connection is made."""
     fanout: int = 64
-    topology: str = "none"
+    topology: str = NO_TOPOLOGY
     """A `topology.conf`: nodes are asked through its gateways, by ClusterShell's tree mode. `none`: directly."""
     gateway_python: str = "python3"
     """On gateways: one that has ClusterShell."""

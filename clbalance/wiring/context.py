@@ -21,12 +21,10 @@ from clbalance.nodeset import Candidates, NodeSets, Selection, candidates
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.ports import Journal, SlurmNodes, Store, SweepListener, Transport
-from clbalance.settings.values import Settings
+from clbalance.settings.values import NO_TOPOLOGY, Settings
 from clbalance.transport.group_sources import ResultGroups
 from clbalance.transport.groups import ConfiguredGroups
 from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
-from clbalance.wiring.engines import engines_of
-from clbalance.wiring.gateways import routes_of
 from clbalance.wiring.node_settings import (
     facts_by_node,
     labels_of_nodes,
@@ -34,7 +32,6 @@ from clbalance.wiring.node_settings import (
     policy_in,
     taints_of_nodes,
 )
-from clbalance.wiring.notify import notify
 from clbalance.wiring.plugins.wanted import configured_groups, end_notifier, site_probe_of, thresholds_of, with_rules
 from clbalance.wiring.requests import Resources, check_names
 from clbalance.wiring.ssh_options import all_ssh_options, ssh_words
@@ -166,6 +163,9 @@ class Context:
 
     def engine_services(self, opened: tuple[Store, Journal], listener: SweepListener) -> Services:
         """The services of the engine, with an open state database."""
+        from clbalance.wiring.engines import engines_of  # nodes are being connected to: docs/design/startup.md
+        from clbalance.wiring.notify import notify
+
         ssh, site = self.settings.ssh, site_probe_of(self.settings)
         store, journal = opened
         services = Services(
@@ -228,6 +228,11 @@ def plain_ssh(settings: Settings, options: Sequence[str], here: frozenset[NodeNa
     """A transport by ssh; nodes in `here` are reached without it. `UsageError` for bad ssh options."""
     ssh = settings.ssh
     ssh_words(ssh.path, "`ssh.path`")
+    routes = None
+    if ssh.topology != NO_TOPOLOGY:
+        from clbalance.wiring.gateways import routes_of  # few clusters need gateways
+
+        routes = routes_of(settings)
     return SshTransport(
         path=ssh.path,
         options=all_ssh_options(settings, options),
@@ -236,7 +241,7 @@ def plain_ssh(settings: Settings, options: Sequence[str], here: frozenset[NodeNa
         fanout=ssh.fanout,
         keep_s=ssh.control_persist_s,
         here=here,
-        routes=routes_of(settings),
+        routes=routes,
         gateway_python=ssh.gateway_python,
     )
 

@@ -4,19 +4,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clbalance.nodeset import NodeSets
-from clbalance.settings.values import Settings
+from clbalance.settings.values import NO_TOPOLOGY, Settings
 from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import this_node
 
 if TYPE_CHECKING:
     from clbalance.transport.tree.topology import Routes
 
-_NONE = "none"
-
 
 def routes_of(settings: Settings) -> "Routes | None":
     """The routes of `ssh.topology`; None: all nodes are asked directly. `SettingsError` if it cannot be used."""
-    if settings.ssh.topology == _NONE:
+    if settings.ssh.topology == NO_TOPOLOGY:
         return None
     from clbalance.transport.tree.topology import read_routes  # few clusters need gateways
 

@@ -116,7 +116,7 @@ def test_pick_does_not_import_what_submits_jobs(clbalance: Command) -> None:
     [
         (("load", "-w", "node1"), 110),
         (("pick", "-w", "node1"), 104),
-        (("run", "-w", "node1", "-c", "true"), 118),
+        (("run", "-w", "node1", "-c", "true"), 125),
     ],
     ids=["load", "pick", "run"],
 )

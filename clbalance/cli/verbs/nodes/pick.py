@@ -47,13 +47,11 @@ def pick(
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.connecting import connecting
     from clbalance.cli.console import Console
-    from clbalance.cli.nodes.foresight import looking_ahead_to, say_what_stays_free
     from clbalance.cli.option_values import parse_ahead
     from clbalance.cli.placement_remarks import force_hint, left_out, say_forced, say_nodes_left_out
     from clbalance.cli.requests import check_force
     from clbalance.errors import ExitCode
     from clbalance.nodeset import fold
-    from clbalance.wiring.nothing_fits import nothing_fits
     from clbalance.wiring.requests import constraints_of, parse_pick, resources_of
 
     console = Console.of(output)
@@ -63,6 +61,8 @@ def pick(
     check_force(resources, chosen)
     cluster = cluster_context(chosen, ssh, console, policy=resources.policy)
     if ahead_s is not None:
+        from clbalance.cli.nodes.foresight import looking_ahead_to
+
         cluster = looking_ahead_to(cluster, ahead_s)
     query = cluster.query(pick=wanted, resources=asked, constraints=wished)
     with connecting(cluster, query.request), cluster.services() as services:
@@ -73,6 +73,8 @@ def pick(
     if explain:
         console.explain(plan)
     if not plan.fits:
+        from clbalance.wiring.nothing_fits import nothing_fits
+
         error = nothing_fits(plan, cluster.candidates, explained=explain)
         error.hint = force_hint(plan, query) or error.hint
         raise error
@@ -80,6 +82,10 @@ def pick(
         say_forced(console, aside)
     is_short = choice.strict and bool(left_out(plan))
     say_nodes_left_out(console, plan, exit_code=ExitCode.SOME_NODES_FAILED if is_short else None)
-    stays = None if ahead_s is None else say_what_stays_free(console, plan, cluster, query.request, ahead_s)
+    stays = None
+    if ahead_s is not None:
+        from clbalance.cli.nodes.foresight import say_what_stays_free
+
+        stays = say_what_stays_free(console, plan, cluster, query.request, ahead_s)
     console.show(PickReport(plan=plan, folded=fold(plan.chosen), stays_free=stays))
     return ExitCode.SOME_NODES_FAILED if is_short else ExitCode.DONE
