@@ -35,6 +35,7 @@ HINTS: Mapping[Cause, str] = {
     Cause.GARBLED: "`ssh {node} true` should print nothing: look at the start-up files of the login shell there",
     Cause.LOST: _LOOK,
     Cause.LOCAL: f"{_LOOK}; `ssh -G {{node}}` shows what your ssh configuration makes of it",
+    Cause.ENGINE: "`scontrol ping` says whether Slurm answers, and `scontrol show node {node}` what it says of it",
 }
 """A hint for every cause. For the names in braces see `filled_in`."""
 
