@@ -22,7 +22,6 @@ from clbalance.errors import UsageError
 from clbalance.model import NodeName
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, Lost
-from clbalance.node import agent_source, probe_script
 from clbalance.nodeset import NodeSets, candidates, fold
 from clbalance.policy.jobs.leased import JobName, job_name
 from clbalance.policy.jobs.names import LAST, numbers_meant
@@ -31,12 +30,10 @@ from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
-from clbalance.transport.reach import raise_file_limit, this_node
-from clbalance.wiring.context import SystemClock, fail_point, grace_s
-from clbalance.wiring.engines import engines_of
+from clbalance.transport.reach import this_node
+from clbalance.wiring.context import services_in
 from clbalance.wiring.folders import working_directory
-from clbalance.wiring.notify import notify
-from clbalance.wiring.plugins.wanted import configured_groups, end_notifier, site_probe_of
+from clbalance.wiring.plugins.wanted import configured_groups
 
 MOST_JOBS = 10_000
 """That are looked at, of the newest."""
@@ -48,36 +45,19 @@ _NO_JOB_NAME = _REMEMBERED + "; nodes are named with `-w`"
 def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]:
     """The services for verbs on submitted jobs. This machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, working_directory(), typed(ssh))
-    site = site_probe_of(settings)
+    transport = ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()}))
+    listener = SweepProgress(console, meanwhile="clbalance.engine.jobs.submitted")
 
     def warn(text: str) -> None:
         console.say(messages.warning(text))
 
-    with open_store(console, needed=True) as (store, journal):
-        yield Services(
-            transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
+    with open_store(console, needed=True) as opened:
+        yield replace(
+            services_in(settings, transport, opened, listener, warn),
             typed_user=ssh.user,
-            store=store,
-            journal=journal,
-            clock=SystemClock(),
-            listener=SweepProgress(console, meanwhile="clbalance.engine.jobs.submitted"),
-            probe_script=probe_script() if site is None else site.script(),
-            site=site,
-            agent_source=agent_source,
-            answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
-            step_within_s=settings.ssh.probe_timeout_s,
-            session_limit=raise_file_limit(),
-            fail_point=fail_point(os.environ),
-            notify=partial(notify, warn),
-            job_ended=end_notifier(settings, warn),
             forced=partial(tell_forced, console),
             transfers=file_transfers,
-            engine=engines_of(settings),
             show_unfinished=console.outlets.show_unfinished,
-            grace_s=grace_s(os.environ),
-            suspect_after=settings.policy.suspect_after,
-            fair_share=settings.queue.fair_share,
-            half_life_s=settings.queue.half_life_s,
         )
 
 

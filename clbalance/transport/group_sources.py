@@ -112,15 +112,8 @@ class NamedGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no t
         return ",".join(self._read().values())
 
 
-class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """Results of jobs, as clbalance has recorded them. They are read at the first look-up."""
-
-    def __init__(self, name: str, read: Callable[[], Mapping[str, str]]) -> None:
-        super().__init__(name)
-        self._read = cache(read)
-
-    def resolv_map(self, group: str) -> str:
-        return self._read().get(group, "")
+class ResultGroups(NamedGroups):
+    """Results of jobs, as clbalance has recorded them."""
 
     def resolv_list(self) -> list[str]:
         """For each recorded job or run, a group of each of its kinds; groups that are not recorded are empty."""

@@ -163,35 +163,9 @@ class Context:
 
     def engine_services(self, opened: tuple[Store, Journal], listener: SweepListener) -> Services:
         """The services of the engine, with an open state database."""
-        from clbalance.wiring.engines import engines_of  # nodes are being connected to: docs/design/startup.md
-        from clbalance.wiring.notify import notify
-
-        ssh, site = self.settings.ssh, site_probe_of(self.settings)
-        store, journal = opened
-        services = Services(
-            transport=self.transport,
-            store=store,
-            journal=journal,
-            clock=SystemClock(),
-            listener=listener,
-            probe_script=probe_script() if site is None else site.script(),
-            site=site,
-            agent_source=agent_source,
-            answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
-            step_within_s=ssh.probe_timeout_s,
-            session_limit=raise_file_limit(),
-            fail_point=fail_point(os.environ),
-            grace_s=grace_s(os.environ),
-            shortlist_age_s=self.settings.policy.shortlist_age_s,
-            suspect_after=self.settings.policy.suspect_after,
-            fair_share=self.settings.queue.fair_share,
-            half_life_s=self.settings.queue.half_life_s,
-            job_ended=end_notifier(self.settings, self.warn),
-            engine=engines_of(self.settings),
-            completed=self._completed,
-            notify=partial(notify, self.warn),
-        )
-        return self.with_node_settings(services)
+        services = services_in(self.settings, self.transport, opened, listener, self.warn)
+        by_settings = replace(services, shortlist_age_s=self.settings.policy.shortlist_age_s, completed=self._completed)
+        return self.with_node_settings(by_settings)
 
     def _completed(self, _: NodeName, reading: Reading) -> Reading:
         """Without a cluster, what `/proc` does not tell is read by psutil; not if the user has named another /proc."""
@@ -222,6 +196,42 @@ class Context:
 
     def warn(self, text: str) -> None:
         """A warning for the user. Nobody is told here."""
+
+
+def services_in(
+    settings: Settings,
+    transport: Transport,
+    opened: tuple[Store, Journal],
+    listener: SweepListener,
+    warn: Callable[[str], None],
+) -> Services:
+    """The services of the engine, without what the settings say of nodes. `warn`: gets warnings for the user."""
+    from clbalance.wiring.engines import engines_of  # nodes are being connected to: docs/design/startup.md
+    from clbalance.wiring.notify import notify
+
+    ssh, site = settings.ssh, site_probe_of(settings)
+    store, journal = opened
+    return Services(
+        transport=transport,
+        store=store,
+        journal=journal,
+        clock=SystemClock(),
+        listener=listener,
+        probe_script=probe_script() if site is None else site.script(),
+        site=site,
+        agent_source=agent_source,
+        answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
+        step_within_s=ssh.probe_timeout_s,
+        session_limit=raise_file_limit(),
+        fail_point=fail_point(os.environ),
+        grace_s=grace_s(os.environ),
+        suspect_after=settings.policy.suspect_after,
+        fair_share=settings.queue.fair_share,
+        half_life_s=settings.queue.half_life_s,
+        job_ended=end_notifier(settings, warn),
+        engine=engines_of(settings),
+        notify=partial(notify, warn),
+    )
 
 
 def plain_ssh(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> SshTransport:
